@@ -1,0 +1,1 @@
+"""`python -m mailstead` and the `mailstead` command."""

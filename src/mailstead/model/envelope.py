@@ -1,0 +1,64 @@
+"""The envelope of a message in transit. Spec: RFC 5321 §2.3.1, RFC 3461 (DSN), RFC 6531 (SMTPUTF8)."""
+
+from dataclasses import dataclass, field
+
+from mailstead.model.address import Address
+from mailstead.model.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One RCPT: the address and its DSN wishes."""
+
+    address: Address
+    notify: frozenset[str] = frozenset()
+    """Spec: RFC 3461 §4.1. NEVER, or some of SUCCESS, FAILURE, DELAY; empty when not said."""
+    orcpt: str | None = None
+    """Spec: RFC 3461 §4.2. Decoded from xtext, ``addr-type;text``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """``mail_from`` (None is the null sender ``<>``), recipients and their parameters."""
+
+    mail_from: Address | None
+    recipients: tuple[Recipient, ...] = ()
+    body: str = "7BIT"
+    """Spec: RFC 6152, RFC 3030. 7BIT, 8BITMIME or BINARYMIME."""
+    smtputf8: bool = False
+    size_octets: int | None = None
+    """As declared by SIZE=. Spec: RFC 1870 §6."""
+    ret: str | None = None
+    """Spec: RFC 3461 §4.3. FULL or HDRS."""
+    envid: str | None = None
+    """Spec: RFC 3461 §4.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a conversation, as far as the house knows."""
+
+    address: str
+    """IP address as text, without brackets; taken from a PROXY header only if the listener trusts it."""
+    port: int
+    local_port: int = 0
+    tls_version: str | None = None
+    """``TLSv1.3`` …, or None in clear text."""
+    tls_cipher: str | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what we say now cannot be read on the way."""
+        return self.tls_version is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """On whose behalf a use case runs. Made by `Accounts.log_in`, or by the command line for an administrator."""
+
+    account_id: AccountId | None
+    address: Address | None
+    is_admin: bool = False
+    app_password_id: int | None = None
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    """Services this log-in may use (``imap``, ``smtp``, ``pop3``); empty means all."""

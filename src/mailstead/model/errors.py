@@ -1,0 +1,194 @@
+"""What can go wrong, named for the fact.
+
+Each error says whether trying again later may help (`is_temporary`), and carries a public text without secrets or
+settings; private details go to the log through `log_fields`.
+"""
+
+from typing import ClassVar
+
+
+class MailsteadError(Exception):
+    """Mother of all errors that a face of the house turns into a reply."""
+
+    is_temporary: ClassVar[bool] = False
+    default_text: ClassVar[str] = "The request cannot be carried out"
+
+    def __init__(self, public_text: str | None = None, **log_fields: object) -> None:
+        self.public_text = public_text or self.default_text
+        self.log_fields = log_fields
+        super().__init__(self.public_text)
+
+
+class BadAddress(MailsteadError):
+    """A text is not a mail address or domain."""
+
+    default_text = "That is not a mail address"
+
+
+class NoSuchAddress(MailsteadError):
+    """Nobody here has that address."""
+
+    default_text = "No such address here"
+
+
+class NotOurDomain(MailsteadError):
+    """The domain of an address is not served here."""
+
+    default_text = "That domain is not served here"
+
+
+class NoSuchDomain(MailsteadError):
+    """An administrative command names a domain that does not exist here."""
+
+    default_text = "No such domain here"
+
+
+class DomainExists(MailsteadError):
+    """A domain is to be added twice."""
+
+    default_text = "That domain exists already"
+
+
+class DomainInUse(MailsteadError):
+    """A domain is to be removed while accounts or aliases use it."""
+
+    default_text = "That domain still has accounts or aliases; remove them first"
+
+
+class AddressTaken(MailsteadError):
+    """An address is already an account or an alias."""
+
+    default_text = "That address is taken"
+
+
+class NoSuchAccount(MailsteadError):
+    """The account is not there (any more)."""
+
+    default_text = "No such account"
+
+
+class NoSuchAlias(MailsteadError):
+    """The alias is not there."""
+
+    default_text = "No such alias"
+
+
+class AliasLoop(MailsteadError):
+    """An alias leads back to itself, or through more steps than allowed."""
+
+    default_text = "That alias would lead back to itself"
+
+
+class AuthenticationFailed(MailsteadError):
+    """Wrong password, unknown account or no right to use this service: one answer for all of them."""
+
+    default_text = "Authentication failed"
+
+
+class NotAllowed(MailsteadError):
+    """The actor may not do that; also the answer for what others own."""
+
+    default_text = "You may not do that"
+
+
+class NoSuchMailbox(MailsteadError):
+    """The mailbox is not there, or its uidvalidity has changed."""
+
+    default_text = "No such mailbox"
+
+
+class MailboxExists(MailsteadError):
+    """A mailbox of that name is there already."""
+
+    default_text = "A mailbox of that name exists already"
+
+
+class BadMailboxName(MailsteadError):
+    """The name cannot be a mailbox name here."""
+
+    default_text = "That cannot be a mailbox name"
+
+
+class MailboxHasChildren(MailsteadError):
+    """A mailbox cannot be deleted in that way while others lie below it."""
+
+    default_text = "That mailbox has mailboxes below it"
+
+
+class NoSuchMessage(MailsteadError):
+    """The message was expunged meanwhile."""
+
+    default_text = "That message is no longer there"
+
+
+class OverQuota(MailsteadError):
+    """The account has no room for that."""
+
+    default_text = "The mailbox is full"
+
+
+class LimitReached(MailsteadError):
+    """A count limit (mailboxes, keywords, annotations …) is reached."""
+
+    default_text = "A limit of this account is reached"
+
+
+class MessageTooLarge(MailsteadError):
+    """A message is larger than the largest we take."""
+
+    default_text = "The message is larger than this server accepts"
+
+
+class PolicyRefused(MailsteadError):
+    """Policy says no; the text is the reason."""
+
+    default_text = "Refused by policy"
+
+
+class TryAgainLater(MailsteadError):
+    """Not now; later may work."""
+
+    is_temporary = True
+    default_text = "Please try again later"
+
+
+class TooManyConnections(TryAgainLater):
+    """A connection limit is reached."""
+
+    default_text = "Too many connections; please try again later"
+
+
+class TooManyFailures(TryAgainLater):
+    """Too many wrong log-ins; wait."""
+
+    default_text = "Too many failed log-ins; please try again later"
+
+
+class StorageFull(TryAgainLater):
+    """The disk is full, or below the reserve that is kept for recovery."""
+
+    default_text = "The server is out of space; please try again later"
+
+
+class StorageUnavailable(TryAgainLater):
+    """The store cannot be read or written just now."""
+
+    default_text = "The store is not available; please try again later"
+
+
+class StoreDamaged(StorageUnavailable):
+    """A store fails its consistency check or cannot be decrypted."""
+
+    default_text = "The store is damaged; the administrator has been told"
+
+
+class BadSettings(MailsteadError):
+    """A setting is unknown or has a value that it cannot have."""
+
+    default_text = "A setting is wrong"
+
+
+class BadImport(MailsteadError):
+    """A file or folder to import is not what it was said to be."""
+
+    default_text = "That cannot be imported"

@@ -1,0 +1,233 @@
+"""The storage port: what every store must give, and the eight promises it must keep.
+
+Every writing verb is one unit of work: it happens whole or not at all, and when it has returned, it survives a power
+cut. (Why verbs and not an open transaction object: docs/adr/0002.) The promises, each a test in
+`tests/contracts`:
+
+1. One writer per account at a time.
+2. UIDs in a mailbox only ascend and are never used twice; UIDVALIDITY changes only if that cannot be kept.
+3. modseq ascends per account. A reader who has seen n will never later meet a change ≤ n that was not there.
+4. When `append` has returned, the message survives a power cut.
+5. A wake-up follows each commit, at least once, possibly merged, carrying no data. The adapter sends it.
+6. A read sees one moment: each reading verb is one snapshot.
+7. A queue item is leased to one worker; an expired lease returns it. (Comes with the queue.)
+8. Of two simultaneous creations of one address exactly one wins, and the loser gets `AddressTaken`.
+
+Errors of all verbs, beside those named: StorageUnavailable, StorageFull (writing verbs), NoSuchAccount (account
+verbs). None of them blocks the event loop.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailstead.model.address import Address
+from mailstead.model.directory import Account, Alias, AppPassword, Credentials, Domain, Verifier
+from mailstead.model.flags import Flag, FlagOperation
+from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
+from mailstead.model.mailbox import Mailbox, Snapshot, Usage
+from mailstead.model.message import Appended, Changes, Copied, MessageRecord, NewMessage, OctetRange, Stored, Wanted
+from mailstead.model.search import SearchKey
+from mailstead.model.uidset import UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong that `check` found in a store."""
+
+    account_id: AccountId | None
+    text: str
+
+
+class Directory(Protocol):
+    """Domains, accounts, addresses, aliases, credentials. Addresses are found by `Address.key`."""
+
+    async def domains(self) -> list[Domain]:
+        """All domains by name."""
+
+    async def domain(self, name: str) -> Domain | None:
+        """One domain."""
+
+    async def add_domain(self, domain: Domain) -> None:
+        """Errors: DomainExists."""
+
+    async def remove_domain(self, name: str) -> None:
+        """Errors: NoSuchDomain; DomainInUse while accounts or aliases have addresses in it."""
+
+    async def set_catch_all(self, name: str, target: Address | None) -> None:
+        """Errors: NoSuchDomain."""
+
+    async def accounts(self, domain: str | None = None) -> list[Account]:
+        """All accounts, or those of one domain, by address."""
+
+    async def account(self, account_id: AccountId) -> Account | None:
+        """One account by its key."""
+
+    async def find(self, address: Address) -> Account | Alias | None:
+        """Who has exactly this address. (Plus-addressing and catch-all are the use case's.)"""
+
+    async def add_account(
+        self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+    ) -> None:
+        """Insert if absent. Errors: AddressTaken, NoSuchDomain. The store of the account is made by `Accounts.create`."""
+
+    async def remove_account(self, account_id: AccountId) -> None:
+        """Errors: NoSuchAccount. Its address is free at once; its data is removed by `Accounts.delete`."""
+
+    async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
+        """Errors: NoSuchAccount."""
+
+    async def addresses_of(self, account_id: AccountId) -> list[Address]:
+        """The main address and every alias that leads only to this account: what a log-in may send as."""
+
+    async def add_alias(self, alias: Alias) -> None:
+        """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
+
+    async def remove_alias(self, address: Address) -> None:
+        """Errors: NoSuchAlias."""
+
+    async def aliases(self, domain: str | None = None) -> list[Alias]:
+        """All aliases, or those of one domain, by address."""
+
+    async def credentials(self, address: Address) -> Credentials | None:
+        """All verifiers of the enabled account whose main address this is."""
+
+    async def set_password(
+        self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+    ) -> None:
+        """Replace the main password; a new salt makes SCRAM unavailable to old app passwords. Errors: NoSuchAccount."""
+
+    async def add_app_password(
+        self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
+    ) -> AppPassword:
+        """Errors: NoSuchAccount, LimitReached."""
+
+    async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
+        """Errors: NoSuchAccount."""
+
+
+class AccountStore(Protocol):
+    """One account: mailboxes, messages, change log. A light handle; files open behind it as needed."""
+
+    # reading, each one snapshot
+
+    async def mailboxes(self) -> list[Mailbox]:
+        """All mailboxes by name, INBOX first; with names that exist only as parents (`is_selectable` False)."""
+
+    async def mailbox(self, name: str) -> Mailbox:
+        """One mailbox by its normal name. Errors: NoSuchMailbox."""
+
+    async def snapshot(self, name: str) -> Snapshot:
+        """A mailbox with its UIDs, for SELECT. Errors: NoSuchMailbox (also when not selectable)."""
+
+    async def changes_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> Changes:
+        """All that happened in the mailbox after `modseq`. A mailbox that is gone is said so, not an error."""
+
+    async def vanished_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> UidSet:
+        """UIDs expunged after `modseq`, for QRESYNC. Errors: NoSuchMailbox."""
+
+    async def fetch(
+        self, mailbox_id: MailboxId, uids: UidSet, wanted: Wanted, changed_since: ModSeq | None = None
+    ) -> list[MessageRecord]:
+        """Records by ascending UID; vanished ones are skipped. Errors: NoSuchMailbox."""
+
+    async def read_octets(self, ranges: Sequence[OctetRange]) -> list[bytes]:
+        """The pieces asked for, in order; the caller keeps a call to a few MiB. Errors: NoSuchMessage."""
+
+    async def search(self, mailbox_id: MailboxId, key: SearchKey) -> UidSet:
+        """UIDs that match, with the text index caught up first. Errors: NoSuchMailbox."""
+
+    async def index_backlog(self) -> int:
+        """How many messages the text index has not seen yet."""
+
+    async def index_some(self, limit: int) -> int:
+        """Index up to `limit` waiting messages in one unit of work; gives how many still wait."""
+
+    async def usage(self) -> Usage:
+        """What the account holds and may hold."""
+
+    async def annotations(self, name: str | None) -> dict[str, bytes]:
+        """Annotations of a mailbox, or of the account (None). Spec: RFC 5464. Errors: NoSuchMailbox."""
+
+    # writing, each one unit of work
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
+        """Append all or none. Errors: NoSuchMailbox, OverQuota, LimitReached (keywords)."""
+
+    async def replace(self, mailbox_id: MailboxId, uid: Uid, name: str, message: NewMessage) -> Appended:
+        """Append to `name` and expunge `uid` in one unit. Spec: RFC 8508. Errors: as append; NoSuchMessage."""
+
+    async def store_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: UidSet,
+        operation: FlagOperation,
+        flags: Sequence[Flag],
+        unchanged_since: ModSeq | None = None,
+    ) -> Stored:
+        """Change flags; a message whose flags do not change keeps its modseq. Errors: NoSuchMailbox, LimitReached."""
+
+    async def expunge(self, mailbox_id: MailboxId, uids: UidSet | None, *, only_deleted: bool = True) -> UidSet:
+        r"""Remove messages (None: all) that have \Deleted, or regardless of it; gives the removed. Errors: NoSuchMailbox."""
+
+    async def copy(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
+        """Copy messages; octets are shared, flags and internaldate kept. Errors: NoSuchMailbox, OverQuota, LimitReached."""
+
+    async def move(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
+        """Move messages in one unit. Errors: NoSuchMailbox (either), LimitReached."""
+
+    async def create_mailbox(self, name: str, special_use: str | None = None) -> Mailbox:
+        """Make a mailbox and its missing parents. Errors: MailboxExists, BadMailboxName, LimitReached."""
+
+    async def delete_mailbox(self, name: str) -> None:
+        """Remove with its messages; children stay. Errors: NoSuchMailbox, NotAllowed (INBOX), MailboxHasChildren (name only)."""
+
+    async def rename_mailbox(self, name: str, new_name: str) -> None:
+        """Rename with children; INBOX moves its messages instead (RFC 9051 §6.3.6). Errors: NoSuchMailbox, MailboxExists,
+        BadMailboxName.
+        """
+
+    async def subscribe(self, name: str, *, is_subscribed: bool) -> None:
+        """Subscribe or not; a subscription may name what is not there."""
+
+    async def subscriptions(self) -> list[str]:
+        """All subscribed names, also of mailboxes that are not there."""
+
+    async def set_annotations(self, name: str | None, entries: dict[str, bytes | None]) -> None:
+        """Set (None: remove) annotations. Errors: NoSuchMailbox, LimitReached."""
+
+
+class Accounts(Protocol):
+    """Account stores by key."""
+
+    async def create(
+        self, account_id: AccountId, mailboxes: Sequence[tuple[str, str | None]], quota_octets: int | None = None
+    ) -> None:
+        """Make the store with these mailboxes (name, special_use), all subscribed."""
+
+    async def delete(self, account_id: AccountId) -> None:
+        """Remove the store for good; nothing happens if it is not there."""
+
+    def of(self, account_id: AccountId) -> AccountStore:
+        """A handle; costs nothing, opens nothing."""
+
+    async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
+        """The same number as in the directory, beside the counters."""
+
+
+class Storage(Protocol):
+    """The whole store."""
+
+    @property
+    def directory(self) -> Directory:
+        """Domains, accounts, addresses, aliases, credentials."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Per account: mailboxes, messages, change log."""
+
+    def check(self) -> AsyncIterator[Finding]:
+        """Check every store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present."""
+
+    async def close(self) -> None:
+        """Finish what is promised and close all files."""

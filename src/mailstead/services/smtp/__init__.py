@@ -1,0 +1,1 @@
+"""The smtp service: sessions that turn events into use cases, and results into replies. Start reading at `session`."""

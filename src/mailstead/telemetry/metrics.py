@@ -1,0 +1,22 @@
+"""Counters and gauges. One place, so that the names stay a family."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS: Final = Counter("mailstead_connections_total", "Connections accepted", ["service"])
+OPEN_CONNECTIONS: Final = Gauge("mailstead_open_connections", "Connections open now", ["service"])
+REFUSALS: Final = Counter(
+    "mailstead_refusals_total", "Refusals by service, code and reason", ["service", "code", "reason"]
+)
+LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
+DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
+BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
+COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores")
+COMMIT_UNITS: Final = Counter("mailstead_commit_units_total", "Units of work in those commits")
+COMMIT_SECONDS: Final = Histogram("mailstead_commit_seconds", "Duration of commits with their sync")
+
+
+def refused(service: str, code: str, reason: str) -> None:
+    """Count a refusal; `reason` is a short fixed word, never text from outside."""
+    REFUSALS.labels(service, code, reason).inc()
