@@ -145,6 +145,18 @@ class PolicyRefused(MailsteadError):
     default_text = "Refused by policy"
 
 
+class MailLoop(PolicyRefused):
+    """A message has passed here before, or through too many servers. Spec: RFC 5321 §6.3."""
+
+    default_text = "The message goes round in circles"
+
+
+class BadMessage(PolicyRefused):
+    """A message breaks the message format in a way that would be read differently by different readers."""
+
+    default_text = "The message is not well formed"
+
+
 class TryAgainLater(MailsteadError):
     """Not now; later may work."""
 
