@@ -1,0 +1,68 @@
+# One door: `make` lists the verbs. CI runs `make ci` and nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STATE  ?= .state
+ROUNDS ?= 1000
+FUZZ_EXAMPLES ?= 5000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev setup-tools serve check test test-full test-crash fuzz bench docs ci format
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+$(VENV)/run.stamp: constraints/run.txt pyproject.toml
+	@echo "setting up the virtual environment (pinned, with hashes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no venv: install it first, on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp constraints/dev.txt
+	@echo "adding what checks and tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/dev.txt
+	@touch $@
+
+setup: $(VENV)/run.stamp  ## make the virtual environment that serving needs
+setup-dev: $(VENV)/dev.stamp  ## ... and what checks and tests need
+setup-tools: setup-dev  ## install the foreign clients and servers that tests and benchmarks drive (Debian, npm; as root)
+	@$(BIN)/python tools/setup_tools.py
+
+serve: setup  ## start every service on localhost with two accounts; FRESH=1 starts anew
+	@$(BIN)/mailstead serve --demo --state $(STATE) $(if $(FRESH),--fresh)
+
+check: setup-dev  ## format, lint, types, import contracts, spelling, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests docs bench tools changes README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/python tools/generate.py --check
+
+format: setup-dev  ## format and fix what can be fixed by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup-dev  ## the quick lane: units, contracts, dialogues in memory, attacks, architecture
+	$(BIN)/pytest -n 2 --dist worksteal -m "not full and not crash and not fuzz"
+
+test-full: setup-tools  ## real processes, real clients that others wrote, dialogues over TCP and TLS
+	$(BIN)/pytest -m full
+
+test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; ROUNDS=1000
+	MAILSTEAD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -m crash --timeout 5000 -s
+
+fuzz: setup-dev  ## long property runs; FUZZ_EXAMPLES=5000
+	MAILSTEAD_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -m fuzz --timeout 3000
+
+bench: setup-tools  ## side by side with Postfix and Dovecot; raw results in bench/results
+	$(BIN)/python -m bench
+
+docs: setup-dev  ## write the generated pages: settings, example file, conformance
+	$(BIN)/python tools/generate.py
+
+ci: check test  ## everything that must be green, within 40 minutes
+	$(MAKE) test-full
+	$(MAKE) test-crash ROUNDS=200
+	$(MAKE) fuzz FUZZ_EXAMPLES=300

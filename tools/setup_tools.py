@@ -1,0 +1,93 @@
+"""Install the foreign clients and servers that tests and benchmarks drive: Debian packages and two npm packages.
+
+Needs root for Debian's packages. What cannot be installed is named; the tests that need it skip with that reason, and
+CI counts such a skip as a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".test-tools"
+
+DEBIAN = {
+    "mbsync": "isync",
+    "offlineimap": "offlineimap3",
+    "curl": "curl",
+    "fetchmail": "fetchmail",
+    "mpop": "mpop",
+    "swaks": "swaks",
+    "msmtp": "msmtp",
+    "node": "nodejs",
+    "npm": "npm",
+    "doveadm": "dovecot-core",
+    "postconf": "postfix",
+}
+"""Command → Debian package."""
+
+MORE_DEBIAN = {
+    "/usr/lib/dovecot/imap": "dovecot-imapd",
+    "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
+    "/usr/lib/dovecot/pop3": "dovecot-pop3d",
+}
+
+
+def debian_missing() -> list[str]:
+    found = {package for command, package in DEBIAN.items() if not shutil.which(command, path=path_with_sbin())}
+    return sorted(found | {package for file, package in MORE_DEBIAN.items() if not Path(file).exists()})
+
+
+def path_with_sbin() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def install_debian(packages: list[str]) -> None:
+    if not packages:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"setup-tools: not root or no apt-get; missing: {' '.join(packages)}", file=sys.stderr)
+        return
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    print(f"setup-tools: installing {' '.join(packages)}")
+    subprocess.run(["apt-get", "update", "-qq"], env=env, check=False)
+    done = subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        env=env,
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        print("setup-tools: apt-get could not install them all", file=sys.stderr)
+
+
+def install_npm() -> None:
+    npm = shutil.which("npm")
+    if not npm:
+        print("setup-tools: no npm; imapflow and nodemailer are missing", file=sys.stderr)
+        return
+    TOOLS.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        source = ROOT / "tools" / "npm" / name
+        if source.read_bytes() != ((TOOLS / name).read_bytes() if (TOOLS / name).exists() else b""):
+            shutil.copy(source, TOOLS / name)
+            shutil.rmtree(TOOLS / "node_modules", ignore_errors=True)
+    if not (TOOLS / "node_modules" / "imapflow").exists():
+        done = subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=TOOLS, check=False)
+        if done.returncode:
+            print("setup-tools: npm could not install imapflow and nodemailer", file=sys.stderr)
+
+
+def main() -> None:
+    install_debian(debian_missing())
+    install_npm()
+    left = debian_missing()
+    print(f"setup-tools: {'all there' if not left else 'still missing: ' + ' '.join(left)}")
+
+
+if __name__ == "__main__":
+    main()
