@@ -1,0 +1,50 @@
+"""One started server for all tests of this folder; tests use mailboxes and subjects of their own."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from system.server import ALICE, BOB, Server
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    started = Server(tmp_path_factory.mktemp("mailstead"))
+    started.prepare(ALICE, BOB)
+    started.start()
+    yield started
+    code = started.stop()
+    findings = started.check()
+    assert findings == []
+    assert code == 0, started.log()[-2000:]
+
+
+@pytest.fixture
+def need():
+    """`need("mbsync")` gives the path of a foreign program, or skips with the reason (CI counts that as a failure)."""
+
+    def find(command: str) -> str:
+        path = shutil.which(command)
+        if path is None:
+            pytest.skip(f"{command} is not installed: run `make setup-tools` as root")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def until():
+    """Wait for something that another process does, with a limit."""
+
+    def wait(condition, limit_s=20.0):
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end:
+            if result := condition():
+                return result
+            time.sleep(0.02)
+        raise AssertionError(f"did not happen within {limit_s} s")
+
+    return wait
