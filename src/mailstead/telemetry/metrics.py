@@ -9,6 +9,8 @@ OPEN_CONNECTIONS: Final = Gauge("mailstead_open_connections", "Connections open 
 REFUSALS: Final = Counter(
     "mailstead_refusals_total", "Refusals by service, code and reason", ["service", "code", "reason"]
 )
+DEFLATE_OCTETS: Final = Gauge("mailstead_deflate_octets", "Memory of compressed conversations")
+CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New certificates seen", ["result"])
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
 BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
