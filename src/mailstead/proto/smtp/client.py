@@ -168,7 +168,10 @@ class ClientConnection:
         self._send("QUIT", b"QUIT\r\n")
 
     def _send(self, verb: str, octets: bytes) -> None:
-        """Queue a command. Errors: LocalProtocolError if replies are due and the server knows no PIPELINING (RFC 2920)."""
+        """Queue a command.
+
+        Errors: LocalProtocolError if replies are due and the server knows no PIPELINING. Spec: RFC 2920 §3.1.
+        """
         if self._is_closed:
             raise LocalProtocolError("The conversation is over")
         if self._expected and "PIPELINING" not in self.extensions:

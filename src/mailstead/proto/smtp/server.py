@@ -250,7 +250,6 @@ class ServerConnection:
             raise LocalProtocolError("STARTTLS is not pending")
         self._pending = None
         self._write(reply(220, "2.0.0", "Ready to start TLS"))
-        self._framing.drop()
         self._is_encrypted = True
         self._is_extended = False
         self._state = State.GREETED
