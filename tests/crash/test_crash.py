@@ -14,14 +14,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from crash.load import Ledger, imap_worker, smtp_worker
-from system.server import DOMAIN, PASSWORD, Server
 
+from crash.load import Ledger, imap_worker, smtp_worker
 from mailstead.config.load import load
 from mailstead.model.address import Address
 from mailstead.model.errors import NoSuchMailbox
 from mailstead.model.message import Wanted
 from mailstead.wiring import open_house
+from system.server import DOMAIN, PASSWORD, Server
 
 pytestmark = pytest.mark.crash
 
@@ -108,7 +108,7 @@ def one_round(server: Server, ledger: Ledger, chance: random.Random) -> None:
     ]
     for worker in workers:
         worker.start()
-    time.sleep(chance.uniform(0.05, 0.7))
+    time.sleep(chance.uniform(0.05, 0.7))  # the one sleep that is the test itself: the kill comes at a random moment
     server.kill()
     stop.set()
     for worker in workers:

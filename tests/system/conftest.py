@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from system.server import ALICE, BOB, Server
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from system.server import DOMAIN, PASSWORD
 
 pytestmark = pytest.mark.full

@@ -8,6 +8,7 @@ import time
 
 import imapclient
 import pytest
+
 from system.server import ALICE, BOB, PASSWORD, tls_context
 
 pytestmark = pytest.mark.full

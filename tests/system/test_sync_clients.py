@@ -5,6 +5,7 @@ import subprocess
 
 import imapclient
 import pytest
+
 from system.server import BOB, DOMAIN, PASSWORD, tls_context
 
 pytestmark = pytest.mark.full
