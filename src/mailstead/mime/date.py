@@ -14,7 +14,8 @@ from typing import Final
 #   date = day month year ; time-of-day = hour ":" minute [ ":" second ] ; zone = (FWS ("+" / "-") 4DIGIT) / obs-zone
 # The day of week is not looked at; a missing zone and hyphens in the date are tolerated.
 _DATE: Final = re.compile(
-    rb"(?:[A-Za-z]{2,9}\.?,?[ \t\r\n]{1,80})?(\d{1,2})[ \t\r\n-]{1,80}([A-Za-z]{3})[a-z]{0,6}\.?[ \t\r\n-]{1,80}(\d{2,4})"
+    rb"(?:[A-Za-z]{2,9}\.?,?[ \t\r\n]{1,80})?"
+    rb"(\d{1,2})[ \t\r\n-]{1,80}([A-Za-z]{3})[a-z]{0,6}\.?[ \t\r\n-]{1,80}(\d{2,4})"
     rb"[ \t\r\n]{1,80}(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.\d{1,9})?)?(?:[ \t\r\n]{0,80}([+-]\d{4}|[A-Za-z]{1,5}))?"
 )
 _MONTHS: Final = {

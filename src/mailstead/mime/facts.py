@@ -123,7 +123,7 @@ def message_ids_in(value: bytes) -> list[str]:
 
 
 def _references(references: bytes | None, in_reply_to: bytes | None) -> tuple[str, ...]:
-    """Give the ancestors, oldest first: References, else the first id of In-Reply-To. Spec: RFC 5256 §3 (REFERENCES)."""
+    """Give the ancestors, oldest first: References, else the first id of In-Reply-To. Spec: RFC 5256 §3."""
     message_ids = message_ids_in(references) if references else []
     if not message_ids and in_reply_to:
         message_ids = message_ids_in(in_reply_to)[:1]

@@ -8,10 +8,11 @@ from __future__ import annotations
 from html import unescape
 from typing import Final
 
-_INLINE: Final = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark o:p q s samp small span strike strong "
-    "sub sup time tt u var wbr".split()
-)
+_INLINE_TAGS: Final = """
+    a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark o:p q s samp small span strike strong
+    sub sup time tt u var wbr
+"""
+_INLINE: Final = frozenset(_INLINE_TAGS.split())
 """Tags that do not end a word."""
 _SILENT: Final = frozenset({"script", "style", "title", "template", "noscript"})
 """Elements whose content is not text of the message."""

@@ -14,22 +14,26 @@ from mailstead.model.message import PartFacts
 
 What = Literal["", "HEADER", "TEXT", "MIME"]
 
+_OF_THE_SUMMARY: Final = "from to cc bcc reply-to sender subject date message-id in-reply-to references"
+_OF_THE_CONTENT: Final = "content-type content-transfer-encoding content-description content-language mime-version"
+_OF_LISTS: Final = "list-id list-post list-unsubscribe list-unsubscribe-post list-subscribe list-help list-archive"
+# Thunderbird, Apple Mail, mutt, K-9 and webmailers ask for these in lists.
+_ASKED_FOR: Final = """
+    x-priority priority importance x-msmail-priority precedence auto-submitted return-path delivered-to x-original-to
+    user-agent x-mailer newsgroups organization lines disposition-notification-to return-receipt-to
+    x-label x-keywords keywords x-status status resent-from resent-to resent-date resent-message-id
+    mail-followup-to mail-reply-to x-spam x-spam-flag x-spam-status x-spam-score x-spam-level x-spamd-result x-bogosity
+"""
+# By which clients know their own again: K-9, Apple Mail, offlineimap, mbsync, Thunderbird.
+_OF_CLIENTS: Final = """
+    x-k9mail-identity x-uniform-type-identifier x-universally-unique-identifier x-offlineimap x-tuid
+    x-mozilla-draft-info x-identity-key x-account-key fcc
+"""
+# Delta Chat looks at these before it downloads.
+_OF_CHATS: Final = "chat-version chat-group-id chat-is-post-message autocrypt-setup-message secure-join"
+
 LISTED_FIELDS: Final[frozenset[str]] = frozenset(
-    # The summary's own, and what describes the content.
-    "from to cc bcc reply-to sender subject date message-id in-reply-to references".split()
-    + "content-type content-transfer-encoding content-description content-language mime-version".split()
-    # Thunderbird, Apple Mail, K-9, mutt and webmailers ask for these in lists.
-    + "list-id list-post list-unsubscribe list-unsubscribe-post list-subscribe list-help list-archive".split()
-    + "x-priority priority importance x-msmail-priority precedence auto-submitted".split()
-    + "return-path delivered-to x-original-to user-agent x-mailer newsgroups organization lines".split()
-    + "disposition-notification-to return-receipt-to x-label x-keywords keywords x-status status".split()
-    + "resent-from resent-to resent-date resent-message-id mail-followup-to mail-reply-to".split()
-    + "x-spam-flag x-spam-status x-spam-score x-spam-level x-spam x-spamd-result x-bogosity".split()
-    # Draft and sync identities: K-9, Apple Mail, offlineimap, mbsync, Thunderbird.
-    + "x-k9mail-identity x-uniform-type-identifier x-universally-unique-identifier".split()
-    + "x-offlineimap x-tuid x-mozilla-draft-info x-identity-key x-account-key fcc".split()
-    # Delta Chat looks at these before it downloads.
-    + "chat-version chat-group-id chat-is-post-message autocrypt-setup-message secure-join".split()
+    f"{_OF_THE_SUMMARY} {_OF_THE_CONTENT} {_OF_LISTS} {_ASKED_FOR} {_OF_CLIENTS} {_OF_CHATS}".split()
 )
 """Fields (lower case) that `MessageFacts.listed_header` holds: a request for these alone needs no blob."""
 
@@ -40,8 +44,8 @@ def section_range(parts: Sequence[PartFacts], number: str, what: What) -> tuple[
     """Give the octets [start, stop) of a section; None for a section that this message does not have.
 
     Spec: RFC 9051 §6.4.5.1.
-    Shapes: `number` is ``""`` or dotted (``1.2``); `what` is ``""`` (the whole), or HEADER and TEXT of the message or of a
-    message part, or MIME (of a part). For HEADER.FIELDS take HEADER and pick.
+    Shapes: `number` is ``""`` or dotted (``1.2``); `what` is ``""`` (the whole), or HEADER and TEXT of the message or
+    of a message part, or MIME (of a part). For HEADER.FIELDS take HEADER and pick.
     """
     root = parts[0]
     if not number:

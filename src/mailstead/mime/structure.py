@@ -22,6 +22,7 @@ from mailstead.model.message import Octets, PartFacts
 
 _DEFAULT_CHARSET: Final = (("charset", "us-ascii"),)
 _EMPTY_BODY: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
+_MESSAGE_TYPES: Final = ([b'"message"', b'"rfc822"'], [b'"message"', b'"global"'])
 # One element of a parenthesised list.
 _ELEMENT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\{(\d+)\}\r\n|[()]|[^ ()"{]+| ')
 
@@ -151,7 +152,7 @@ def _summaries_in(structure: bytes) -> list[bytes]:
             start = starts.pop()
             lists[-1].append((start, position))
             words = [structure[first:last] for first, last in elements[:2]]
-            if words == [b'"message"', b'"rfc822"'] or words == [b'"message"', b'"global"']:
+            if words in _MESSAGE_TYPES:
                 first, last = elements[7]
                 summaries.append((first, structure[first:last]))
         elif found[0] != b" ":

@@ -103,7 +103,7 @@ def body_text(octets: Octets, parts: Sequence[PartFacts]) -> str:
 
 
 def part_text(octets: Octets, part: PartFacts, octets_max: int, *, is_guessing: bool = True) -> str:
-    """Give the text of one text part, from at most `octets_max` of its encoded octets; empty for an unknown encoding."""
+    """Give the text of a text part, from at most `octets_max` encoded octets; empty for an unknown encoding."""
     raw = piece(octets, part.body_start, min(part.body_end, part.body_start + octets_max))
     content = decoded_part(raw, part.encoding)
     if content is None:

@@ -320,7 +320,8 @@ def content_of(header: bytes, default: Content = _UNSAID) -> Content:
     if media_type.startswith("multipart/") and encoding not in _IDENTITY:
         # RFC 2045 §6.4: nothing else is allowed here, and the offsets say that nothing else is there.
         encoding = "7bit"
-    disposition, disposition_params = None, ()
+    disposition: str | None = None
+    disposition_params: Params = ()
     if b"disposition" in values:
         disposition, disposition_params, _ = valued(values[b"disposition"])
         disposition = disposition or "attachment"
