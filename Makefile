@@ -51,10 +51,10 @@ test-full: setup-tools  ## real processes, real clients that others wrote, dialo
 	$(BIN)/pytest -m full
 
 test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; ROUNDS=1000
-	MAILSTEAD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -m crash --timeout 5000 -s
+	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -m crash --timeout 5000 -s
 
 fuzz: setup-dev  ## long property runs; FUZZ_EXAMPLES=5000
-	MAILSTEAD_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -m fuzz --timeout 3000
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -m fuzz --timeout 3000
 
 bench: setup-tools  ## side by side with Postfix and Dovecot; raw results in bench/results
 	$(BIN)/python -m bench

@@ -80,11 +80,9 @@ def wait_for_port(port: int, limit_s: float = 20.0) -> None:
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    from mailstead.net.certificates import self_signed
+    from mailstead.net.certificates import make_self_signed
 
-    certificate, key = self_signed("localhost")
-    (folder / "cert.pem").write_bytes(certificate)
-    (folder / "key.pem").write_bytes(key)
+    make_self_signed(folder / "cert.pem", folder / "key.pem", "localhost")
     return folder / "cert.pem", folder / "key.pem"
 
 

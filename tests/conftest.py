@@ -10,11 +10,11 @@ settings.register_profile(
 )
 settings.register_profile(
     "long",
-    max_examples=int(os.environ.get("MAILSTEAD_FUZZ_EXAMPLES", "5000")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("long" if "MAILSTEAD_FUZZ_EXAMPLES" in os.environ else "quick")
+settings.load_profile("long" if "FUZZ_EXAMPLES" in os.environ else "quick")
 
 SECRET_MARK = "pw-never-in-a-log"
 """Tests use passwords that begin with this, so that a leak can be seen."""
@@ -24,7 +24,7 @@ SECRET_MARK = "pw-never-in-a-log"
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and os.environ.get("MAILSTEAD_NO_SKIP") and not hasattr(report, "wasxfail"):
+    if report.skipped and os.environ.get("NO_SKIP") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI counts as a failure: {report.longrepr}"
 

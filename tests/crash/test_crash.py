@@ -1,6 +1,6 @@
 """SIGKILL at random moments under load: what was acknowledged is there; nothing is there that should not be.
 
-Rounds: MAILSTEAD_CRASH_ROUNDS (200 in CI, 1,000 by `make test-crash`). The second test runs the server on a storage layer that keeps
+Rounds: CRASH_ROUNDS (200 in CI, 1,000 by `make test-crash`). The second test runs the server on a storage layer that keeps
 writes in the memory of the process until they are synced, so that the kill loses every unsynced write, as a power cut does.
 """
 
@@ -25,7 +25,7 @@ from system.server import DOMAIN, PASSWORD, Server
 
 pytestmark = pytest.mark.crash
 
-ROUNDS = int(os.environ.get("MAILSTEAD_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 ACCOUNTS = [f"crash{number}@{DOMAIN}" for number in range(4)]
 ROUNDS_PER_FOLDER = 25
 
