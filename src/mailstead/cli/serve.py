@@ -1,0 +1,119 @@
+"""`mailstead serve`: start the services, and for a first look (`--demo`) a whole house on localhost."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mailstead.config.settings import Settings
+
+DEMO_DOMAIN: Final = "example.test"
+DEMO_NAMES: Final = ("alice", "bob")
+
+DEMO_SETTINGS: Final = {
+    "MAILSTEAD_SERVER_HOSTNAME": "localhost",
+    "MAILSTEAD_MX_LISTEN": "127.0.0.1:2525",
+    "MAILSTEAD_SUBMISSION_LISTEN": "127.0.0.1:2587",
+    "MAILSTEAD_SUBMISSION_LISTEN_TLS": "127.0.0.1:2465",
+    "MAILSTEAD_IMAP_LISTEN": "127.0.0.1:2143",
+    "MAILSTEAD_IMAP_LISTEN_TLS": "127.0.0.1:2993",
+    "MAILSTEAD_POP3_LISTEN": "127.0.0.1:2110",
+    "MAILSTEAD_POP3_LISTEN_TLS": "127.0.0.1:2995",
+    "MAILSTEAD_SERVER_LOG_LEVEL": "warning",
+}
+"""Unprivileged ports of localhost; the environment may change each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A throw-away house: where it lies and how to log in."""
+
+    state: Path
+    passwords: dict[str, str]
+
+
+def demo_environment(state: Path, environ: dict[str, str]) -> dict[str, str]:
+    """Give the environment with the demo's settings below it."""
+    return {**DEMO_SETTINGS, "MAILSTEAD_SERVER_DATA_DIR": str((state / "data").absolute()), **environ}
+
+
+def open_demo(state: Path, *, is_fresh: bool) -> Demo:
+    """Read the demo's passwords, or make new ones; `is_fresh` removes what was there."""
+    notes = state / "demo.json"
+    if is_fresh and notes.exists():
+        shutil.rmtree(state)
+    state.mkdir(parents=True, exist_ok=True)
+    if not notes.exists():
+        passwords = {f"{name}@{DEMO_DOMAIN}": secrets.token_urlsafe(9) for name in DEMO_NAMES}
+        handle = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(passwords, file)
+    return Demo(state, json.loads(notes.read_text()))
+
+
+async def fill_demo(settings: Settings, demo: Demo) -> None:
+    """Make domain and accounts of the demo where they are not there yet."""
+    from mailstead.model.address import Address
+    from mailstead.model.errors import AddressTaken, DomainExists
+    from mailstead.model.secret import Secret
+    from mailstead.wiring import ADMINISTRATOR, open_house
+
+    async with open_house(settings) as house:
+        try:
+            await house.domains.add(ADMINISTRATOR, DEMO_DOMAIN)
+        except DomainExists:
+            pass
+        for address, password in demo.passwords.items():
+            try:
+                await house.accounts.create(ADMINISTRATOR, Address.parse(address), Secret(password))
+            except AddressTaken:
+                pass
+
+
+def print_demo(settings: Settings, demo: Demo) -> None:
+    """Print the one table: services, log-ins, a line that sends and a line that reads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title=f"Mailstead on localhost (state in {demo.state})")
+    for column in ("Service", "Address", "TLS"):
+        table.add_column(column)
+    for service, section in (
+        ("mx", settings.mx),
+        ("submission", settings.submission),
+        ("imap", settings.imap),
+        ("pop3", settings.pop3),
+    ):
+        if service not in settings.server.services:
+            continue
+        for address in section.listen:
+            table.add_row(service, address, "STLS" if service == "pop3" else "STARTTLS")
+        for address in section.listen_tls:
+            table.add_row(service, address, "from the first octet")
+    console.print(table)
+    (alice, alice_password), (bob, bob_password) = demo.passwords.items()
+    console.print(f"Log-in: {alice} with password {alice_password}")
+    console.print(f"        {bob} with password {bob_password}")
+    if settings.mx.listen:
+        console.print("Send:   ", end="")
+        console.print(
+            f"printf 'From: me@elsewhere.test\\nTo: {alice}\\nSubject: Hello\\n\\nIt works.\\n' | curl -s --crlf "
+            f"smtp://{settings.mx.listen[0]} --mail-from me@elsewhere.test --mail-rcpt {alice} -T -",
+            markup=False,
+        )
+    if settings.imap.listen_tls:
+        console.print("Read:   ", end="")
+        console.print(
+            f"curl -sk 'imaps://{settings.imap.listen_tls[0]}/INBOX;MAILINDEX=*' --user '{alice}:{alice_password}'",
+            markup=False,
+        )
+    console.print("Ctrl-C stops it; the state survives; make serve FRESH=1 starts anew.")
+    sys.stdout.flush()
