@@ -10,6 +10,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import NamedTuple
 
 
@@ -34,6 +35,7 @@ def composed(heading: Heading, text: str, *, html: str | None = None) -> bytes:
     message.set_content(text)
     if html is not None:
         message.add_alternative(html, subtype="html")
+        message.set_boundary(_boundary(heading))
     return _octets(message, heading)
 
 
@@ -47,17 +49,20 @@ def composed_report(
     """
     message = _headed(heading)
     message["Auto-Submitted"] = "auto-replied"
-    message.set_content(text)
-    message.make_mixed()
-    message.set_type("multipart/report")
-    message.set_param("report-type", "delivery-status")
+    message["MIME-Version"] = "1.0"
+    boundary = _boundary(heading)
+    # The library cannot write message/delivery-status from fields as they are, and these three parts are plain enough.
     groups = ("".join(f"{name}: {value}\r\n" for name, value in fields) for fields in status)
-    message.add_attachment("\r\n".join(groups).encode(), "message", "delivery-status", cte="8bit")
-    is_ascii = original_header.isascii()
-    message.add_attachment(original_header, "text", "rfc822-headers", cte="7bit" if is_ascii else "8bit")
-    for part in message.iter_attachments():
-        del part["Content-Disposition"]
-    return _octets(message, heading)
+    crlf_text = "\r\n".join(text.splitlines()) + "\r\n"
+    delimiter = f"--{boundary}\r\n".encode()
+    parts = (
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + crlf_text.encode(),
+        b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(groups).encode(),
+        b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + original_header,
+    )
+    content_type = f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"\r\n\r\n'
+    head = _octets(message, heading).rstrip() + b"\r\n" + content_type.encode()
+    return head + b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
 
 
 def _headed(heading: Heading) -> EmailMessage:
@@ -70,9 +75,12 @@ def _headed(heading: Heading) -> EmailMessage:
     return message
 
 
+def _boundary(heading: Heading) -> str:
+    """Derive a boundary from the message-id, which is as unique; the library would throw dice."""
+    return "=_" + sha256(heading.message_id.encode()).hexdigest()[:32]
+
+
 def _octets(message: EmailMessage, heading: Heading) -> bytes:
-    """Write with encoded words; raw UTF-8 only where an address cannot be written otherwise (RFC 6532)."""
-    is_ascii = all(
-        "@" not in word or word.isascii() for one in (heading.sender, *heading.recipients) for word in one.split()
-    )
-    return message.as_bytes(policy=SMTP if is_ascii else SMTPUTF8)
+    """Write with encoded words; raw UTF-8 only where an address cannot be written otherwise. Spec: RFC 6532 §3."""
+    words = " ".join((heading.sender, *heading.recipients)).split()
+    return message.as_bytes(policy=SMTP if all(word.isascii() for word in words if "@" in word) else SMTPUTF8)
