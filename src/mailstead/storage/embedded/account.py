@@ -1,0 +1,195 @@
+"""`AccountStore` on one encrypted file: each verb is one hop to a reader thread or one unit of work of a writer."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import apsw
+
+from mailstead.model.flags import Flag, FlagOperation
+from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
+from mailstead.model.mailbox import Mailbox, Snapshot, Usage
+from mailstead.model.message import (
+    Appended,
+    Changes,
+    Copied,
+    MessageRecord,
+    NewMessage,
+    OctetRange,
+    Stored,
+    Wanted,
+)
+from mailstead.model.search import SearchKey
+from mailstead.model.uidset import UidSet
+from mailstead.storage.embedded import mailboxes, message_reads, message_writes, octets, rows, search, text_index
+from mailstead.storage.embedded.reader import Reader
+from mailstead.storage.embedded.transaction import Transaction
+from mailstead.storage.embedded.writer import Writer
+
+if TYPE_CHECKING:
+    from mailstead.storage.embedded.indexer import Indexer
+
+T = TypeVar("T")
+
+INDEX_BATCH: Final = 40
+"""Messages that one unit of work adds to the text index while a search waits; others may write in between."""
+
+
+class EmbeddedAccountStore:
+    """A light handle on one account."""
+
+    def __init__(self, account_id: AccountId, reader: Reader, writer: Writer, indexer: "Indexer") -> None:
+        self.account_id = account_id
+        self._reader = reader
+        self._writer = writer
+        self._indexer = indexer
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await self._reader.run(self.account_id, work)
+
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        return await self._writer.run(self.account_id, work)
+
+    # reading
+
+    async def mailboxes(self) -> list[Mailbox]:
+        """See `AccountStore.mailboxes`."""
+        return await self._read(mailboxes.mailboxes)
+
+    async def mailbox(self, name: str) -> Mailbox:
+        """See `AccountStore.mailbox`."""
+        return await self._read(lambda db: mailboxes.mailbox(db, name))
+
+    async def snapshot(self, name: str) -> Snapshot:
+        """See `AccountStore.snapshot`."""
+        return await self._read(lambda db: message_reads.snapshot(db, name))
+
+    async def changes_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> Changes:
+        """See `AccountStore.changes_since`."""
+        return await self._read(lambda db: message_reads.changes_since(db, mailbox_id, modseq))
+
+    async def vanished_since(self, mailbox_id: MailboxId, modseq: ModSeq) -> UidSet:
+        """See `AccountStore.vanished_since`."""
+        return await self._read(lambda db: message_reads.vanished_since(db, mailbox_id, modseq))
+
+    async def fetch(
+        self, mailbox_id: MailboxId, uids: UidSet, wanted: Wanted, changed_since: ModSeq | None = None
+    ) -> list[MessageRecord]:
+        """See `AccountStore.fetch`."""
+        return await self._read(lambda db: message_reads.fetch(db, mailbox_id, uids, wanted, changed_since))
+
+    async def read_octets(self, ranges: Sequence[OctetRange]) -> list[bytes]:
+        """See `AccountStore.read_octets`."""
+
+        def read_all(db: apsw.Connection) -> list[bytes]:
+            with rows.one_moment(db):
+                return [octets.read(db, blob_id, start, stop) for blob_id, start, stop in ranges]
+
+        return await self._read(read_all)
+
+    async def search(self, mailbox_id: MailboxId, key: SearchKey) -> UidSet:
+        """See `AccountStore.search`. Keys without text never touch the index."""
+        if search.asks_text(key):
+            while await self.index_some(INDEX_BATCH):
+                pass
+        return await self._read(lambda db: search.search(db, mailbox_id, key))
+
+    async def index_backlog(self) -> int:
+        """See `AccountStore.index_backlog`."""
+        return await self._read(text_index.backlog)
+
+    async def index_some(self, limit: int) -> int:
+        """See `AccountStore.index_some`. Reading and decoding hold no lock; only the insertion is a unit of work."""
+        batch = await self._read(lambda db: text_index.prepare(db, limit))
+        if batch.texts or batch.waiting_count:
+            await self._writer.run(
+                self.account_id, lambda transaction: text_index.insert(transaction, batch), wakes=False
+            )
+        return batch.waiting_count
+
+    async def usage(self) -> Usage:
+        """See `AccountStore.usage`."""
+        account = await self._read(rows.account_row)
+        return Usage(
+            size_octets=account.size_octets,
+            message_count=account.message_count,
+            mailbox_count=account.mailbox_count,
+            quota_octets=account.quota_octets,
+            quota_messages=account.quota_messages,
+        )
+
+    async def annotations(self, name: str | None) -> dict[str, bytes]:
+        """See `AccountStore.annotations`."""
+        return await self._read(lambda db: mailboxes.annotations(db, name))
+
+    # writing
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
+        """See `AccountStore.append`."""
+        appended = await self._writer.run(
+            self.account_id, lambda transaction: message_writes.append(transaction, name, messages), grows=True
+        )
+        self._indexer.note(self.account_id)
+        return appended
+
+    async def replace(self, mailbox_id: MailboxId, uid: Uid, name: str, message: NewMessage) -> Appended:
+        """See `AccountStore.replace`."""
+        appended = await self._writer.run(
+            self.account_id,
+            lambda transaction: message_writes.replace(transaction, mailbox_id, uid, name, message),
+            grows=True,
+        )
+        self._indexer.note(self.account_id)
+        return appended
+
+    async def store_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: UidSet,
+        operation: FlagOperation,
+        flags: Sequence[Flag],
+        unchanged_since: ModSeq | None = None,
+    ) -> Stored:
+        """See `AccountStore.store_flags`."""
+        return await self._write(
+            lambda transaction: message_writes.store_flags(
+                transaction, mailbox_id, uids, operation, flags, unchanged_since
+            )
+        )
+
+    async def expunge(self, mailbox_id: MailboxId, uids: UidSet | None, *, only_deleted: bool = True) -> UidSet:
+        """See `AccountStore.expunge`."""
+        return await self._write(
+            lambda transaction: message_writes.expunge(transaction, mailbox_id, uids, only_deleted=only_deleted)
+        )
+
+    async def copy(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
+        """See `AccountStore.copy`."""
+        return await self._write(lambda transaction: message_writes.copy(transaction, mailbox_id, uids, target))
+
+    async def move(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
+        """See `AccountStore.move`."""
+        return await self._write(lambda transaction: message_writes.move(transaction, mailbox_id, uids, target))
+
+    async def create_mailbox(self, name: str, special_use: str | None = None) -> Mailbox:
+        """See `AccountStore.create_mailbox`."""
+        return await self._write(lambda transaction: mailboxes.create_mailbox(transaction, name, special_use))
+
+    async def delete_mailbox(self, name: str) -> None:
+        """See `AccountStore.delete_mailbox`."""
+        await self._write(lambda transaction: mailboxes.delete_mailbox(transaction, name))
+
+    async def rename_mailbox(self, name: str, new_name: str) -> None:
+        """See `AccountStore.rename_mailbox`."""
+        await self._write(lambda transaction: mailboxes.rename_mailbox(transaction, name, new_name))
+
+    async def subscribe(self, name: str, *, is_subscribed: bool) -> None:
+        """See `AccountStore.subscribe`."""
+        await self._write(lambda transaction: mailboxes.subscribe(transaction, name, is_subscribed=is_subscribed))
+
+    async def subscriptions(self) -> list[str]:
+        """See `AccountStore.subscriptions`."""
+        return await self._read(mailboxes.subscriptions)
+
+    async def set_annotations(self, name: str | None, entries: dict[str, bytes | None]) -> None:
+        """See `AccountStore.set_annotations`."""
+        await self._write(lambda transaction: mailboxes.set_annotations(transaction, name, entries))

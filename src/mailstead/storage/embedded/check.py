@@ -1,0 +1,136 @@
+"""Consistency of one account file: everything that must hold, looked at once more from the rows themselves."""
+
+# ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
+
+from collections.abc import Iterator
+
+import apsw
+
+from mailstead.model.errors import StoreDamaged
+from mailstead.storage.embedded import contents, octets, rows
+from mailstead.storage.embedded.rows import DELETED_BIT, MAILBOX_COLUMNS, SEEN_BIT, MailboxRow, select, select_one
+
+
+def findings(db: apsw.Connection) -> list[str]:
+    """Give everything that is wrong, in words; nothing is changed."""
+    with rows.one_moment(db):
+        broken_pages = [f"SQLite: {text}" for (text,) in select(db, "PRAGMA integrity_check(20)") if text != "ok"]
+        if broken_pages:
+            return broken_pages  # the rest would only stumble over them
+        return [*_account(db), *_mailboxes(db), *_contents(db), *_octets(db)]
+
+
+def _account(db: apsw.Connection) -> Iterator[str]:
+    account = rows.AccountRow._make(select_one(db, f"SELECT {rows.ACCOUNT_COLUMNS} FROM account"))
+    counted = select_one(db, "SELECT count(*), ifnull(sum(size_octets), 0) FROM message")
+    if counted != (account.message_count, account.size_octets):
+        yield f"account counts {account.message_count, account.size_octets}, rows say {counted}"
+    (mailbox_count,) = select_one(db, "SELECT count(*) FROM mailbox")
+    if mailbox_count != account.mailbox_count:
+        yield f"account counts {account.mailbox_count} mailboxes, there are {mailbox_count}"
+    (highest,) = select_one(db, "SELECT ifnull(max(highestmodseq), 0) FROM mailbox")
+    if highest > account.modseq:
+        yield f"a mailbox has modseq {highest}, the account only {account.modseq}"
+    (uidvalidity,) = select_one(db, "SELECT ifnull(max(uidvalidity), 0) FROM mailbox")
+    if uidvalidity > account.last_uidvalidity:
+        yield f"uidvalidity {uidvalidity} is above the highest given, {account.last_uidvalidity}"
+    (content_id,) = select_one(db, "SELECT ifnull(max(content_id), 0) FROM content")
+    if content_id >= account.next_content_id:
+        yield f"content {content_id} is not below the next, {account.next_content_id}"
+    for table in ("message", "expunged", "keyword"):
+        orphans = select(
+            db, f"SELECT DISTINCT mailbox_id FROM {table} WHERE mailbox_id NOT IN (SELECT mailbox_id FROM mailbox)"
+        )
+        for (mailbox_id,) in orphans:
+            yield f"{table} rows of mailbox {mailbox_id}, which is not there"
+
+
+def _mailboxes(db: apsw.Connection) -> Iterator[str]:
+    for row in select(db, f"SELECT {MAILBOX_COLUMNS} FROM mailbox"):
+        mailbox = MailboxRow._make(row)
+        count, unseen, deleted, size, modseq, first_unseen = select_one(
+            db,
+            "SELECT count(*), ifnull(sum(flags & ?2 = 0), 0), ifnull(sum(flags & ?3 != 0), 0),"
+            " ifnull(sum(size_octets), 0), ifnull(max(modseq), 0), min(iif(flags & ?2 = 0, uid, NULL))"
+            " FROM message WHERE mailbox_id = ?1",
+            (mailbox.mailbox_id, SEEN_BIT, DELETED_BIT),
+        )
+        held = (
+            mailbox.message_count,
+            mailbox.unseen_count,
+            mailbox.deleted_count,
+            mailbox.size_octets,
+            mailbox.first_unseen_uid,
+        )
+        if held != (count, unseen, deleted, size, first_unseen):
+            yield f"mailbox {mailbox.name!r} counts {held}, rows say {(count, unseen, deleted, size, first_unseen)}"
+        if modseq > mailbox.highestmodseq:
+            yield f"mailbox {mailbox.name!r} has a message of modseq {modseq} above its highestmodseq"
+        yield from _uids(db, mailbox)
+
+
+def _uids(db: apsw.Connection, mailbox: MailboxRow) -> Iterator[str]:
+    """Messages and expunged runs together are 1 to uidnext without gap or overlap."""
+    expected = 1
+    runs = db.execute(
+        "SELECT uid, uid, 0 FROM message WHERE mailbox_id = ?1"
+        " UNION ALL SELECT first_uid, last_uid, modseq FROM expunged WHERE mailbox_id = ?1 ORDER BY 1",
+        (mailbox.mailbox_id,),
+    )
+    for first, last, modseq in runs:
+        if first != expected:
+            yield f"mailbox {mailbox.name!r}: UID {expected} is neither there nor expunged, or twice (next is {first})"
+            return
+        if modseq > mailbox.highestmodseq:
+            yield f"mailbox {mailbox.name!r} has an expunged run of modseq {modseq} above its highestmodseq"
+        expected = last + 1
+    if expected != mailbox.uidnext:
+        yield f"mailbox {mailbox.name!r}: uidnext is {mailbox.uidnext}, UIDs end before {expected}"
+
+
+def _contents(db: apsw.Connection) -> Iterator[str]:
+    wrong = select(
+        db,
+        "SELECT content_id, use_count, (SELECT count(*) FROM message AS m WHERE m.content_id = c.content_id) AS used"
+        " FROM content AS c WHERE use_count != used OR use_count = 0",
+    )
+    for content_id, use_count, used in wrong:
+        yield f"content {content_id} counts {use_count} uses, {used} messages have it"
+    missing = select(db, "SELECT mailbox_id, uid FROM message WHERE content_id NOT IN (SELECT content_id FROM content)")
+    for mailbox_id, uid in missing:
+        yield f"message {uid} of mailbox {mailbox_id} has no content"
+    sizes = select(
+        db,
+        "SELECT m.mailbox_id, m.uid FROM message AS m JOIN content AS c USING (content_id)"
+        " WHERE m.size_octets != c.size_octets",
+    )
+    for mailbox_id, uid in sizes:
+        yield f"message {uid} of mailbox {mailbox_id} has another size than its content"
+    for content_id, parts, order in db.execute("SELECT content_id, parts, order_facts FROM content"):
+        try:
+            contents.decoded_parts(parts)
+            contents.decoded_order(order)
+        except ValueError as error:
+            yield f"content {content_id}: its facts cannot be read: {error}"
+
+
+def _octets(db: apsw.Connection) -> Iterator[str]:
+    """All chunks are there, decompress, follow each other, and belong to a content."""
+    sizes: dict[int, int] = dict(db.execute("SELECT content_id, size_octets FROM content"))
+    found = dict.fromkeys(sizes, 0)
+    for place, is_compressed, stored in db.execute("SELECT place, is_compressed, octets FROM chunk ORDER BY place"):
+        content_id, offset = place >> octets.PLACE_SHIFT, place & (1 << octets.PLACE_SHIFT) - 1
+        if content_id not in sizes:
+            yield f"chunk of content {content_id}, which is not there"
+            continue
+        if offset != found[content_id]:
+            yield f"content {content_id}: its chunks do not follow each other at {offset}"
+        try:
+            length = len(octets.decompressed(stored) if is_compressed else stored)
+        except StoreDamaged:
+            yield f"content {content_id}: its chunk at {offset} cannot be decompressed"
+            continue
+        found[content_id] = offset + length
+    for content_id, size_octets in sizes.items():
+        if found[content_id] != size_octets:
+            yield f"content {content_id} has {found[content_id]} octets instead of {size_octets}"

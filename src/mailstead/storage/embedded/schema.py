@@ -1,0 +1,157 @@
+"""The tables of an account file, and the way from every earlier version to the present one.
+
+What is narrow and what is wide: `message` holds what every list needs in some 40 octets a row, clustered by mailbox and
+UID, so that FETCH of flags, SEARCH by flags and SELECT scan few pages. `content` holds what was computed at append
+(header summary, structure …), once for all copies. Octets are in `chunk`, apart from both.
+
+Versions only go forward; a step is never changed once released (tests open a store of every version).
+"""
+
+from typing import Final
+
+import apsw
+
+from mailstead.model.errors import StoreDamaged
+
+VERSION_1: Final = """
+-- One row. The counters that every unit of work of this account moves.
+CREATE TABLE account (
+    account_id TEXT NOT NULL PRIMARY KEY,
+    modseq INTEGER NOT NULL,              -- the highest ever given
+    size_octets INTEGER NOT NULL,
+    message_count INTEGER NOT NULL,
+    mailbox_count INTEGER NOT NULL,
+    quota_octets INTEGER,
+    quota_messages INTEGER,
+    last_uidvalidity INTEGER NOT NULL,    -- the highest ever given
+    next_content_id INTEGER NOT NULL,
+    indexed_to INTEGER NOT NULL,          -- contents up to here are in the text index
+    thread_salt BLOB NOT NULL,            -- key of the hashes in thread_ref
+    is_deleted INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE mailbox (
+    mailbox_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    special_use TEXT UNIQUE,
+    uidvalidity INTEGER NOT NULL,
+    uidnext INTEGER NOT NULL,
+    highestmodseq INTEGER NOT NULL,
+    message_count INTEGER NOT NULL,
+    unseen_count INTEGER NOT NULL,
+    deleted_count INTEGER NOT NULL,
+    size_octets INTEGER NOT NULL,
+    first_unseen_uid INTEGER
+) STRICT;
+
+CREATE TABLE message (
+    mailbox_id INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    flags INTEGER NOT NULL,               -- bits in the order of model.flags.SYSTEM_FLAGS
+    keywords TEXT NOT NULL,               -- sorted, with single spaces
+    internaldate_s INTEGER NOT NULL,
+    zone_minutes INTEGER NOT NULL,
+    savedate_s INTEGER NOT NULL,
+    sent_on INTEGER,                      -- day ordinal of the Date field
+    size_octets INTEGER NOT NULL,
+    header_octets INTEGER NOT NULL,
+    content_id INTEGER NOT NULL,
+    thread_no INTEGER NOT NULL,
+    PRIMARY KEY (mailbox_id, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_by_modseq ON message (mailbox_id, modseq);
+CREATE INDEX message_by_content ON message (content_id);
+
+-- Runs of UIDs that were given once and are gone: exactly the gaps between 1 and uidnext. Neighbours are merged under
+-- the higher modseq, so QRESYNC may name a UID again that vanished earlier (RFC 7162 §3.2.10 allows it), and the table
+-- never has more rows than the mailbox has messages, plus one.
+CREATE TABLE expunged (
+    mailbox_id INTEGER NOT NULL,
+    first_uid INTEGER NOT NULL,
+    last_uid INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    PRIMARY KEY (mailbox_id, first_uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX expunged_by_modseq ON expunged (mailbox_id, modseq);
+
+CREATE TABLE keyword (
+    mailbox_id INTEGER NOT NULL,
+    folded TEXT NOT NULL,                 -- case-folded, as keywords compare without case
+    name TEXT NOT NULL,                   -- the spelling of its first use
+    PRIMARY KEY (mailbox_id, folded)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE content (
+    content_id INTEGER PRIMARY KEY,
+    use_count INTEGER NOT NULL,           -- messages that show it
+    size_octets INTEGER NOT NULL,
+    header_summary BLOB NOT NULL,
+    body_structure BLOB NOT NULL,
+    parts BLOB NOT NULL,                  -- MessagePack of model.message.PartFacts
+    order_facts BLOB NOT NULL,            -- MessagePack of model.message.OrderFacts
+    listed_header BLOB NOT NULL,
+    preview TEXT NOT NULL
+) STRICT;
+
+-- Octets of a message, in pieces. The key says where the piece starts: content_id * 2^32 + offset.
+CREATE TABLE chunk (
+    place INTEGER PRIMARY KEY,
+    is_compressed INTEGER NOT NULL,
+    octets BLOB NOT NULL
+) STRICT;
+
+-- Keyed hash of a message-id to the thread it belongs to.
+CREATE TABLE thread_ref (
+    hash INTEGER PRIMARY KEY,
+    thread_no INTEGER NOT NULL,
+    content_id INTEGER NOT NULL           -- the row goes with the content that brought it
+) STRICT;
+
+CREATE TABLE subscription (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE annotation (
+    mailbox_id INTEGER NOT NULL,          -- 0: of the account
+    entry TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (mailbox_id, entry)
+) STRICT, WITHOUT ROWID;
+
+-- The text index. Its own copy of the text is not kept; rowid is content_id. Texts come already folded.
+CREATE VIRTUAL TABLE text_index USING fts5 (
+    "from", "to", cc, bcc, subject, header, body,
+    content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1'
+);
+CREATE VIRTUAL TABLE text_term USING fts5vocab (text_index, row);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1,)
+"""Step n brings a file from version n to version n + 1."""
+
+
+def version_of(db: apsw.Connection) -> int:
+    """Give the schema version of a file; 0 for an empty one."""
+    version = db.pragma("user_version")
+    assert isinstance(version, int)
+    return version
+
+
+def migrate(db: apsw.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
+    """Bring a file to the newest version, all steps in one transaction.
+
+    Errors: StoreDamaged, for a file written by a newer release.
+    """
+    if version_of(db) == len(migrations):
+        return
+    db.execute("BEGIN IMMEDIATE")  # another process may be at the same: look again under the lock
+    try:
+        version = version_of(db)
+        if version > len(migrations):
+            raise StoreDamaged("The store was written by a newer release", version=version)
+        for step in migrations[version:]:
+            db.execute(step)
+        db.pragma("user_version", len(migrations))
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
