@@ -1,6 +1,7 @@
 """A tiny wire and its session, and a started server of it on loopback, on both event loops."""
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
 
@@ -281,10 +282,8 @@ class Client:
 
     async def close(self):
         self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             await self.writer.wait_closed()
-        except (ConnectionError, ssl.SSLError):
-            pass
 
 
 async def until(condition, limit_s=LIMIT_S):
@@ -304,9 +303,9 @@ async def dial(port, *, greeting=True, tls=None):
     return client
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request):
-    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
+def pytest_asyncio_loop_factories(config, item):
+    """Run every test of this room on both loops."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
@@ -322,7 +321,7 @@ def client_tls(pair):
 
 
 @pytest.fixture
-async def home(event_loop_policy, pair):
+async def home(pair):
     home = Home(Certificates(*pair))
     yield home
     await home.close()

@@ -37,6 +37,9 @@ EVENTS_PER_TURN: Final = 32
 UNREAD_OCTETS_MAX: Final = 128 * 1024
 """Above this much input that waits for a reply under way, reading stops."""
 
+GATHERED_OCTETS_MAX: Final = 64 * 1024
+"""How many octets of replies wait for the end of the batch."""
+
 DRAINED_OCTETS_PER_TURN: Final = 256 * 1024
 """How much a session may send through `drain` before the others get their turn, however fast the peer takes it."""
 
@@ -79,6 +82,7 @@ class Driver(asyncio.BufferedProtocol):
         "_drain_waiters",
         "_drained_octets",
         "_driven",
+        "_gathered",
         "_has_eof",
         "_heard_octets",
         "_heard_s",
@@ -131,6 +135,7 @@ class Driver(asyncio.BufferedProtocol):
         self._is_reading_paused = self._is_write_paused = self._has_eof = self._wants_end = False
         self._unread_octets = self._heard_octets = self._sent_octets = self._drained_octets = 0
         self._linger_octets = 0
+        self._gathered = b""
         self._stalled_at_octets = -1
         self._heard_s = self._progress_s = pulse.now_s
 
@@ -398,6 +403,10 @@ class Driver(asyncio.BufferedProtocol):
                 self._report_bug(error)
             if work is not None or connection.wants_close:
                 break
+            # Replies are gathered for one write, but many large ones must not pile up within a batch.
+            self._gathered += connection.data_to_send()
+            if len(self._gathered) > GATHERED_OCTETS_MAX and self._flush():
+                self._progress_s = self._pulse.now_s
             events_left -= 1
             if events_left <= 0:
                 self._yield_turn()
@@ -472,9 +481,10 @@ class Driver(asyncio.BufferedProtocol):
         """Send what the connection has gathered; whether there was anything."""
         if self._connection is None:
             return False
-        data = self._connection.data_to_send()
+        data = self._gathered + self._connection.data_to_send()
         if not data:
             return False
+        self._gathered = b""
         self._write(data)
         return True
 
