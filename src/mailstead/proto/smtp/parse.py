@@ -6,7 +6,6 @@ RFC 3461 (DSN), RFC 4954 (AUTH).
 
 from __future__ import annotations
 
-import binascii
 import re
 from functools import lru_cache
 from typing import Final
@@ -39,7 +38,6 @@ _HELLO_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
 _BDAT: Final = re.compile(r"([0-9]{1,19})( LAST)?", re.IGNORECASE)
-_BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 _BODIES: Final = frozenset({"7BIT", "8BITMIME", "BINARYMIME"})
 _NOTIFICATIONS: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
@@ -233,10 +231,3 @@ def bdat(text: str) -> tuple[int, bool]:
     if not match:
         raise _syntax("Syntax: BDAT octets [LAST]")
     return int(match.group(1)), match.group(2) is not None
-
-
-def base64(text: str) -> bytes:
-    """Decode an AUTH line, strictly. Spec: RFC 4954 §4 (501 for what cannot be decoded), RFC 4648 §4."""
-    if not _BASE64.fullmatch(text):
-        raise _syntax("That is not base64", "5.5.2")
-    return binascii.a2b_base64(text)

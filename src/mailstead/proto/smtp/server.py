@@ -13,11 +13,11 @@ RFC 9422 (LIMITS).
 
 from __future__ import annotations
 
-import binascii
 from collections import deque
 from typing import Final
 
 from mailstead.proto.connection import NEED_DATA, PAUSED, LocalProtocolError, Pause
+from mailstead.proto.sasl import SaslCancelled, SaslError, decode_initial_response, decode_response, encode_challenge
 from mailstead.proto.smtp import parse
 from mailstead.proto.smtp.framing import Fault, Framing
 from mailstead.proto.smtp.parse import CommandRefusedError
@@ -257,7 +257,7 @@ class ServerConnection:
     def auth_challenge(self, octets: bytes) -> None:
         """Send a challenge and wait for the response. Spec: RFC 4954 §4."""
         self._expect_auth()
-        self._output.append(b"334 " + binascii.b2a_base64(octets, newline=False) + b"\r\n")
+        self._output.append(b"334 " + encode_challenge(octets) + b"\r\n")
         self._state = State.AUTH
 
     def auth_succeeded(self) -> None:
@@ -405,21 +405,25 @@ class ServerConnection:
         if mechanism not in self._mechanisms:
             self._refuse(reply(504, "5.5.4", "That mechanism is not offered"), "mechanism")
             return
-        response = None
-        if space:
-            # RFC 4954 §4: a single "=" is an initial response of zero length.
-            response = b"" if initial == "=" else parse.base64(initial)
+        try:
+            response = decode_initial_response(initial.encode()) if space else None
+        except SaslError as error:
+            self._refuse(reply(501, "5.5.2", str(error)), "syntax")
+            return
         self._pending = "AUTH"
         self._events.append(Auth(mechanism, response))
 
     def _auth_response(self, line: bytes) -> None:
         """Take the line behind a 334. Spec: RFC 4954 §4 (``*`` cancels with 501)."""
         self._state = State.READY
-        if line == b"*":
+        try:
+            self._events.append(AuthResponse(decode_response(line)))
+        except SaslCancelled:
             self._refuse(reply(501, "5.7.0", "Authentication cancelled"), "auth-cancelled")
-            return
-        self._events.append(AuthResponse(parse.base64(line.decode("ascii", "replace"))))
-        self._pending = "AUTH"
+        except SaslError as error:
+            self._refuse(reply(501, "5.5.2", str(error)), "syntax")
+        else:
+            self._pending = "AUTH"
 
     def _command_mail(self, argument: str) -> None:
         """MAIL. Spec: RFC 5321 §4.1.1.2; RFC 6409 §4.3 and RFC 4954 §6 (530); RFC 9422 §4 (MAILMAX)."""

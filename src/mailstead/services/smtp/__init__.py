@@ -1,1 +1,4 @@
-"""The smtp service: sessions that turn events into use cases, and results into replies. Start reading at `session`."""
+"""The services mx and submission: SMTP in, for others and for our own.
+
+May import: usecases, net.line, proto.smtp, proto.sasl, telemetry, model. Start reading at `session`.
+"""

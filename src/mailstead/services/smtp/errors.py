@@ -1,0 +1,65 @@
+"""The one table from what can go wrong to what SMTP says.
+
+Spec: RFC 5321 §4.2.2 and §4.2.3 (codes), RFC 3463 §3 (enhanced codes), RFC 4954 §6, RFC 7372 §3.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailstead.model import errors
+from mailstead.model.errors import MailsteadError
+from mailstead.proto.smtp.types import Reply, reply
+
+REPLIES: Final[dict[type[MailsteadError], tuple[int, str]]] = {
+    errors.MailsteadError: (554, "5.0.0"),
+    errors.BadAddress: (553, "5.1.3"),
+    errors.NoSuchAddress: (550, "5.1.1"),
+    errors.NotOurDomain: (550, "5.7.1"),
+    errors.NoSuchDomain: (550, "5.1.2"),
+    errors.DomainExists: (554, "5.3.0"),
+    errors.DomainInUse: (554, "5.3.0"),
+    errors.AddressTaken: (554, "5.3.0"),
+    errors.NoSuchAccount: (550, "5.1.1"),
+    errors.NoSuchAlias: (550, "5.1.1"),
+    errors.AliasLoop: (550, "5.4.6"),
+    errors.AuthenticationFailed: (535, "5.7.8"),
+    errors.NotAllowed: (550, "5.7.1"),
+    errors.NoSuchMailbox: (550, "5.2.0"),
+    errors.MailboxExists: (554, "5.3.0"),
+    errors.BadMailboxName: (554, "5.3.0"),
+    errors.MailboxHasChildren: (554, "5.3.0"),
+    errors.NoSuchMessage: (554, "5.3.0"),
+    errors.OverQuota: (552, "5.2.2"),
+    errors.LimitReached: (552, "5.2.2"),
+    errors.MessageTooLarge: (552, "5.3.4"),
+    errors.PolicyRefused: (550, "5.7.1"),
+    errors.MailLoop: (554, "5.4.6"),
+    errors.BadMessage: (554, "5.6.0"),
+    errors.TryAgainLater: (451, "4.3.0"),
+    errors.TooManyConnections: (421, "4.7.0"),
+    errors.TooManyFailures: (421, "4.7.0"),
+    errors.StorageFull: (452, "4.3.1"),
+    errors.StorageUnavailable: (451, "4.3.0"),
+    errors.StoreDamaged: (451, "4.3.0"),
+    errors.BadSettings: (451, "4.3.5"),
+    errors.BadImport: (554, "5.6.0"),
+}
+"""Every type of `model.errors`; a test walks them all. ``NotAllowed`` in answer to MAIL is 553 (see the session)."""
+
+BUG: Final = reply(451, "4.3.0", "Something went wrong here; please try again later")
+"""What no table knows: vague, and temporary, so that mail waits instead of vanishing."""
+
+
+def reply_to(error: Exception) -> Reply:
+    """Turn what went wrong into a reply. Spec: RFC 5321 §4.2."""
+    for error_type in type(error).__mro__:
+        found = REPLIES.get(error_type)
+        if found is not None and isinstance(error, MailsteadError):
+            return reply(*found, error.public_text)
+    return BUG
+
+
+def reason_of(error: Exception) -> str:
+    """Give the fixed word under which a refusal is counted."""
+    return type(error).__name__ if isinstance(error, MailsteadError) else "bug"

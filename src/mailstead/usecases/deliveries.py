@@ -1,0 +1,195 @@
+"""Delivery: a complete message into the INBOX of each of its recipients, and only then an answer.
+
+SMTP has one answer for all recipients of a message (RFC 5321 §4.2.5), so what if it fails for some?
+
+- It failed for all: the error is the answer; a temporary one if any of them is.
+- It failed for some: the answer is temporary, whatever the failure, so the sender keeps the message and comes again
+  for all. A permanent failure (over quota) is then said at RCPT, to that recipient alone, and the others go through.
+  Nothing is ever lost, and no bounce is ever made by us (attack row 17). So that those who have the message
+  do not get it twice, we remember who got it: in memory, for the last few such messages. After a restart in between,
+  a duplicate is possible, as RFC 5321 §6.1 accepts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mailstead.mime.facts import message_facts
+from mailstead.model.address import Address
+from mailstead.model.directory import Account
+from mailstead.model.errors import MailsteadError, OverQuota, TryAgainLater
+from mailstead.model.ids import AccountId
+from mailstead.model.mailbox import INBOX
+from mailstead.model.message import MessageFacts, NewMessage, Octets
+from mailstead.ports.clock import Clock
+from mailstead.ports.storage import Storage
+
+INLINE_OCTETS_MAX: Final = 64 * 1024
+"""Smaller messages are parsed on the event loop: a hop to a thread would cost more."""
+
+REMEMBERED_MAX: Final = 1000
+"""How many partly delivered messages we remember."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One recipient's copy: whose it is, and the trace fields that stand before the message in it."""
+
+    account_id: AccountId
+    listed_trace: bytes
+    """Return-Path and Delivered-To, which clients ask for in lists (`mime.section.LISTED_FIELDS`)."""
+    received: bytes
+
+    @property
+    def trace(self) -> bytes:
+        """All of them, in their order."""
+        return self.listed_trace + self.received
+
+
+class Deliveries:
+    """Puts messages into mailboxes."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._accounts = storage.accounts
+        self._clock = clock
+        self._partly: OrderedDict[bytes, frozenset[AccountId]] = OrderedDict()
+
+    async def check_room(self, account: Account, size_octets: int) -> None:
+        """Check that a message of that size (0: unknown) would fit.
+
+        Errors: OverQuota, so that it can be said in the session (attack row 17); StorageUnavailable.
+        """
+        usage = await self._accounts.of(account.account_id).usage()
+        if usage.quota_octets is not None and usage.size_octets + max(size_octets, 1) > usage.quota_octets:
+            raise OverQuota
+        if usage.quota_messages is not None and usage.message_count >= usage.quota_messages:
+            raise OverQuota
+
+    async def deliver(self, octets: bytearray, copies: Sequence[Copy], mail_from: Address | None) -> None:
+        """Append the message to the INBOX of every recipient; when this returns, all of them survive a power cut.
+
+        Errors: see the module's text; OverQuota, StorageFull, StorageUnavailable, TryAgainLater.
+        Effects: `octets` may be changed and is the store's until this returns.
+        """
+        if len(copies) == 1 and not self._partly:
+            await self._append_small_or_large(octets, copies)
+            return
+        fingerprint = await _fingerprint(octets, mail_from)
+        had_before = self._partly.get(fingerprint, frozenset())
+        copies = [copy for copy in copies if copy.account_id not in had_before]
+        failures = await self._append_each(octets, copies)
+        if not failures:
+            self._partly.pop(fingerprint, None)
+            return
+        delivered = had_before | {copy.account_id for copy in copies} - failures.keys()
+        if delivered:
+            self._partly[fingerprint] = delivered
+            if len(self._partly) > REMEMBERED_MAX:
+                self._partly.popitem(last=False)
+        raise _answer(list(failures.values()), is_partial=bool(delivered))
+
+    async def _append_small_or_large(self, octets: bytearray, copies: Sequence[Copy]) -> None:
+        for error in (await self._append_each(octets, copies)).values():
+            raise error
+
+    async def _append_each(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
+        """Append all copies; give what failed."""
+        if len(octets) > INLINE_OCTETS_MAX:
+            return await self._append_large(octets, copies)
+        if len(copies) == 1:
+            copy = copies[0]
+            joined = copy.trace + octets
+            try:
+                await self._append(copy.account_id, joined, message_facts(joined))
+            except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
+                return {copy.account_id: error}
+            return {}
+        first = copies[0]
+        facts = message_facts(first.trace + octets)
+        appends = [self._append(copy.account_id, copy.trace + octets, _facts_of(copy, first, facts)) for copy in copies]
+        results = await asyncio.gather(*appends, return_exceptions=True)
+        return _failures(copies, results)
+
+    async def _append_large(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
+        """Append one after the other from the one buffer, so that a large message is never in memory twice.
+
+        The longest trace comes first: after it, replacing one trace by the next only shortens the buffer at its
+        front, which copies nothing.
+        """
+        copies = sorted(copies, key=lambda copy: len(copy.trace), reverse=True)
+        facts: MessageFacts | None = None
+        trace_length = 0
+        failures: dict[AccountId, Exception] = {}
+        for copy in copies:
+            octets[:trace_length] = copy.trace
+            trace_length = len(copy.trace)
+            try:
+                if facts is None:
+                    facts = await asyncio.to_thread(message_facts, octets)
+                await self._append(copy.account_id, octets, _facts_of(copy, copies[0], facts))
+            except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
+                failures[copy.account_id] = error
+        return failures
+
+    async def _append(self, account_id: AccountId, octets: Octets, facts: MessageFacts) -> None:
+        message = NewMessage(octets, facts, self._clock.now())
+        await self._accounts.of(account_id).append(INBOX, [message])
+
+
+def _facts_of(copy: Copy, first: Copy, facts: MessageFacts) -> MessageFacts:
+    """Give the facts of one copy from those of the first, which differ only by the trace, without parsing again."""
+    if copy is first:
+        return facts
+    by = len(copy.trace) - len(first.trace)
+    root, *others = facts.parts
+    return replace(
+        facts,
+        size_octets=facts.size_octets + by,
+        header_octets=facts.header_octets + by,
+        listed_header=copy.listed_trace + facts.listed_header[len(first.listed_trace) :],
+        parts=(
+            root._replace(body_start=root.body_start + by, body_end=root.body_end + by),
+            *(
+                part._replace(
+                    header_start=part.header_start + by, body_start=part.body_start + by, body_end=part.body_end + by
+                )
+                for part in others
+            ),
+        ),
+    )
+
+
+async def _fingerprint(octets: bytearray, mail_from: Address | None) -> bytes:
+    """Recognise a message that is sent again: same sender, same octets."""
+
+    def digest() -> bytes:
+        return hashlib.blake2b(octets, digest_size=16, person=b"delivery").digest()
+
+    found = digest() if len(octets) <= INLINE_OCTETS_MAX else await asyncio.to_thread(digest)
+    return found + str(mail_from or "").encode()
+
+
+def _failures(copies: Sequence[Copy], results: Sequence[BaseException | None]) -> dict[AccountId, Exception]:
+    failures: dict[AccountId, Exception] = {}
+    for copy, result in zip(copies, results, strict=True):
+        if isinstance(result, Exception):
+            failures[copy.account_id] = result
+        elif result is not None:
+            raise result
+    return failures
+
+
+def _answer(errors: list[Exception], *, is_partial: bool) -> Exception:
+    """Choose the one error that is the answer for all."""
+    for error in errors:
+        if not isinstance(error, MailsteadError):
+            return error  # a bug: logged, and answered temporarily, by whoever called us
+    if is_partial:
+        return TryAgainLater("The message could not be stored for all recipients; please send it again")
+    temporary = [error for error in errors if isinstance(error, MailsteadError) and error.is_temporary]
+    return temporary[0] if temporary else errors[0]
