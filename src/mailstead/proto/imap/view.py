@@ -1,10 +1,10 @@
 """What this client believes about the selected mailbox: sequence number ↔ UID.
 
-Theory of operation: numbers are never stored. UIDs are kept as ascending runs in three flat arrays (first, last, how many
-messages lie before), so a mailbox of 100,000 messages that was filled in order costs 12 octets, and one with a
+Theory of operation: numbers are never stored. UIDs are kept as ascending runs in three flat arrays (first, last, how
+many messages lie before), so a mailbox of 100,000 messages that was filled in order costs 12 octets, and one with a
 hole behind every message 1.2 MB. `apply` takes what the store says has happened and writes the untagged responses that bring
-the client to the same state. EXPUNGE renumbers, so it is held back while a command that uses numbers is running;
-until it is told, the message keeps its number here.
+the client to the same state. EXPUNGE renumbers, so it is held back while a command that uses numbers is running; until
+it is told, the message keeps its number here.
 
 Spec: RFC 9051 §2.3.1.2, §5.5, §7.5.1; RFC 7162 §3.2.10
 """
@@ -89,7 +89,7 @@ class View:
     def select(self, messages: SequenceSet, *, by_uid: bool) -> UidSet:
         """Turn what a command names into UIDs of messages in the view.
 
-        Spec: RFC 9051 §9 (seq-number: "the client MUST NOT" name others), §6.4.9 (unknown UIDs are ignored), RFC 5182 (``$``)
+        Spec: RFC 9051 §9 (seq-number: only those that are there), §6.4.9 (unknown UIDs are ignored), RFC 5182 (``$``)
         Errors: BadSequence, for a sequence number that no message has.
         """
         if messages.is_saved:
@@ -180,11 +180,9 @@ class View:
 
     def _expunge(self, *, with_vanished: bool) -> bytes:
         held, self._held = self._held, NO_UIDS
-        if with_vanished:
-            told = responses.vanished(held)
-        else:
-            # from the end, so that no EXPUNGE renumbers what a later one names
-            told = responses.expunge(reversed(self.seqnums(held)))
+        # from the end, so that no EXPUNGE renumbers what a later one names
+        descending = reversed(self.seqnums(held))
+        told = responses.vanished(held) if with_vanished else responses.expunge(descending)
         self._renumber(self.uids - held)
         self.saved -= held
         return told
