@@ -1,8 +1,10 @@
 """The driver's loop: events in order, pauses, one write per batch, the end."""
 
 import asyncio
+import contextlib
 
 from mailstead.telemetry import metrics
+from mailstead.telemetry.transcript import Transcript
 
 
 def count_of(counter, *labels):
@@ -136,3 +138,30 @@ async def test_idle_conversation_has_no_task(home, tools):
     await tools.until(lambda: len(asyncio.all_tasks()) == before)
     for client in clients:
         await client.close()
+
+
+async def test_transcript_shows_plain_lines_under_tls_and_no_secret(home, tools, client_tls):
+    lines = []
+    port = await home.listen(is_tls_implicit=True, make_transcript=lambda peer: Transcript(lines.append))
+    client = await tools.dial(port, tls=client_tls)
+    assert await client.ask(b"ECHO a") == b"250 a"
+    assert await client.ask(b"ECHO AUTH pw-never-in-a-log") == b"250 AUTH pw-never-in-a-log"
+    assert lines[:4] == ["S: 220 TLSv1.3", "C: ECHO a", "S: 250 a", "C: ECHO AUTH [removed]"]
+    await client.close()
+
+
+async def test_errors_of_the_session_itself_do_not_leak_conversations(home, tools, monkeypatch):
+    """Even a session whose every method fails ends in a closed socket and a released place."""
+
+    def fail(self, *args):
+        raise RuntimeError("broken session")
+
+    for name in ("started", "handle", "failed", "ended", "stopping"):
+        monkeypatch.setattr(tools.EchoSession, name, fail)
+    port = await home.listen()
+    client = await tools.dial(port, greeting=False)
+    client.send(b"ECHO x\r\n")
+    with contextlib.suppress(ConnectionError):
+        await client.rest()
+    await tools.until(lambda: home.listeners[0].open_count == 0)
+    await client.close()

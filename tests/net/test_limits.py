@@ -54,7 +54,8 @@ async def test_attack_010_one_octet_now_and_then_does_not_count_as_speaking(home
     client.send(b"DATA 100000\r\n")
     for count in range(40):
         client.send(b"x")
-        await tools.until(lambda: connection.counted_left == 100_000 - count - 1 or connection.is_closed)
+        left = 100_000 - count - 1
+        await tools.until(lambda left=left: connection.counted_left == left or connection.is_closed)
         home.pass_time(10)
     assert await client.line() == b"421 too slow"
     assert refusals("echo", "time", "slow") == before + 1
@@ -68,7 +69,7 @@ async def test_attack_010_a_slow_honest_line_may_take_its_time(home, tools):
     client.send(b"DATA 360000\r\n")
     for count in range(1, 361):
         client.send(b"x" * 1000)
-        await tools.until(lambda: connection.counted_left == 360_000 - count * 1000)
+        await tools.until(lambda left=360_000 - count * 1000: connection.counted_left == left)
         home.pass_time(10)
     assert await client.line() == b"250 stored"
     await client.close()

@@ -1,6 +1,7 @@
 """TLS as a byte layer: implicit, by STARTTLS, its failures and its attacks."""
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
@@ -100,6 +101,7 @@ async def test_handshake_that_stalls_is_cut_off(home, tools):
     await client.close()
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_old_tls_is_refused(home, tools, pair):
     context = ssl.create_default_context(cafile=pair[0])
     context.minimum_version = ssl.TLSVersion.TLSv1
@@ -180,10 +182,8 @@ def test_layer_alone_in_any_cut(pair, client_tls):
         return plain
 
     for _ in range(4):
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             tls.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
         give(outgoing.read())
     assert layer.is_ready
     tls.write(b"hello " * 5000)

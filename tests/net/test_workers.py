@@ -1,0 +1,90 @@
+"""Supervision of several processes, each test in an interpreter of its own (it forks)."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+PRELUDE = r"""
+import os, signal, socket, sys, time
+from mailstead.net.workers import supervise
+
+def until_term(index, status=0):
+    read, write = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(write, b"x"))
+    os.write(1, f"ready {index} {os.getpid()}\n".encode())
+    os.read(read, 1)
+    os.write(1, f"done {index}\n".encode())
+    return status
+"""
+
+
+def start(program):
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=20)
+    return process.returncode, sorted(out.splitlines()), err
+
+
+def test_stop_signal_goes_to_all_and_all_end_well():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = start("sys.exit(supervise(3, until_term))")
+        for _ in range(3):
+            assert process.stdout.readline().startswith("ready")
+        process.send_signal(number)
+        status, lines, _ = finish(process)
+        assert status == 0
+        assert lines == ["done 0", "done 1", "done 2"]
+
+
+def test_a_worker_that_dies_ends_the_whole_with_its_status():
+    process = start("sys.exit(supervise(3, lambda index: 7 if index == 1 else until_term(index)))")
+    assert finish(process)[0] == 7
+
+
+def test_a_worker_that_is_killed_ends_the_whole():
+    process = start("sys.exit(supervise(2, until_term))")
+    ready = [process.stdout.readline().split() for _ in range(2)]
+    os.kill(int(ready[0][2]), signal.SIGKILL)
+    status, lines, _ = finish(process)
+    assert status == 128 + signal.SIGKILL
+    assert f"done {ready[1][1]}" in lines
+
+
+def test_a_worker_with_a_bug_shows_its_stack():
+    status, _, err = finish(start("sys.exit(supervise(1, lambda index: 1 // 0))"))
+    assert status == 70
+    assert "ZeroDivisionError" in err
+
+
+def test_a_worker_that_does_not_stop_is_killed_at_the_limit():
+    process = start(
+        """
+        def deaf(index):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("ready", flush=True)
+            while True:
+                signal.pause()
+        sys.exit(supervise(1, deaf, stop_limit_s=0.2))
+        """
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] != 0
+
+
+def test_workers_end_when_the_parent_is_killed():
+    process = start("sys.exit(supervise(2, until_term))")
+    for _ in range(2):
+        assert process.stdout.readline().startswith("ready")
+    process.kill()
+    _, lines, _ = finish(process)  # ends only when both workers have closed the pipe
+    assert lines == ["done 0", "done 1"]
