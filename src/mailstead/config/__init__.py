@@ -1,4 +1,4 @@
 """Typed settings with their help text, and the one loader.
 
-May import: model. Start reading at `settings`; `load` may be imported by `wiring` and `cli` only.
+May import: model. Start reading at `settings` and `schema`; `load` may be imported by `wiring` and `cli` only.
 """

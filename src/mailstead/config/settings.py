@@ -12,11 +12,14 @@ from typing import Any
 from mailstead.model.secret import Secret
 
 
-def setting(default: Any, help_text: str) -> Any:
-    """Declare a field with its default and the sentence that explains it."""
+def setting(default: Any, help_text: str, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
+    """Declare a field with its default and the sentence that explains it.
+
+    Shapes: `choices` are the texts allowed (for a tuple: in each place); `minimum` is the smallest number allowed.
+    """
     if isinstance(default, list | dict):
         raise TypeError("defaults are immutable: use a tuple")
-    return field(default=default, metadata={"help": help_text})
+    return field(default=default, metadata={"help": help_text, "choices": choices, "minimum": minimum})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,17 @@ class Server:
 
     hostname: str = setting("localhost", "Name that the server gives itself in greetings and Received fields.")
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
-    workers: int = setting(1, "How many processes share the ports and the stores on this host.")
+    workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
     services: tuple[str, ...] = setting(
-        ("mx", "submission", "imap", "pop3"), "Services to run; smtp means mx and submission."
+        ("mx", "submission", "imap", "pop3"),
+        "Services to run; smtp means mx and submission.",
+        choices=("mx", "submission", "smtp", "imap", "pop3"),
     )
     metrics_listen: str = setting("", "Address and port of the Prometheus metrics page; empty: none.")
-    log_level: str = setting("info", "debug, info, warning or error.")
-    log_format: str = setting("auto", "console, json, or auto (console on a terminal).")
+    log_level: str = setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
+    log_format: str = setting(
+        "auto", "Form of the log; auto is console on a terminal, else json.", choices=("auto", "console", "json")
+    )
     stop_limit_s: float = setting(10.0, "How long conversations may take to end when the server stops.")
     use_uvloop: bool = setting(True, "Use uvloop instead of asyncio's own loop.")
 
@@ -50,13 +57,15 @@ class Store:
     """The embedded store."""
 
     cipher: str = setting(
-        "chacha20", "chacha20 (default) or aegis (faster on CPUs with AES instructions); for new stores."
+        "chacha20",
+        "Cipher of new stores; aegis is faster on CPUs with AES instructions.",
+        choices=("chacha20", "aegis"),
     )
     master_key: Secret = setting(Secret(""), "32 octets in hex or base64; better given by file or environment.")
     master_key_file: str = setting("", "File of the master key; empty: master.key beside the data folder's stores.")
-    writer_thread_count: int = setting(4, "Threads that commit; an account is pinned to one of them.")
-    reader_thread_count: int = setting(4, "Threads that read.")
-    open_account_count: int = setting(128, "How many account files stay open.")
+    writer_thread_count: int = setting(4, "Threads that commit; an account is pinned to one of them.", minimum=1)
+    reader_thread_count: int = setting(4, "Threads that read.", minimum=1)
+    open_account_count: int = setting(128, "How many account files stay open.", minimum=1)
     disk_reserve_octets: int = setting(64 * 1024 * 1024, "Below this much free space mail is refused temporarily.")
     staged_octets_max: int = setting(512 * 1024 * 1024, "Memory that all messages on their way in may take together.")
     account_quota_octets: int = setting(0, "Quota of new accounts; 0: none.")
@@ -111,8 +120,9 @@ class Imap(Listeners):
 class Pop3(Listeners):
     """The pop3 service."""
 
-    idle_limit_s: float = setting(600.0, "Silence of a client (RFC 1939 §3: at least 10 minutes).")
-    messages_max: int = setting(50_000, "Messages shown in one session, the oldest first.")
+    idle_limit_s: float = setting(600.0, "Silence of a logged-in client (RFC 1939 §3: at least 10 minutes).")
+    login_limit_s: float = setting(60.0, "Silence before log-in.")
+    messages_max: int = setting(50_000, "Messages shown in one session, the oldest first.", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
