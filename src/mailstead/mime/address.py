@@ -189,6 +189,9 @@ class _Reader:
             self.is_in_group = True
             self._begin()
         elif special == b"@" and not self.had_angle:
+            if self.at_word >= 0:
+                # Of several, the last one stands before the domain.
+                self.words.append((b"@", False))
             self.at_word = len(self.words)
 
     def _finish(self) -> None:

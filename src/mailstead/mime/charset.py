@@ -44,12 +44,26 @@ _ALSO: Final = {
 }
 # In the table of aliases, but no charsets: transformations, escapes, names.
 _NO_CHARSET: Final = frozenset(
-    {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
+    {
+        "base64_codec",
+        "bz2_codec",
+        "hex_codec",
+        "quopri_codec",
+        "rot_13",
+        "uu_codec",
+        "zlib_codec",
+        "mbcs",
+        "oem",
+        "tactis",
+    }
 )
 _NEEDS_LABEL_FIRST: Final = ("iso2022", "utf_7", "hz", "utf_16", "utf_32")
 """Octets in these charsets may look like UTF-8 without being it."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_KNOWN: Final = frozenset(aliases.values()) - _NO_CHARSET
+_WITHOUT_ALIAS: Final = frozenset(
+    {"koi8_u", "koi8_t", "cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "mac_arabic", "mac_croatian"}
+)
+_KNOWN: Final = (frozenset(aliases.values()) | _WITHOUT_ALIAS) - _NO_CHARSET
 
 
 @lru_cache(maxsize=512)

@@ -32,6 +32,7 @@ _MESSAGE_ID_OCTETS_MAX: Final = 998
 # RFC 5256 §3 wants what lies between the brackets, a quoted local part unquoted.
 _MESSAGE_ID: Final = re.compile(rb"<([^<>]{1,998})>")
 _FOLDED: Final = re.compile(rb"[ \t\r\n]+")
+_QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _QUOTED_LOCAL_PART: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(@.*)', re.DOTALL)
 _LISTED: Final = frozenset(name.encode() for name in LISTED_FIELDS)
 
@@ -108,11 +109,11 @@ def message_ids_in(value: bytes) -> list[str]:
     """
     message_ids: list[str] = []
     for raw in _MESSAGE_ID.findall(value):
-        octets = _FOLDED.sub(b"", raw)
-        if octets[:1] == b'"':
-            quoted = _QUOTED_LOCAL_PART.fullmatch(octets)
-            if quoted:
-                octets = re.sub(rb"\\(.)", rb"\1", quoted[1]) + quoted[2]
+        quoted = _QUOTED_LOCAL_PART.fullmatch(raw.strip())
+        if quoted:
+            octets = unfolded(_QUOTED_PAIR.sub(rb"\1", quoted[1])) + _FOLDED.sub(b"", quoted[2])
+        else:
+            octets = _FOLDED.sub(b"", raw)
         message_ids.append(text_of(octets))
     if not message_ids and value:
         # Some senders leave the brackets away; a lone word with an @ is taken as meant.

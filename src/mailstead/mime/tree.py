@@ -231,7 +231,8 @@ class _Scan:
             self.empty_line = found.span() if found else (self.size, self.size)
         stop = self.empty_line[1]
         if self.boundaries:
-            delimiter = self._next_delimiter(max(position - 1, 0), stop)
+            # The line feed of the empty line may belong to a delimiter too; the header ends behind it all the same.
+            delimiter = self._next_delimiter(max(position - 1, 0), stop - 1)
             if delimiter is not None:
                 return max(delimiter.content_end, position)
         return stop
@@ -327,7 +328,8 @@ def content_of(header: bytes, default: Content = _UNSAID) -> Content:
         disposition = disposition or "attachment"
     languages: tuple[str, ...] = ()
     if b"language" in values:
-        languages = tuple(tag for tag in (_word(tag) for tag in values[b"language"].split(b",")[:100]) if tag)
+        tags = (_word(tag.partition(b"(")[0]) for tag in values[b"language"].split(b",")[:100])
+        languages = tuple(tag for tag in tags if tag)
     return Content(
         media_type,
         params,
