@@ -1,0 +1,83 @@
+"""LOGIN and AUTHENTICATE: who is it? How mechanisms and use case play together is told in `proto.sasl`."""
+
+from __future__ import annotations
+
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
+
+from mailstead.proto.imap.types.commands import Authenticate, Login
+from mailstead.proto.imap.types.events import Result
+from mailstead.proto.sasl import (
+    Challenge,
+    NeedsVerifier,
+    PasswordGiven,
+    ProofGiven,
+    SaslError,
+    UnknownMechanism,
+    mechanism,
+)
+from mailstead.services.imap.errors import Refused, Reply
+
+if TYPE_CHECKING:
+    from mailstead.proto.sasl import Mechanism
+    from mailstead.services.imap.session import ImapSession
+    from mailstead.usecases.accounts import ScramLookup
+
+SERVICE = "imap"
+
+
+class Exchange:
+    """One SASL exchange under way. Spec: RFC 9051 §6.2.2."""
+
+    __slots__ = ("lookup", "mechanism")
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self.mechanism = mechanism
+        self.lookup: ScramLookup | None = None
+
+
+async def login(session: ImapSession, command: Login) -> Reply:
+    """Answer LOGIN. Spec: RFC 9051 §6.2.3."""
+    actor = await session.service.accounts.log_in(command.user, command.password, session.line.peer, SERVICE)
+    session.log_in(actor)
+    return Reply(Result.OK, "You are logged in")
+
+
+async def authenticate(session: ImapSession, command: Authenticate) -> Reply | None:
+    """Begin a SASL exchange, with an initial response perhaps. Spec: RFC 9051 §6.2.2, RFC 4959 §3."""
+    try:
+        session.exchange = Exchange(mechanism(command.mechanism, nonce=token_urlsafe(18)))
+    except UnknownMechanism:
+        raise Refused("That mechanism is not offered here", b"CANNOT") from None
+    return await go_on(session, command.initial_response)
+
+
+async def go_on(session: ImapSession, response: bytes | None) -> Reply | None:
+    """Take the client's next response. Spec: RFC 9051 §6.2.2.
+
+    Errors: AuthenticationFailed, TooManyFailures, TryAgainLater; whatever it is, the exchange is over then.
+    """
+    exchange, session.exchange = session.exchange, None
+    assert exchange is not None
+    accounts, peer = session.service.accounts, session.line.peer
+    try:
+        step = exchange.mechanism.step(response)
+        if isinstance(step, NeedsVerifier):
+            exchange.lookup = lookup = await accounts.scram_start(step.username, peer, SERVICE)
+            step = exchange.mechanism.offer(lookup.salt, lookup.iteration_count, lookup.verifiers)
+    except SaslError as error:
+        raise Refused(str(error), b"CLIENTBUG", Result.BAD) from None
+    match step:
+        case Challenge(octets):
+            session.exchange = exchange
+            session.connection.challenge(octets)
+            return None
+        case PasswordGiven(username, secret):
+            actor = await accounts.log_in(username, secret, peer, SERVICE)
+        case ProofGiven(verifier):
+            assert exchange.lookup is not None
+            actor = await accounts.scram_finish(exchange.lookup, verifier)
+        case NeedsVerifier():
+            raise AssertionError("answered above")
+    session.log_in(actor)
+    return Reply(Result.OK, "You are logged in")
