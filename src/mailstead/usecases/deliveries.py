@@ -122,7 +122,7 @@ class Deliveries:
         front, which copies nothing.
         """
         copies = sorted(copies, key=lambda copy: len(copy.trace), reverse=True)
-        facts: MessageFacts | None = None
+        first, facts = copies[0], None
         trace_length = 0
         failures: dict[AccountId, Exception] = {}
         for copy in copies:
@@ -130,8 +130,8 @@ class Deliveries:
             trace_length = len(copy.trace)
             try:
                 if facts is None:
-                    facts = await asyncio.to_thread(message_facts, octets)
-                await self._append(copy.account_id, octets, _facts_of(copy, copies[0], facts))
+                    first, facts = copy, await asyncio.to_thread(message_facts, octets)
+                await self._append(copy.account_id, octets, _facts_of(copy, first, facts))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
                 failures[copy.account_id] = error
         return failures
