@@ -14,7 +14,8 @@ WILDCARDS_MAX: Final = 32
 """In one pattern, runs counted once (attack row 46)."""
 
 _RUN: Final = re.compile(r"[*%]{2,}")
-_INBOX: Final = re.compile(rf"(?i:{INBOX})(?={re.escape(DELIMITER)}|[*%]|$)")
+# ASCII only: a dotless i is not an I
+_INBOX: Final = re.compile(rf"(?ai:{INBOX})(?={re.escape(DELIMITER)}|[*%]|\Z)")
 
 
 class BadPattern(ValueError):  # noqa: N818  named for the fact, like model.errors

@@ -2,9 +2,9 @@
 
 Theory of operation: numbers are never stored. UIDs are kept as ascending runs in three flat arrays (first, last, how
 many messages lie before), so a mailbox of 100,000 messages that was filled in order costs 12 octets, and one with a
-hole behind every message 1.2 MB. `apply` takes what the store says has happened and writes the untagged responses that bring
-the client to the same state. EXPUNGE renumbers, so it is held back while a command that uses numbers is running; until
-it is told, the message keeps its number here.
+hole behind every message 1.2 MB. `apply` takes what the store says has happened and writes the untagged responses that
+bring the client to the same state. EXPUNGE renumbers, so it is held back while a command that uses numbers is running;
+until it is told, the message keeps its number here.
 
 Spec: RFC 9051 §2.3.1.2, §5.5, §7.5.1; RFC 7162 §3.2.10
 """

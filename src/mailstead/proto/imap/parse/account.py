@@ -36,7 +36,7 @@ NOTIFY_MAILBOXES_MAX: Final = 1000
 ENTRIES_MAX: Final = 1000
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]+")
-_ENTRY: Final = re.compile(r"/(?:private|shared)(?:/[^/*%\x00-\x19\x80-\U0010ffff]+)+", re.IGNORECASE)
+_ENTRY: Final = re.compile(r"/(?:private|shared)(?:/[\x1a-$&-)+-.0-\x7f]+)+")
 
 
 def decode_base64(octets: bytes) -> bytes:
@@ -190,10 +190,10 @@ def set_metadata(cursor: Cursor) -> SetMetadata:
 
 def _entry(cursor: Cursor) -> str:
     # entry = astring ; slash-separated path, MUST NOT contain "*" or "%", nor 8-bit or %x00-19, nor end with "/"
-    name = cursor.text(cursor.astring())
+    name = cursor.astring().lower().decode("utf-8", "replace")
     if not _ENTRY.fullmatch(name):
         raise Refusal("An entry name is like /private/comment or /shared/comment")
-    return name.lower()
+    return name
 
 
 _SCOPES: Final = {scope.value: scope for scope in NotifyMailboxes}
