@@ -66,7 +66,7 @@ class Session:
         self.connection.output += b"220 ready\r\n"
 
     def handle(self, event):
-        self.connection.output += b"250 ok\r\n"
+        self.connection.output += b"x" * 1_000_000 + b"\r\n" if event == b"b FETCH" else b"250 ok\r\n"
 
     def stopping(self):
         pass
@@ -120,6 +120,10 @@ async def measure(loop_name, way, folder, connection_count, request_count):
     start = await ask()
     idle = [await connect() for _ in range(connection_count)]
     full = await ask()
+    for reader, writer in idle:
+        writer.write(b"b FETCH\r\n")
+        await reader.readexactly(1_000_002)
+    used = await ask()
     message = b"x" * 4094 + b"\r\n"
 
     async def talk(reader, writer):
@@ -138,6 +142,7 @@ async def measure(loop_name, way, folder, connection_count, request_count):
         "loop": loop_name,
         "tls": way,
         "idle_octets": round((full["rss"] - start["rss"]) / connection_count),
+        "idle_octets_after_1_mb": round((used["rss"] - start["rss"]) / connection_count),
         "connect_cpu_us": round((full["cpu_s"] - start["cpu_s"]) / connection_count * 1e6),
         "request_cpu_us": round((after["cpu_s"] - before["cpu_s"]) / request_count * 1e6, 1),
     }

@@ -165,3 +165,50 @@ async def test_errors_of_the_session_itself_do_not_leak_conversations(home, tool
         await client.rest()
     await tools.until(lambda: home.listeners[0].open_count == 0)
     await client.close()
+
+
+async def test_peer_that_hangs_up_while_nobody_answers_is_let_go(home, tools):
+    client = await tools.dial(await home.listen())
+    client.send(b"LATER\r\n")
+    await tools.until(lambda: home.handled.get("LATER"))
+    client.writer.write_eof()
+    assert await client.rest() == b""
+    await tools.until(lambda: home.ended_count == 1)
+    await client.close()
+
+
+async def test_work_that_is_cancelled_from_inside_does_not_hang_the_conversation(home, tools, monkeypatch):
+    async def cancel_oneself(self, text):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(tools.EchoSession, "do_wait", cancel_oneself)
+    client = await tools.dial(await home.listen())
+    client.send(b"WAIT\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert await client.rest() == b""
+    await tools.until(lambda: home.ended_count == 1)
+    await client.close()
+
+
+async def test_bug_in_a_connection_breaks_only_its_conversation_off(home, tools, monkeypatch):
+    port = await home.listen()
+    bad, good = await tools.dial(port), await tools.dial(port)
+    before = count_of(metrics.BUGS, "echo")
+
+    def fail(*args):
+        raise RuntimeError("broken connection")
+
+    home.sessions[0].connection.data_to_send = fail
+    for line in (b"ECHO sync\r\n", b"WAIT async\r\n"):
+        bad.send(line)
+        with contextlib.suppress(ConnectionError):
+            assert await bad.rest() == b""
+        assert count_of(metrics.BUGS, "echo") > before
+    assert await good.ask(b"ECHO fine") == b"250 fine"
+    home.sessions[1].connection.time_limit_passed = fail
+    later = await tools.dial(port)
+    home.pass_time(400)
+    assert await later.line() == b"421 too slow"
+    await tools.until(lambda: home.ended_count == 3)
+    for client in (bad, good, later):
+        await client.close()

@@ -35,6 +35,16 @@ async def test_a_limit_that_gets_shorter_counts_at_once(home, tools):
     await client.close()
 
 
+async def test_news_from_the_server_is_no_sign_of_life_of_the_peer(home, tools):
+    client = await tools.dial(await home.listen())
+    for _ in range(4):
+        home.pass_time(90)
+        home.sessions[0].connection.output += b"* news\r\n"
+        home.sessions[0].line.flush()
+    assert (await client.rest()).endswith(b"421 too slow\r\n")
+    await client.close()
+
+
 async def test_time_that_the_server_takes_does_not_count(home, tools):
     client = await tools.dial(await home.listen())
     client.send(b"GATE\r\n")

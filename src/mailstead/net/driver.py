@@ -82,6 +82,7 @@ class Driver(asyncio.BufferedProtocol):
         "_drain_waiters",
         "_drained_octets",
         "_driven",
+        "_events_left",
         "_gathered",
         "_has_eof",
         "_heard_octets",
@@ -135,6 +136,7 @@ class Driver(asyncio.BufferedProtocol):
         self._is_reading_paused = self._is_write_paused = self._has_eof = self._wants_end = False
         self._unread_octets = self._heard_octets = self._sent_octets = self._drained_octets = 0
         self._linger_octets = 0
+        self._events_left = EVENTS_PER_TURN
         self._gathered = b""
         self._stalled_at_octets = -1
         self._heard_s = self._progress_s = pulse.now_s
@@ -249,14 +251,17 @@ class Driver(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Octets have come."""
         view = self._pulse.read_buffer[:nbytes]
-        if self._is_ending:
-            self._linger_octets += nbytes
-            if self._linger_octets > LINGER_OCTETS_MAX and self._transport is not None:
-                self._transport.abort()
-        elif self._proxy is not None:
-            self._read_proxy_header(bytes(view))
-        else:
-            self._receive(view)
+        try:
+            if self._is_ending:
+                self._linger_octets += nbytes
+                if self._linger_octets > LINGER_OCTETS_MAX and self._transport is not None:
+                    self._transport.abort()
+            elif self._proxy is not None:
+                self._read_proxy_header(bytes(view))
+            else:
+                self._receive(view)
+        except Exception as error:  # noqa: BLE001  # the frontier: a bug in one conversation must not end the process
+            self._break_off(error)
 
     def _read_proxy_header(self, data: bytes) -> None:
         assert self._proxy is not None
@@ -332,6 +337,7 @@ class Driver(asyncio.BufferedProtocol):
 
     def _turn(self) -> None:
         """Handle what can be handled now; start the task if there is something to wait for."""
+        self._events_left = EVENTS_PER_TURN
         work = self._next_work()
         if work is not None:
             self._begin(work)
@@ -341,21 +347,26 @@ class Driver(asyncio.BufferedProtocol):
 
     async def _converse(self, work: Awaitable[None] | None) -> None:
         """Await work, and further work found right behind it, in one task."""
-        turn_count = 0
-        while work is not None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001  # the frontier: a bug in one session must not end the process
-                self._report_bug(error)
-            turn_count += 1
-            if turn_count % EVENTS_PER_TURN == 0:
-                await asyncio.sleep(0)
-            self._progress_s = self._pulse.now_s
-            self._heard_octets = 0
-            work = self._next_work()
-        self._task = None
-        if self._is_stopping and not self._is_ending:
-            self.stop()
+        try:
+            while work is not None:
+                try:
+                    await work
+                except Exception as error:  # noqa: BLE001  # the frontier, as above
+                    self._report_bug(error)
+                self._progress_s = self._pulse.now_s
+                self._heard_octets = 0
+                if self._events_left <= 0:  # work need not have waited for anything
+                    await asyncio.sleep(0)
+                    self._events_left = EVENTS_PER_TURN
+                work = self._next_work()
+            self._task = None
+            if self._is_stopping and not self._is_ending:
+                self.stop()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except Exception as error:  # noqa: BLE001  # the frontier, as above
+            self._break_off(error)
 
     def _next_work(self) -> Awaitable[None] | None:
         """Handle events until one needs waiting (give that work) or there is none, then send the replies."""
@@ -363,7 +374,6 @@ class Driver(asyncio.BufferedProtocol):
         if session is None or connection is None:
             return None
         work: Awaitable[None] | None = None
-        events_left = EVENTS_PER_TURN
         self._is_busy = True
         while not (self._is_write_paused or self._layer_wanted or self._wants_end or self._is_ending):
             try:
@@ -374,8 +384,8 @@ class Driver(asyncio.BufferedProtocol):
                         if self._transcript is not None:
                             self._transcript.received(data)
                         connection.receive_data(data)
-                        events_left -= 1
-                        if events_left <= 0:
+                        self._events_left -= 1
+                        if self._events_left <= 0:
                             self._yield_turn()
                             break
                         continue
@@ -396,7 +406,11 @@ class Driver(asyncio.BufferedProtocol):
                     self._wants_end = True
                 break
             if event is PAUSED:
+                # Who has hung up while nobody works on an answer (IDLE) shall not stay for ever.
+                if self._has_eof and not self._side_tasks:
+                    self._wants_end = True
                 break
+            self._events_left -= 1
             try:
                 work = session.handle(event)
             except Exception as error:  # noqa: BLE001  # the frontier, as above
@@ -407,8 +421,7 @@ class Driver(asyncio.BufferedProtocol):
             self._gathered += connection.data_to_send()
             if len(self._gathered) > GATHERED_OCTETS_MAX and self._flush():
                 self._progress_s = self._pulse.now_s
-            events_left -= 1
-            if events_left <= 0:
+            if self._events_left <= 0:
                 self._yield_turn()
                 break
         self._is_busy = False
@@ -423,7 +436,10 @@ class Driver(asyncio.BufferedProtocol):
     def _next_turn(self) -> None:
         self._is_turn_over = False
         if self._task is None and not self._is_ending:
-            self._turn()
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001  # the frontier, as above
+                self._break_off(error)
 
     def _settle(self, *, is_idle: bool) -> None:
         """A batch is done: send replies, then insert a layer or close if that was asked for, then regulate."""
@@ -474,6 +490,12 @@ class Driver(asyncio.BufferedProtocol):
         except Exception as second_error:  # noqa: BLE001  # the frontier, as above
             _log.exception("the session could not even answer that", service=service, exc_info=second_error)
             self.abort()
+
+    def _break_off(self, error: Exception) -> None:
+        """A bug in the connection or in this driver: nothing sensible can be said any more."""
+        metrics.BUGS.labels(self._terms.service).inc()
+        _log.error("conversation broken off by a bug", service=self._terms.service, exc_info=error)
+        self.abort()
 
     # --- output
 
@@ -585,19 +607,22 @@ class Driver(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        if self._is_write_paused or (self._is_ending and transport.get_write_buffer_size()):
-            self._check_stalled(transport)
-        elif self._is_ending:
-            transport.abort()
-        elif self._connection is None or (self._tls is not None and not self._tls.is_ready):
-            left_s = self._progress_s + terms.opening_limit_s - now_s
-            if left_s > 0:
-                self._pulse.arm(self, left_s)
-            else:
-                metrics.refused(terms.service, "time", "handshake")
+        try:
+            if self._is_write_paused or (self._is_ending and transport.get_write_buffer_size()):
+                self._check_stalled(transport)
+            elif self._is_ending:
                 transport.abort()
-        else:
-            self._check_silence(self._connection, now_s)
+            elif self._connection is None or (self._tls is not None and not self._tls.is_ready):
+                left_s = self._progress_s + terms.opening_limit_s - now_s
+                if left_s > 0:
+                    self._pulse.arm(self, left_s)
+                else:
+                    metrics.refused(terms.service, "time", "handshake")
+                    transport.abort()
+            else:
+                self._check_silence(self._connection, now_s)
+        except Exception as error:  # noqa: BLE001  # the frontier, as above; the others still want their time checked
+            self._break_off(error)
 
     def _check_stalled(self, transport: asyncio.Transport) -> None:
         """Cut off who has taken nothing since the last look."""
@@ -695,9 +720,8 @@ class Driver(asyncio.BufferedProtocol):
         """Send what has gathered; from outside `handle`."""
         if self._is_ending:
             return
-        if self._is_busy or self._task is not None:
-            self._flush()
-        else:
+        self._flush()  # apart from `_settle`, as news from us does not prove that the peer is alive
+        if self._task is None and not self._is_busy:
             self._settle(is_idle=True)
 
     async def drain(self) -> None:
@@ -731,13 +755,15 @@ class Driver(asyncio.BufferedProtocol):
             self._side_tasks = set()
         task = self._loop.create_task(self._run_beside(work))
         self._side_tasks.add(task)
-        task.add_done_callback(self._side_tasks.discard)
 
     async def _run_beside(self, work: Awaitable[None]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001  # the frontier, as above
             self._report_bug(error)
+        task = asyncio.current_task()
+        if self._side_tasks is not None and task is not None:
+            self._side_tasks.discard(task)
         self.flush()
         self.pump()
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 # A memory BIO keeps the largest size it ever had (OpenSSL's BUF_MEM grows by a third and never shrinks), and an idle
-# connection would carry that for hours. So both are filled in slices. On the way out a slice is one full record.
+# connection would carry that for hours. So both are filled in slices. Measured per 64 KiB, 8 KiB against 16 KiB: out no
+# difference, in 39 against 34 us.
 INCOMING_SLICE_OCTETS: Final = 8192
-OUTGOING_SLICE_OCTETS: Final = 16384
+OUTGOING_SLICE_OCTETS: Final = 8192
 
 
 class TlsFailed(Exception):  # noqa: N818  # it is a fact about the peer, like the words of model.errors
