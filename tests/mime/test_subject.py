@@ -26,7 +26,7 @@ from mailstead.mime.subject import base_subject
         ("Re:", "", True),
         ("regarding: x", "regarding: x", False),
         ("Reply", "Reply", False),
-        ("[fwd:]", "[fwd:]", False),
+        ("[fwd:]", "", True),
     ],
 )
 def test_base_subject(subject, base, is_reply):

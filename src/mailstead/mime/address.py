@@ -191,7 +191,7 @@ class _Reader:
         elif special == b"@" and not self.had_angle:
             if self.at_word >= 0:
                 # Of several, the last one stands before the domain.
-                self.words.append((b"@", False))
+                self.words.insert(self.at_word, (b"@", False))
             self.at_word = len(self.words)
 
     def _finish(self) -> None:
