@@ -62,3 +62,5 @@ class Actor:
     app_password_id: int | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
     """Services this log-in may use (``imap``, ``smtp``, ``pop3``); empty means all."""
+    fingerprint: bytes = field(default=b"", repr=False, compare=False)
+    """Of the verifier that the password fitted: the session ends when the account no longer has it."""

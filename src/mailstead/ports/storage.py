@@ -39,6 +39,15 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialChanges:
+    """Whose passwords changed, for those who hold sessions of these accounts."""
+
+    latest: int
+    """Ask again with this."""
+    account_ids: frozenset[AccountId]
+
+
 class Directory(Protocol):
     """Domains, accounts, addresses, aliases, credentials. Addresses are found by `Address.key`."""
 
@@ -91,6 +100,9 @@ class Directory(Protocol):
 
     async def credentials(self, address: Address) -> Credentials | None:
         """All verifiers of the enabled account whose main address this is."""
+
+    async def credential_changes(self, since: int) -> CredentialChanges:
+        """Accounts that were removed, or had a password changed or removed, after `since` (0: ever)."""
 
     async def set_password(
         self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
