@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mailstead.config.settings import Store
+from mailstead.model.errors import MailsteadError
 from mailstead.model.ids import AccountId
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
@@ -48,11 +49,18 @@ class AccountFiles:
         self._indexer.start(lambda account_id, limit: self.accounts.of(account_id).index_some(limit))
 
     async def check(self) -> AsyncIterator[Finding]:
-        """Check every account file that is there."""
-        for path in sorted((self._data_dir / "accounts").glob("??/*.db")):
-            account_id = AccountId(path.stem)
-            for finding in await self._reader.run(account_id, check.findings):
-                yield Finding(account_id, finding)
+        """Check every account file that is there; one that cannot be read is a finding too."""
+        for account_id in self.account_ids():
+            try:
+                texts = await self._reader.run(account_id, check.findings)
+            except MailsteadError as error:
+                texts = [f"{error.public_text} ({error.log_fields.get('cause', type(error).__name__)})"]
+            for text in texts:
+                yield Finding(account_id, text)
+
+    def account_ids(self) -> list[AccountId]:
+        """All accounts that have a file."""
+        return [AccountId(path.stem) for path in sorted((self._data_dir / "accounts").glob("??/*.db"))]
 
     async def close(self) -> None:
         """Finish what is promised and close all files."""

@@ -2,30 +2,43 @@
 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
-from typing import Final
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, Final
 
 import apsw
+import msgspec
 
 from mailstead.model.errors import NoSuchMailbox
-from mailstead.model.ids import BlobId, ModSeq, Uid
+from mailstead.model.ids import ModSeq, Uid
 from mailstead.model.mailbox import Snapshot
 from mailstead.model.message import Changes, FlagChange, MessageRecord, Wanted
 from mailstead.model.uidset import NO_UIDS, UidSet
 from mailstead.storage.embedded import contents, rows
-from mailstead.storage.embedded.rows import IN_RUNS, email_id_of, flags_of, runs_json, select, select_one, thread_id_of
+from mailstead.storage.embedded.rows import (
+    IN_RUNS,
+    email_id_of,
+    flags_of,
+    runs_json,
+    select,
+    select_one,
+    select_packed,
+    thread_id_of,
+)
 
 _NARROW: Final = (
-    "m.uid, m.modseq, m.flags, m.keywords, m.internaldate_s, m.zone_minutes, m.savedate_s, m.size_octets,"
-    " m.header_octets, m.content_id, m.thread_no"
+    "uid, modseq, flags, keywords, internaldate_s, zone_minutes, savedate_s, size_octets, header_octets, content_id,"
+    " thread_no"
 )
 _WIDE: Final = (
-    (Wanted.SUMMARY, "c.header_summary"),
-    (Wanted.STRUCTURE, "c.body_structure"),
-    (Wanted.PARTS, "c.parts"),
-    (Wanted.LISTED_HEADER, "c.listed_header"),
-    (Wanted.PREVIEW, "c.preview"),
-    (Wanted.ORDER, "c.order_facts"),
+    (Wanted.SUMMARY, "header_summary"),
+    (Wanted.STRUCTURE, "body_structure"),
+    (Wanted.PARTS, "parts"),
+    (Wanted.LISTED_HEADER, "listed_header"),
+    (Wanted.PREVIEW, "preview"),
+    (Wanted.ORDER, "order_facts"),
 )
+RECORDS_PER_STEP: Final = 1000
 
 
 def snapshot(db: apsw.Connection, name: str) -> Snapshot:
@@ -34,10 +47,12 @@ def snapshot(db: apsw.Connection, name: str) -> Snapshot:
         mailbox = rows.mailbox_by_name(db, name)
         keywords = select(db, "SELECT name FROM keyword WHERE mailbox_id = ? ORDER BY folded", (mailbox.mailbox_id,))
         is_subscribed = select_one(db, "SELECT 1 FROM subscription WHERE name = ?", (name,))
-        gone = select(
+        gone = select_packed(
             db,
-            "SELECT first_uid, last_uid FROM expunged WHERE mailbox_id = ? ORDER BY first_uid",
+            "first_uid, last_uid",
+            "FROM expunged WHERE mailbox_id = ?",
             (mailbox.mailbox_id,),
+            order="ORDER BY first_uid",
         )
     runs: list[tuple[int, int]] = []
     first = 1
@@ -65,10 +80,12 @@ def changes_since(db: apsw.Connection, mailbox_id: int, modseq: int) -> Changes:
         changed: list[FlagChange] = []
         gone = NO_UIDS
         if mailbox.highestmodseq > modseq:
-            found = select(
+            found = select_packed(
                 db,
-                "SELECT uid, flags, keywords, modseq FROM message WHERE mailbox_id = ? AND modseq > ? ORDER BY uid",
+                "uid, flags, keywords, modseq",
+                "FROM message WHERE mailbox_id = ? AND modseq > ?",
                 (mailbox_id, modseq),
+                order="ORDER BY uid",
             )
             changed = [FlagChange(uid, flags_of(bits, keywords), at) for uid, bits, keywords, at in found]
             gone = _vanished(db, mailbox_id, modseq)
@@ -90,7 +107,9 @@ def vanished_since(db: apsw.Connection, mailbox_id: int, modseq: int) -> UidSet:
 
 def _vanished(db: apsw.Connection, mailbox_id: int, modseq: int) -> UidSet:
     return UidSet(
-        select(db, "SELECT first_uid, last_uid FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq))
+        select_packed(
+            db, "first_uid, last_uid", "FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq)
+        )
     )
 
 
@@ -98,39 +117,76 @@ def fetch(
     db: apsw.Connection, mailbox_id: int, uids: UidSet, wanted: Wanted, changed_since: int | None
 ) -> list[MessageRecord]:
     """See `AccountStore.fetch`. One scan of the narrow table; a join by ascending key where wide columns are wanted."""
-    columns = [_NARROW] + [column if wanted & bit else "NULL" for bit, column in _WIDE]
-    sql = f"SELECT {', '.join(columns)} FROM {IN_RUNS}"
-    if wanted:
-        sql += " JOIN content AS c ON c.content_id = m.content_id"
-    parameters: tuple[str | int, ...] = (runs_json(uids), mailbox_id)
-    if changed_since is not None:
-        sql += " WHERE m.modseq > ?"
-        parameters += (changed_since,)
+    records: list[MessageRecord] = []
+    sql = _fetch_statement(wanted)
     with rows.one_moment(db):
-        rows.mailbox_by_id(db, mailbox_id)
-        found = select(db, sql, parameters)
-    return [_record(row) for row in found]
+        mailbox = rows.mailbox_by_id(db, mailbox_id)
+        left = uids & UidSet([(1, mailbox.uidnext)])
+        while left:
+            packed, *columns = select_one(db, sql, (runs_json(left), mailbox_id, changed_since or 0, RECORDS_PER_STEP))
+            step = msgspec.json.decode(packed)
+            records += _records(step, wanted, columns)
+            if len(step) < RECORDS_PER_STEP:
+                break
+            left &= UidSet([(step[-1][0] + 1, mailbox.uidnext)])
+    return records
 
 
-def _record(row: tuple) -> MessageRecord:  # type: ignore[type-arg] # columns of _NARROW and _WIDE
-    (uid, modseq, bits, keywords, internaldate_s, zone, savedate_s, size, header, content_id, thread_no) = row[:11]
-    summary, structure, parts, listed_header, preview, order = row[11:]
-    return MessageRecord(
-        uid,
-        modseq,
-        flags_of(bits, keywords),
-        internaldate_s,
-        zone,
-        savedate_s,
-        size,
-        header,
-        email_id_of(content_id),
-        thread_id_of(thread_no),
-        BlobId(content_id),
-        summary,
-        structure,
-        None if parts is None else contents.decoded_parts(parts),
-        listed_header,
-        preview,
-        None if order is None else contents.decoded_order(order),
+def _fetch_statement(wanted: Wanted) -> str:
+    """Give the statement for some columns: many messages come packed in one row (see `rows.select_packed`).
+
+    The narrow columns and the lengths of the wide ones are one JSON text; each wide column is one string of octets.
+    """
+    wide = [column for bit, column in _WIDE if wanted & bit]
+    lengths = "".join(f", octet_length({column})" for column in wide)
+    joined = "".join(f", CAST(group_concat(CAST({column} AS TEXT), '') AS BLOB)" for column in wide)
+    inner = ", ".join([f"m.{name}" for name in _NARROW.split(", ")] + [f"c.{column}" for column in wide])
+    join = "JOIN content AS c ON c.content_id = m.content_id" if wide else ""
+    return (
+        f"SELECT json_group_array(json_array({_NARROW}{lengths})){joined}"
+        f" FROM (SELECT {inner} FROM {IN_RUNS} {join} WHERE m.modseq > ? LIMIT ?)"
     )
+
+
+def _records(step: list[list[Any]], wanted: Wanted, columns: list[bytes | None]) -> Iterator[MessageRecord]:
+    """Make records of what one step gave."""
+    is_wanted = [bool(wanted & bit) for bit, _ in _WIDE]
+    cutters = iter(columns)
+    wide_columns = [
+        _cut(next(cutters) or b"", [row[position] for row in step], bit)
+        for position, bit in enumerate((bit for bit, _ in _WIDE if wanted & bit), start=11)
+    ]
+    filled = iter(wide_columns)
+    nothing = [None] * len(step)
+    wide_rows = zip(*(next(filled) if wants else nothing for wants in is_wanted), strict=True)
+    for row, wide in zip(step, wide_rows, strict=True):
+        uid, modseq, bits, keywords, internaldate_s, zone, savedate_s, size, header, content_id, thread_no = row[:11]
+        yield MessageRecord(
+            uid,
+            modseq,
+            flags_of(bits, keywords),
+            internaldate_s,
+            zone,
+            savedate_s,
+            size,
+            header,
+            email_id_of(content_id),
+            thread_id_of(thread_no),
+            content_id,
+            *wide,
+        )
+
+
+def _cut(joined: bytes, lengths: list[int], bit: Wanted) -> list[Any]:
+    """Cut a wide column into its values."""
+    ends = list(accumulate(lengths))
+    values = [joined[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    match bit:
+        case Wanted.PARTS:
+            return [contents.decoded_parts(value) for value in values]
+        case Wanted.ORDER:
+            return [contents.decoded_order(value) for value in values]
+        case Wanted.PREVIEW:
+            return [value.decode() for value in values]
+        case _:
+            return values

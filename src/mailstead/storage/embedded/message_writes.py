@@ -1,7 +1,5 @@
 """Writing verbs on messages, as functions of a transaction: append, replace, store flags, expunge, copy, move."""
 
-# ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
-
 import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -24,6 +22,7 @@ from mailstead.storage.embedded.rows import (
     runs_json,
     select,
     select_one,
+    select_packed,
 )
 from mailstead.storage.embedded.transaction import Transaction
 
@@ -103,11 +102,7 @@ def store_flags(
 ) -> Stored:
     """See `AccountStore.store_flags`. Spec: RFC 9051 §6.4.6, RFC 7162 §3.1.3."""
     db, mailbox = transaction.db, transaction.mailbox(mailbox_id)
-    found = select(
-        db,
-        f"SELECT m.uid, m.modseq, m.flags, m.keywords FROM {IN_RUNS}",
-        (runs_json(uids), mailbox_id),
-    )
+    found = select_packed(db, "m.uid, m.modseq, m.flags, m.keywords", f"FROM {IN_RUNS}", (runs_json(uids), mailbox_id))
     refused = [uid for uid, modseq, *_ in found if unchanged_since is not None and modseq > unchanged_since]
     given = flag_set(flags)
     if operation is FlagOperation.REMOVE:
@@ -220,9 +215,10 @@ _ROW_COLUMNS: Final = ", ".join(f"m.{name}" for name in _Row._fields)
 
 
 def _rows(transaction: Transaction, mailbox_id: int, uids: UidSet, bits_needed: int) -> list[_Row]:
-    found = select(
+    found = select_packed(
         transaction.db,
-        f"SELECT {_ROW_COLUMNS} FROM {IN_RUNS} WHERE m.flags & ? = ?",
+        _ROW_COLUMNS,
+        f"FROM {IN_RUNS} WHERE m.flags & ? = ?",
         (runs_json(uids), mailbox_id, bits_needed, bits_needed),
     )
     return [_Row._make(row) for row in found]
@@ -275,22 +271,14 @@ def _put_rows(transaction: Transaction, taken: list[_Row], into: MailboxRow) -> 
     spelling = transaction.use_keywords(into.mailbox_id, keywords)
     modseq = transaction.next_modseq()
     target_uids = [Uid(into.uidnext + position) for position in range(len(taken))]
-    transaction.db.executemany(
-        _INSERT,
-        (
-            (
-                into.mailbox_id,
-                uid,
-                modseq,
-                row.flags,
-                " ".join(sorted(spelling[keyword] for keyword in row.keywords.split())) if row.keywords else "",
-                row.internaldate_s,
-                row.zone_minutes,
-                transaction.now_s,
-                *row[6:],
-            )
-            for uid, row in zip(target_uids, taken, strict=True)
-        ),
+    values = [
+        (uid, row.flags, _respelt(row.keywords, spelling), *row[3:5], *row[6:])
+        for uid, row in zip(target_uids, taken, strict=True)
+    ]
+    transaction.db.execute(
+        "INSERT INTO message SELECT ?1, value ->> 0, ?2, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?3,"
+        " value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9 FROM json_each(?4)",
+        (into.mailbox_id, modseq, transaction.now_s, json.dumps(values)),
     )
     first_unseen = next((uid for uid, row in zip(target_uids, taken, strict=True) if not row.flags & SEEN_BIT), None)
     transaction.put_mailbox(
@@ -310,19 +298,24 @@ def _put_rows(transaction: Transaction, taken: list[_Row], into: MailboxRow) -> 
 def _log_expunged(transaction: Transaction, mailbox_id: int, gone: UidSet, modseq: int) -> None:
     """Log runs of expunged UIDs, merged with their neighbours under the new modseq (see `schema`)."""
     db = transaction.db
-    for run_first, run_last in gone.runs:
-        first, last = run_first, run_last
-        neighbours = select(
-            db,
-            "SELECT first_uid, last_uid FROM expunged WHERE mailbox_id = ?1 AND first_uid IN ("
-            "(SELECT max(first_uid) FROM expunged WHERE mailbox_id = ?1 AND first_uid < ?2), ?3 + 1)",
-            (mailbox_id, first, last),
-        )
-        for other_first, other_last in neighbours:
-            if other_last == first - 1 or other_first == last + 1:
-                db.execute("DELETE FROM expunged WHERE mailbox_id = ? AND first_uid = ?", (mailbox_id, other_first))
-                first, last = min(first, other_first), max(last, other_last)
-        db.execute("INSERT INTO expunged VALUES (?, ?, ?, ?)", (mailbox_id, first, last, modseq))
+    lowest, highest = gone.runs[0][0], gone.runs[-1][1]
+    neighbours = select_packed(
+        db,
+        "first_uid, last_uid",
+        "FROM expunged WHERE mailbox_id = ?1 AND first_uid <= ?3 + 1 AND first_uid >= ifnull("
+        "(SELECT max(first_uid) FROM expunged WHERE mailbox_id = ?1 AND first_uid < ?2), 0)",
+        (mailbox_id, lowest, highest),
+    )
+    before = {(first, last) for first, last in neighbours}
+    after = set((UidSet(before) | gone).runs)
+    db.execute(
+        "DELETE FROM expunged WHERE mailbox_id = ? AND first_uid IN (SELECT value FROM json_each(?))",
+        (mailbox_id, json.dumps([first for first, _ in before - after])),
+    )
+    db.execute(
+        "INSERT INTO expunged SELECT ?, value ->> 0, value ->> 1, ? FROM json_each(?)",
+        (mailbox_id, modseq, json.dumps(sorted(after - before))),
+    )
 
 
 def _next_unseen(transaction: Transaction, mailbox_id: int, from_uid: int) -> int | None:
@@ -336,6 +329,10 @@ def _next_unseen(transaction: Transaction, mailbox_id: int, from_uid: int) -> in
 
 def _keywords(flags: Flags) -> list[str]:
     return [flag for flag in flags if flag not in BIT_OF]
+
+
+def _respelt(keywords: str, spelling: dict[str, str]) -> str:
+    return " ".join(sorted(spelling[keyword] for keyword in keywords.split())) if keywords else ""
 
 
 def _spelt(flags: Flags, spelling: dict[str, str]) -> Flags:

@@ -43,7 +43,7 @@ from mailstead.model.search import (
 )
 from mailstead.model.uidset import UidSet
 from mailstead.storage.embedded import octets, rows, text_index
-from mailstead.storage.embedded.rows import BIT_OF, select, select_one
+from mailstead.storage.embedded.rows import BIT_OF, select, select_one, select_packed
 
 PHRASE_CHARACTERS_MAX: Final = 64
 """A longer text is looked up by its beginning and then verified, so that no query asks for thousands of trigrams."""
@@ -92,10 +92,8 @@ def search(db: apsw.Connection, mailbox_id: int, key: SearchKey) -> UidSet:
         condition = compiler.condition(key)
         db.create_scalar_function("in_uids", compiler.is_in_uids, 2, deterministic=True)
         try:
-            found = select(
-                db,
-                f"SELECT uid FROM message WHERE mailbox_id = ? AND {condition}",
-                (mailbox_id, *compiler.parameters),
+            found = select_packed(
+                db, "uid", f"FROM message WHERE mailbox_id = ? AND {condition}", (mailbox_id, *compiler.parameters)
             )
         finally:
             db.create_scalar_function("in_uids", None, 2)
@@ -260,9 +258,10 @@ class _Compiler:
         return self._contents("", ())
 
     def _contents(self, condition: str, parameters: tuple[str, ...]) -> list[int]:
-        found = select(
+        found = select_packed(
             self.db,
-            f"SELECT DISTINCT content_id FROM message WHERE mailbox_id = ? {condition}",
+            "content_id",
+            f"FROM (SELECT DISTINCT content_id FROM message WHERE mailbox_id = ? {condition})",
             (self.mailbox_id, *parameters),
         )
         return [content_id for (content_id,) in found]

@@ -4,14 +4,14 @@ Spec: RFC 8474 §5.2. The table is keyed by a hash of the message-id under a key
 collisions (attack row 52).
 """
 
-# ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
-
+import json
 from hashlib import blake2b
 from typing import Final
 
 import apsw
 
 from mailstead.model.message import MessageFacts
+from mailstead.storage.embedded.rows import select, select_one
 
 REFERENCES_MAX: Final = 30
 """Of more, the first and the last count: the root, and the nearest ancestors."""
@@ -36,10 +36,23 @@ def join_thread(db: apsw.Connection, salt: bytes, content_id: int, facts: Messag
     hashes = ref_hashes(salt, facts.message_id, facts.references)
     if not hashes:
         return content_id
-    marks = ", ".join("?" * len(hashes))
-    known: dict[int, int] = dict(db.execute(f"SELECT hash, thread_no FROM thread_ref WHERE hash IN ({marks})", hashes))
+    if len(hashes) == 1:  # most messages refer to none: one statement notes the id, or finds it noted
+        (thread_no,) = select_one(
+            db,
+            "INSERT INTO thread_ref VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE SET hash = hash RETURNING thread_no",
+            (hashes[0], content_id),
+        )
+        return int(thread_no)
+    known: dict[int, int] = dict(
+        select(
+            db,
+            "SELECT hash, thread_no FROM thread_ref WHERE hash IN (SELECT value FROM json_each(?))",
+            (json.dumps(hashes),),
+        )
+    )
     thread_no = next((known[one] for one in hashes if one in known), content_id)
-    for one in hashes:
-        if one not in known:
-            db.execute("INSERT INTO thread_ref VALUES (?, ?, ?)", (one, thread_no, content_id))
-    return thread_no
+    db.execute(
+        "INSERT OR IGNORE INTO thread_ref SELECT value, ?, ? FROM json_each(?)",
+        (thread_no, content_id, json.dumps(hashes)),
+    )
+    return int(thread_no)
