@@ -7,6 +7,7 @@ import pytest
 from mailstead.proto.connection import NEED_DATA, PAUSED
 from mailstead.proto.imap.connection import ImapConnection, ImapLimits
 from mailstead.proto.imap.parse import Cursor, parse
+from mailstead.proto.imap.types.commands import Authenticate, Idle, Login, Select
 from mailstead.proto.imap.types.events import (
     AppendBegin,
     AppendEnd,
@@ -18,7 +19,6 @@ from mailstead.proto.imap.types.events import (
     Result,
     SaslResponse,
 )
-from mailstead.proto.imap.types.commands import Authenticate, Idle, Login, Select
 
 
 def command_of(text: str | bytes, *, is_utf8: bool = False):

@@ -30,7 +30,7 @@ SESSION = (
     b"a5 FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS ({4+}\r\nDate FROM)])\r\n"
     b"a6 APPEND {5+}\r\nSaved (\\Seen) {12+}\r\nab\r\nc{3+}\r\nx ~{4+}\r\na\0b\n\r\n"
     b"a7 IDLE\r\nDONE\r\n"
-    b"a8 UID SEARCH OR TEXT {3+}\r\n{4} SUBJECT \"a\\\"b\"\r\n"
+    b'a8 UID SEARCH OR TEXT {3+}\r\n{4} SUBJECT "a\\"b"\r\n'
     b"a9 UID REPLACE 5 Drafts {3+}\r\nxyz\r\n"
     b"b1 APPEND Saved {3+}\r\na\0b\r\n"
     b"b2 APPEND Saved {3+}\r\nabc)\r\n"
@@ -62,7 +62,10 @@ def test_whole_bytewise_and_random_cuts_give_the_same(fresh, play):
 
 
 def _without_secrets(events):
-    return [(event.tag, event.command.user) if isinstance(event, Request) and isinstance(event.command, Login) else event for event in events]
+    return [
+        (event.tag, event.command.user) if isinstance(event, Request) and isinstance(event.command, Login) else event
+        for event in events
+    ]
 
 
 def test_dialogue_of_rfc_9051_section_8(fresh):
@@ -133,7 +136,10 @@ def test_attack_003_starttls_drops_what_came_before(fresh):
     assert b"c BAD" in connection.data_to_send()
 
 
-@pytest.mark.parametrize("line", [b"GET / HTTP/1.1", b"POST /x HTTP/1.0", b"CONNECT a:443 HTTP/1.1", b"PRI * HTTP/2.0", b"OPTIONS * HTTP/1.1"])
+@pytest.mark.parametrize(
+    "line",
+    [b"GET / HTTP/1.1", b"POST /x HTTP/1.0", b"CONNECT a:443 HTTP/1.1", b"PRI * HTTP/2.0", b"OPTIONS * HTTP/1.1"],
+)
 def test_attack_026_http_is_closed(fresh, line):
     connection = fresh()
     connection.receive_data(line + b"\r\nHost: x\r\n\r\na LOGIN x y\r\n")
@@ -254,7 +260,9 @@ def test_append_streams_and_multiappend_goes_on(selected):
 
 def test_append_too_large_or_empty_is_refused_at_once(selected):
     connection = selected(append_octets_max=100)
-    connection.receive_data(b"a APPEND x {101}\r\nb APPEND x {101+}\r\n" + b"y" * 101 + b"\r\nc APPEND x {0}\r\nd NOOP\r\n")
+    connection.receive_data(
+        b"a APPEND x {101}\r\nb APPEND x {101+}\r\n" + b"y" * 101 + b"\r\nc APPEND x {0}\r\nd NOOP\r\n"
+    )
     assert connection.next_event() == Request(b"d", Noop())
     assert connection.data_to_send() == (
         b"a NO [TOOBIG] The message is too large\r\nb NO [TOOBIG] The message is too large\r\nc NO The message is empty\r\n"
@@ -349,7 +357,12 @@ def test_time_limits(fresh):
 
 def test_calls_out_of_turn_are_our_bug(fresh):
     connection = fresh()
-    for call in (lambda: connection.finish(Result.OK, "x"), connection.accept_literal, connection.begin_idle, lambda: connection.challenge(b"")):
+    for call in (
+        lambda: connection.finish(Result.OK, "x"),
+        connection.accept_literal,
+        connection.begin_idle,
+        lambda: connection.challenge(b""),
+    ):
         with pytest.raises(LocalProtocolError):
             call()
 
@@ -394,7 +407,9 @@ def test_eof_is_told_once(fresh):
 
 
 def test_without_names_capabilities_not_offered():
-    connection = ImapConnection(ImapLimits(), is_encrypted=True, without=frozenset({"NOTIFY", "COMPRESS=DEFLATE", "UTF8=ACCEPT"}))
+    connection = ImapConnection(
+        ImapLimits(), is_encrypted=True, without=frozenset({"NOTIFY", "COMPRESS=DEFLATE", "UTF8=ACCEPT"})
+    )
     connection.log_in()
     assert not {b"NOTIFY", b"COMPRESS=DEFLATE", b"UTF8=ACCEPT"} & set(connection.capabilities())
     assert connection.enable(("UTF8=ACCEPT",)) == ()

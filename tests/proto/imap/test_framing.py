@@ -44,7 +44,9 @@ def test_bytewise_equals_whole():
     for octet in data:
         framing.feed(bytes([octet]))
         found += lines(framing)
-    assert [line._replace(text=line.text[:90]) for line in found] == [line._replace(text=line.text[:90]) for line in expected]
+    assert [line._replace(text=line.text[:90]) for line in found] == [
+        line._replace(text=line.text[:90]) for line in expected
+    ]
     assert expected[4].is_too_long
     assert expected[4].literal == LiteralHead(7, False)
 

@@ -98,14 +98,18 @@ def test_expunge_is_held_back_and_numbers_stay():
 
 def test_vanished_and_modseq():
     view = view_of(3, 4, 5)
-    told = view.apply(changes(9, change(5, 9, "\\Seen"), vanished=(3, 4, 50)), may_expunge=True, with_modseq=True, with_vanished=True)
+    told = view.apply(
+        changes(9, change(5, 9, "\\Seen"), vanished=(3, 4, 50)), may_expunge=True, with_modseq=True, with_vanished=True
+    )
     assert told == b"* VANISHED 3:4\r\n* 1 FETCH (UID 5 MODSEQ (9) FLAGS (\\Seen))\r\n"
 
 
 def test_own_changes_are_not_told_again():
     view = view_of(1, 2)
     view.known([change(1, 5)])
-    assert view.apply(changes(5, change(1, 5, "\\Seen"), change(2, 5, "x")), **PLAIN) == b"* 2 FETCH (UID 2 FLAGS (x))\r\n"
+    assert (
+        view.apply(changes(5, change(1, 5, "\\Seen"), change(2, 5, "x")), **PLAIN) == b"* 2 FETCH (UID 2 FLAGS (x))\r\n"
+    )
     # somebody else changed it once more meanwhile
     view.known([change(1, 6)])
     assert view.apply(changes(7, change(1, 7, "x")), **PLAIN) == b"* 1 FETCH (UID 1 FLAGS (x))\r\n"
@@ -217,14 +221,21 @@ def test_law_client_and_server_agree_after_any_changes(steps, with_vanished):
     for what, pick in [*steps, ("look", 0)]:
         if what.startswith("look"):
             may_expunge = what == "look"
-            told = view.apply(server.since(view.highestmodseq), may_expunge=may_expunge, with_modseq=False, with_vanished=with_vanished)
+            told = view.apply(
+                server.since(view.highestmodseq),
+                may_expunge=may_expunge,
+                with_modseq=False,
+                with_vanished=with_vanished,
+            )
             client.ask(server, view) if with_vanished else None
             client.read(told, may_expunge=may_expunge)
             client.ask(server, view)
             assert client.uids == list(view.uids)
             if may_expunge:
                 assert client.uids == sorted(server.messages)
-                assert {u: client.flags[u] for u in client.uids} == {u: " ".join(f) for u, (f, _) in server.messages.items()}
+                assert {u: client.flags[u] for u in client.uids} == {
+                    u: " ".join(f) for u, (f, _) in server.messages.items()
+                }
         elif what == "store":
             # a silent STORE of our own: the client knows what it did
             known = [u for u in client.uids if u in server.messages]
