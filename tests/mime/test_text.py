@@ -1,5 +1,4 @@
 from mailstead.mime.facts import message_facts
-from mailstead.mime.html import text_of_html
 from mailstead.mime.text import BODY_CHARACTERS_MAX, fold, search_text
 
 
@@ -44,13 +43,3 @@ def test_body_is_bounded():
     assert len(searched(b"A: b\r\n\r\n" + b"x" * 3_000_000).body) == BODY_CHARACTERS_MAX
     many = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + (b"--x\r\n\r\n" + b"y" * 2000 + b"\r\n") * 2000
     assert len(searched(many).body) <= BODY_CHARACTERS_MAX
-
-
-def test_html():
-    assert text_of_html("a<b>b</b>c<p>d") == "abc\nd"
-    assert text_of_html("<style>x</style>y<!-- <b>no</b> -->z<script>if (a<b) x</SCRIPT >w") == "yzw"
-    assert text_of_html("1 < 2 &amp; 3 &lt; 4") == "1 < 2 & 3 < 4"
-    assert text_of_html("<!doctype html><a href='x'>link</a><img alt=x") == "\nlink\n"
-    assert text_of_html("<!-- never closed") == ""
-    assert text_of_html("<!---->x") == "x"
-    assert text_of_html("<") == "<"

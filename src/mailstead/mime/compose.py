@@ -1,6 +1,6 @@
 """Small messages of our own: notices, reports, samples. Composed by the standard library, with time and id given.
 
-Spec: RFC 5322, RFC 2045; RFC 3462 and RFC 3464 (delivery status notifications).
+Spec: RFC 5322, RFC 2045; RFC 6522 and RFC 3464 (delivery status notifications).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def composed_report(
     """Compose a delivery status notification: words for people, fields for machines, the header that it is about.
 
     Shapes: `status` holds the fields of the message first, then those of each recipient.
-    Spec: RFC 3462, RFC 3464 §2.
+    Spec: RFC 6522, RFC 3464 §2.
     """
     message = _headed(heading)
     message["Auto-Submitted"] = "auto-replied"

@@ -119,21 +119,22 @@ def text_of(value: bytes) -> str:
         return value.decode("ascii").replace("\0", "\ufffd") if value.isascii() else charset.decoded(value)
     texts: list[str] = []
     # Words that follow each other in one charset are joined as octets first: many senders cut inside a character.
-    label, octets = b"", b""
+    label: bytes = b""
+    octets: list[bytes] = []
     end = 0
     for word in _ENCODED_WORD.finditer(value):
         between = value[end : word.start()]
         end = word.end()
         word_label = word[1].partition(b"*")[0].lower()
         if octets and (word_label != label or between.strip()):
-            texts.append(charset.decoded(octets, label.decode("latin-1")))
-            octets = b""
+            texts.append(charset.decoded(b"".join(octets), label.decode("latin-1")))
+            octets.clear()
         if between and not (between.isspace() and (texts or octets)):
             texts.append(charset.decoded(between))
         label = word_label
-        octets += _word_octets(word[2], word[3])
+        octets.append(_word_octets(word[2], word[3]))
     if octets:
-        texts.append(charset.decoded(octets, label.decode("latin-1")))
+        texts.append(charset.decoded(b"".join(octets), label.decode("latin-1")))
     texts.append(charset.decoded(value[end:]))
     return "".join(texts)
 

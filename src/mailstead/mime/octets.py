@@ -13,6 +13,8 @@ CHUNK_OCTETS: Final = 1 << 16
 def searchable(octets: Octets) -> Octets:
     """Give the object behind a whole view, as bytes and bytearray have the faster `find`; nothing is copied."""
     if isinstance(octets, memoryview):
+        if not octets.c_contiguous:
+            return octets.tobytes()
         behind = octets.obj
         if isinstance(behind, bytes | bytearray) and len(behind) == octets.nbytes:
             return behind
