@@ -60,8 +60,8 @@ class Addresses:
         """Give all accounts and foreign addresses that an address stands for, each once.
 
         The order at each step: the exact address; without its ``+detail``; the domain's catch-all; for a postmaster
-        that is still nobody, the administrator's `postmaster` address, else the domain's first account (somebody must read
-        it).
+        that is still nobody, the administrator's `postmaster` address, else the domain's first account, as somebody
+        must read it.
 
         Spec: RFC 5321 §3.9.1 (aliases), §4.5.1 (postmaster); RFC 5233 §1 (detail).
         Errors: NotOurDomain; NoSuchAddress, also when all targets are gone; AliasLoop, when there are only loops, or
@@ -81,7 +81,7 @@ class Addresses:
         return resolution
 
     async def may_send_as(self, actor: Actor, address: Address) -> bool:
-        """Whether a log-in may use the address in MAIL FROM and From: it leads only to the log-in's account.
+        """Whether a log-in may use the address in MAIL FROM and From: it leads only to its account.
 
         ``user+detail@`` goes with ``user@``. An administrator without account has no address at all. Spec: RFC 6409 §6.1.
         """

@@ -119,7 +119,9 @@ class Revocations:
             raise
         left = _fingerprints(credentials)
         for token, (actor, callback) in tuple(self._watchers.get(account_id, {}).items()):
-            if actor.fingerprint not in left and self._watchers.get(account_id, {}).pop(token, None):
+            watchers = self._watchers.get(account_id, {})
+            if actor.fingerprint not in left and token in watchers:  # a callback may have ended others
+                del watchers[token]
                 callback()
 
 
