@@ -13,6 +13,7 @@ Spec: RFC 2046 §5.1, RFC 2045 §5.2, RFC 9051 §6.4.5.1 (section numbers).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from mailstead.mime import charset
@@ -242,6 +243,8 @@ class _Scan:
         if stop - start <= 2:
             return default
         header = piece(self.octets, start, min(stop, start + HEADER_OCTETS_MAX))
+        if len(header) <= _CACHED_OCTETS:
+            return _content_cached(header, default)
         content = content_of(header, default)
         if stop - start > HEADER_OCTETS_MAX or has_too_much(header):
             return _opaque(content)
@@ -344,6 +347,10 @@ def content_of(header: bytes, default: Content = _UNSAID) -> Content:
         _word(values.get(b"location")),
     )
 
+
+# Most parts have one of a few dozen headers: a type, a charset, an encoding.
+_CACHED_OCTETS: Final = 160
+_content_cached = lru_cache(maxsize=4096)(content_of)
 
 _DIGEST_DEFAULT: Final = _UNSAID._replace(media_type="message/rfc822")
 """Spec: RFC 2046 §5.1.5."""
