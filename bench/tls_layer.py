@@ -17,9 +17,10 @@ import uvloop
 
 from mailstead.net.admission import Admission
 from mailstead.net.certificates import Certificates, make_self_signed
-from mailstead.net.driver import Driver, Terms
+from mailstead.net.driver import Driver
 from mailstead.net.pulse import Pulse
 from mailstead.net.run import raise_file_limit
+from mailstead.net.terms import Terms
 from mailstead.proto.connection import NEED_DATA
 
 WAYS = ("clear", "ours", "loop")

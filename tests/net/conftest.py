@@ -10,9 +10,9 @@ import uvloop
 
 from mailstead.net.admission import Admission
 from mailstead.net.certificates import Certificates, make_self_signed
-from mailstead.net.driver import Terms
 from mailstead.net.listener import Listener
 from mailstead.net.pulse import Pulse
+from mailstead.net.terms import Terms
 from mailstead.proto.connection import NEED_DATA, PAUSED, RemoteProtocolError
 
 LIMIT_S = 10

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from mailstead.net.admission import Admission
-from mailstead.net.driver import Terms
 from mailstead.net.listener import Listener
 from mailstead.net.run import Servers
+from mailstead.net.terms import Terms
 
 
 def servers_of(home, tools, stop_limit_s, **terms):

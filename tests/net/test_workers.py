@@ -11,10 +11,9 @@ import os, signal, socket, sys, time
 from mailstead.net.workers import supervise
 
 def until_term(index, status=0):
-    read, write = os.pipe()
-    signal.signal(signal.SIGTERM, lambda *_: os.write(write, b"x"))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # so that none can come between "ready" and the wait
     os.write(1, f"ready {index} {os.getpid()}\n".encode())
-    os.read(read, 1)
+    signal.sigwait({signal.SIGTERM})
     os.write(1, f"done {index}\n".encode())
     return status
 """

@@ -15,19 +15,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from mailstead.model.envelope import Peer
-from mailstead.net.admission import Admission
 from mailstead.net.deflate import DeflateLayer
 from mailstead.net.line import Session
 from mailstead.net.pulse import Pulse
+from mailstead.net.terms import Terms
 from mailstead.net.tls import TlsFailed, TlsLayer
 from mailstead.proto.connection import NEED_DATA, PAUSED, Connection, RemoteProtocolError
 from mailstead.proto.proxy.header import ProxyHeaderReader
 from mailstead.telemetry import log, metrics
 from mailstead.telemetry.transcript import Transcript
+
+__all__ = ["Driver", "Terms"]
 
 _log = log.get("net")
 
@@ -48,28 +50,6 @@ LINGER_S: Final = 5.0
 reset, which may destroy the goodbye before the peer has read it."""
 
 LINGER_OCTETS_MAX: Final = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a listener lays down for all its conversations."""
-
-    service: str
-    """For metrics and log."""
-    make_session: Callable[[], Session]
-    admission: Admission
-    context: Callable[[], ssl.SSLContext] | None = None
-    """The present certificate's context; None: this listener has no TLS."""
-    is_tls_implicit: bool = False
-    refusal: bytes = b""
-    """What one who comes over a connection limit is told (in clear text only), with CRLF."""
-    opening_limit_s: float = 30.0
-    """For PROXY header and TLS handshake, together with nothing else."""
-    send_limit_s: float = 120.0
-    """How long a peer may take nothing of what is sent to it."""
-    octets_per_s_min: int = 32
-    """Who needs longer than the time limit for one command or message has to send this fast. Spec: attack row 10."""
-    make_transcript: Callable[[Peer], Transcript] | None = None
 
 
 class Driver(asyncio.BufferedProtocol):

@@ -2,8 +2,8 @@
 
 A session is one client's conversation: `services` write it, the driver runs it. The driver takes an event from the
 session's connection and gives it to `handle`. A plain event is answered at once, in the same call, without a task
-(`handle` gives None); work that waits (log-in, delivery, fetch) gives an awaitable, which the driver runs as the one task of
-the conversation while the connection is paused.
+(`handle` gives None); work that waits (log-in, delivery, fetch) gives an awaitable, which the driver runs as the one
+task of the conversation while the connection is paused.
 """
 
 from collections.abc import Awaitable
@@ -21,7 +21,7 @@ class Line(Protocol):
         """Who is at the other end; TLS facts change after `start_tls`."""
 
     def start_tls(self) -> None:
-        """Flush the reply in clear text, then put TLS between socket and connection; input gathered so far is dropped."""
+        """Flush the reply in clear text, then put TLS between socket and connection; input so far is dropped."""
 
     def start_deflate(self) -> None:
         """Flush the reply, then compress both ways. Spec: RFC 4978."""

@@ -8,8 +8,9 @@ import socket
 from dataclasses import dataclass
 
 from mailstead.model.errors import BadSettings
-from mailstead.net.driver import Driver, Terms
+from mailstead.net.driver import Driver
 from mailstead.net.pulse import Pulse
+from mailstead.net.terms import Terms
 from mailstead.telemetry import log
 
 _log = log.get("net")
