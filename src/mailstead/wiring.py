@@ -1,1 +1,282 @@
 """The composition root: settings in, running house out. It alone joins adapters to use cases."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mailstead.config.settings import Listeners, Settings
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import BadSettings
+from mailstead.ports.changebus import ChangeBus
+from mailstead.ports.clock import Clock, SystemClock
+from mailstead.ports.storage import Storage
+from mailstead.policy.failures import Failures
+from mailstead.storage.embedded.bus import SocketBus
+from mailstead.storage.embedded.keys import derived_key, master_key
+from mailstead.storage.embedded.storage import EmbeddedStorage
+from mailstead.telemetry import log
+from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.addresses import Addresses
+from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.domains import Domains
+from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.staging import Staging
+
+if TYPE_CHECKING:  # the command line opens houses without services, and should start quickly
+    from mailstead.net.certificates import Certificates
+    from mailstead.net.terms import Terms
+    from mailstead.net.line import Session
+    from mailstead.net.listener import Listener
+
+_log = log.get("wiring")
+
+ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
+"""Who the command line is: it can read the master key, so there is nothing it may not do."""
+
+SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3")
+_SHORT_NAMES: Final = {"smtp": ("mx", "submission")}
+
+_FILES_PER_CONNECTION_AND_STORE: Final = 20_000
+"""As many open files as 18,000 connections and the stores need."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The store and the use cases, without any service."""
+
+    settings: Settings
+    clock: Clock
+    bus: ChangeBus
+    storage: Storage
+    accounts: Accounts
+    addresses: Addresses
+    domains: Domains
+    aliases: Aliases
+    staging: Staging
+    mailboxes: Mailboxes
+
+
+@contextlib.asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Open the stores and make the use cases; close everything at the end.
+
+    Errors: BadSettings, StorageUnavailable, StoreDamaged.
+    """
+    clock = SystemClock()
+    bus = SocketBus(settings.server.data_dir)
+    try:
+        storage = await EmbeddedStorage.open(settings.store, settings.server.data_dir, bus, clock)
+        try:
+            staging = Staging(settings.store.staged_octets_max)
+            accounts = Accounts(
+                storage,
+                bus,
+                clock,
+                failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
+                decoy_key=_decoy_key(settings),
+            )
+            addresses = Addresses(storage, bus, clock)
+            try:
+                yield House(
+                    settings=settings,
+                    clock=clock,
+                    bus=bus,
+                    storage=storage,
+                    accounts=accounts,
+                    addresses=addresses,
+                    domains=Domains(storage),
+                    aliases=Aliases(storage),
+                    staging=staging,
+                    mailboxes=Mailboxes(
+                        storage,
+                        bus,
+                        clock,
+                        staging,
+                        sessions_per_account_max=settings.limits.sessions_per_account_max,
+                    ),
+                )
+            finally:
+                addresses.close()
+                await accounts.close()
+        finally:
+            await storage.close()
+    finally:
+        bus.close()
+
+
+def _decoy_key(settings: Settings) -> bytes:
+    """The key of SCRAM's answers for unknown users: the same in all processes and after a restart."""
+    store = settings.store
+    return derived_key(master_key(settings.server.data_dir, store.master_key, store.master_key_file), "scram decoy")
+
+
+def chosen_services(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the services behind names, ``smtp`` meaning mx and submission. Errors: BadSettings."""
+    chosen: list[str] = []
+    for name in names:
+        for service in _SHORT_NAMES.get(name, (name,)):
+            if service not in SERVICE_NAMES:
+                raise BadSettings(f"There is no service '{name}'; services are {', '.join(SERVICE_NAMES)}, and smtp")
+            if service not in chosen:
+                chosen.append(service)
+    return tuple(chosen)
+
+
+def _sessions(house: House, service: str) -> Callable[[bool], Callable[[], Session]]:
+    """Give, for implicit TLS or not, the maker of a service's sessions. The service's code is loaded here."""
+    settings, hostname = house.settings, house.settings.server.hostname
+    if service in {"mx", "submission"}:
+        return _smtp_sessions(house, service)
+    if service == "imap":
+        from mailstead.proto.imap.connection import ImapLimits
+        from mailstead.services.imap.session import ImapService
+
+        imap = ImapService(
+            house.mailboxes,
+            house.accounts,
+            ImapLimits(
+                command_octets_max=settings.imap.command_octets_max,
+                append_octets_max=settings.smtp.message_octets_max,
+                login_limit_s=settings.imap.login_limit_s,
+                idle_limit_s=settings.imap.idle_limit_s,
+            ),
+            hostname,
+            settings.imap.poll_s,
+        )
+        return lambda is_tls: lambda: imap.session(is_tls=is_tls)
+    from mailstead.services.pop3.session import Pop3Service
+
+    pop3 = Pop3Service(house.mailboxes, house.accounts, settings.pop3, hostname)
+    return lambda is_tls: lambda: pop3.session(is_tls=is_tls)
+
+
+def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], Session]]:
+    from mailstead.proto.sasl.mechanisms import MECHANISMS
+    from mailstead.proto.smtp.server import ServerConnection
+    from mailstead.proto.smtp.types import Limits
+    from mailstead.services.smtp.session import MxPolicy, SmtpSession, SubmissionPolicy
+    from mailstead.usecases.deliveries import Deliveries
+    from mailstead.usecases.receptions import Receptions, ReceptionTerms
+    from mailstead.usecases.submissions import Submissions
+
+    smtp, hostname = house.settings.smtp, house.settings.server.hostname
+    limits = Limits(
+        message_octets_max=smtp.message_octets_max,
+        recipients_max=smtp.recipients_max,
+        errors_max=smtp.errors_max,
+        transactions_max=smtp.transactions_max,
+        command_limit_s=smtp.command_limit_s,
+        data_limit_s=smtp.data_limit_s,
+    )
+    terms = ReceptionTerms(hostname, smtp.message_octets_max, smtp.received_max)
+    receptions = Receptions(house.addresses, Deliveries(house.storage, house.clock), house.staging, house.clock, terms)
+    if service == "mx":
+        policy = MxPolicy(receptions)
+
+        def mx(is_tls: bool) -> Callable[[], Session]:
+            return lambda: SmtpSession(
+                ServerConnection(hostname, limits, is_encrypted=is_tls, offers_starttls=not is_tls),
+                policy,
+                banner_delay_s=smtp.banner_delay_s,
+            )
+
+        return mx
+    submission_policy = SubmissionPolicy(Submissions(receptions))
+
+    def submission(is_tls: bool) -> Callable[[], Session]:
+        return lambda: SmtpSession(
+            ServerConnection(
+                hostname,
+                limits,
+                is_encrypted=is_tls,
+                offers_starttls=not is_tls,
+                mechanisms=MECHANISMS,
+                requires_auth=True,
+            ),
+            submission_policy,
+            house.accounts,
+        )
+
+    return submission
+
+
+_REFUSALS: Final = {
+    "mx": b"421 4.7.0 Too many connections; please try again later\r\n",
+    "submission": b"421 4.7.0 Too many connections; please try again later\r\n",
+    "imap": b"* BYE [UNAVAILABLE] Too many connections; please try again later\r\n",
+    "pop3": b"-ERR [SYS/TEMP] Too many connections; please try again later\r\n",
+}
+
+
+def make_listeners(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> list[Listener]:
+    """Give the listeners of all chosen services, not yet bound. Errors: BadSettings."""
+    from mailstead.net.admission import Admission
+    from mailstead.net.terms import Terms
+    from mailstead.net.listener import Listener
+
+    settings = house.settings
+    limits = settings.limits
+    admission = Admission(limits.connections_max, limits.connections_per_address_max, limits.proxy_from)
+    listeners: list[Listener] = []
+    for service in chosen_services(settings.server.services):
+        section: Listeners = getattr(settings, service)
+        make = _sessions(house, service)
+
+        def terms(
+            *, is_tls: bool, service: str = service, make: Callable[[bool], Callable[[], Session]] = make
+        ) -> Terms:
+            return Terms(
+                service,
+                make(is_tls),
+                admission,
+                context=certificates.context,
+                is_tls_implicit=is_tls,
+                refusal=_REFUSALS[service],
+            )
+
+        listeners += [Listener(at, terms(is_tls=False), is_port_shared=is_port_shared) for at in section.listen]
+        listeners += [Listener(at, terms(is_tls=True), is_port_shared=is_port_shared) for at in section.listen_tls]
+    if not listeners:
+        raise BadSettings(
+            'No service has an address to listen on; set for example imap.listen_tls = [":993"], or try `serve --demo`'
+        )
+    return listeners
+
+
+async def serve(
+    settings: Settings, *, is_port_shared: bool = False, when_ready: Callable[[], None] | None = None
+) -> None:
+    """Run the chosen services until SIGTERM or SIGINT.
+
+    Order: open storage, bind all ports, start, report ready. Stop: stop accepting, say goodbye, finish what has
+    promised 250, close storage. Errors: BadSettings and whatever `open_house` raises.
+    """
+    from mailstead.net.certificates import open_certificates
+    from mailstead.net.run import Servers, raise_file_limit
+
+    raise_file_limit(_FILES_PER_CONNECTION_AND_STORE)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server, tls = settings.server, settings.tls
+    async with open_house(settings) as house:
+        certificates = open_certificates(
+            tls.certificate_file, tls.key_file, server.data_dir, server.hostname, tls.watch_s
+        )
+        servers = Servers(
+            make_listeners(house, certificates, is_port_shared=is_port_shared),
+            stop_limit_s=server.stop_limit_s,
+            certificates=certificates,
+        )
+        servers.bind()
+        _log.info(
+            "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
+        )
+        await servers.run(stop, when_ready)
+        _log.info("stopping")
