@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from mailstead.model.ids import ModSeq, SeqNum, Uid
 from mailstead.model.message import Changes, FlagChange
-from mailstead.model.uidset import NO_UIDS, UidSet
+from mailstead.model.uidset import NO_UIDS, Run, UidSet
 from mailstead.proto.imap.types.sequence import STAR, SequenceSet
 from mailstead.proto.imap.write import fetch, responses
 
@@ -93,13 +93,12 @@ class View:
         Errors: BadSequence, for a sequence number that no message has.
         """
         if messages.is_saved:
-            return self.saved & self.uids
+            return self._present(self.saved.runs)
         if by_uid:
             largest = self._lasts[-1] if self._count else 0
             # ``n:*`` means n and the largest, in either order; in an empty mailbox ``*`` names nothing
-            return self.uids & UidSet(
-                (first or largest, last or largest) for first, last in messages.runs if largest or (first and last)
-            )
+            runs = [(first or largest, last or largest) for first, last in messages.runs if largest or (first and last)]
+            return self._present(UidSet(runs).runs)
         return self._by_seqnum(messages)
 
     def _by_seqnum(self, messages: SequenceSet) -> UidSet:
@@ -108,12 +107,23 @@ class View:
             not count and any(STAR in run for run in messages.runs)
         ):
             raise BadSequence(f"There are only {count} messages")
-        runs: list[tuple[int, int]] = []
+        runs: list[Run] = []
         for first, last in UidSet((first or count, last or count) for first, last in messages.runs).runs:
             run = bisect_left(self._before, first) - 1
             while run < len(self._before) and self._before[run] < last:
                 offset = self._firsts[run] - self._before[run] - 1
                 runs.append((max(self._firsts[run], first + offset), min(self._lasts[run], last + offset)))
+                run += 1
+        return UidSet(runs)
+
+    def _present(self, asked: Iterable[Run]) -> UidSet:
+        """Give what is in the view of some ascending runs; costs what is asked, not what is there."""
+        firsts, lasts = self._firsts, self._lasts
+        runs: list[Run] = []
+        for first, last in asked:
+            run = bisect_left(lasts, first)
+            while run < len(firsts) and firsts[run] <= last:
+                runs.append((max(first, firsts[run]), min(last, lasts[run])))
                 run += 1
         return UidSet(runs)
 
@@ -131,7 +141,8 @@ class View:
         Shapes: new messages are told by EXISTS only, as clients ask for what they want of them.
         """
         parts: list[bytes] = []
-        self._held |= changes.vanished & self.uids
+        if changes.vanished:
+            self._held |= self._present(changes.vanished.runs)
         if may_expunge and self._held:
             parts.append(self._expunge(with_vanished=with_vanished))
         arrived = self._arrive(changes.changed)
@@ -159,7 +170,7 @@ class View:
 
         Spec: RFC 9051 §6.4.3, §6.4.8 (EXPUNGE comes before the tagged OK)
         """
-        self._held |= uids & self.uids
+        self._held |= self._present(uids.runs)
         return self._expunge(with_vanished=with_vanished) if self._held else b""
 
     def _is_news(self, change: FlagChange) -> bool:

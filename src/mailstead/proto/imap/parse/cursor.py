@@ -37,14 +37,16 @@ NUMBER: Final = re.compile(rb"\d{1,19}(?!\d)")
 # flag = "\Answered" … / flag-keyword / flag-extension ; flag-perm's "\*" is not for clients
 FLAG: Final = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 # sequence-set = (seq-number / seq-range) ["," sequence-set] / seq-last-command
-SEQUENCE: Final = re.compile(rb"[\d*][\d*:,]*|\$")
-_RANGE: Final = re.compile(r"(\*|[1-9]\d{0,9})(?::(\*|[1-9]\d{0,9}))?")
+SEQUENCE: Final = re.compile(
+    rb"(?:\*|[1-9]\d{0,9})(?::(?:\*|[1-9]\d{0,9}))?(?:,(?:\*|[1-9]\d{0,9})(?::(?:\*|[1-9]\d{0,9}))?)*(?![\d*:,])|\$"
+)
 # date-text = date-day "-" date-month "-" date-year
 DATE: Final = re.compile(rb'("?)(\d{1,2})-([A-Za-z]{3})-(\d{4})\1')
 # date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
 DATE_TIME: Final = re.compile(
     rb'"( \d|\d\d)-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"',
 )
+_STAR: Final = str(STAR)
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
@@ -218,7 +220,11 @@ class Cursor:
             return SAVED
         if text.count(",") >= RANGES_MAX:
             raise Refusal(f"A sequence set has at most {RANGES_MAX} ranges", Result.BAD, b"TOOBIG")
-        return SequenceSet(tuple([_run(part) for part in text.split(",")]))
+        numbers = [part.partition(":") for part in text.replace("*", _STAR).split(",")]
+        runs = tuple([(int(first), int(last or first)) for first, _, last in numbers])
+        if max(map(max, runs)) > NUMBER_MAX:
+            raise Refusal("That number is too large")
+        return SequenceSet(runs)
 
     def uid_set(self) -> SequenceSet:
         """Take a sequence set without ``*`` and ``$``. Spec: RFC 7162 §7 (known-uids, known-sequence-set)."""
@@ -269,17 +275,6 @@ class Cursor:
         except ValueError:
             raise Refusal("There is no such time") from None
         return moment
-
-
-def _run(text: str) -> tuple[int, int]:
-    match = _RANGE.fullmatch(text)
-    if not match:
-        raise Refusal("That is not a sequence set")
-    first = STAR if match[1] == "*" else int(match[1])
-    last = first if match[2] is None else STAR if match[2] == "*" else int(match[2])
-    if first > NUMBER_MAX or last > NUMBER_MAX:
-        raise Refusal("That number is too large")
-    return first, last
 
 
 def _date(day: bytes, month: bytes, year: bytes) -> date:
