@@ -56,8 +56,17 @@ class Deliveries:
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._accounts = storage.accounts
+        self._directory = storage.directory
         self._clock = clock
         self._partly: OrderedDict[bytes, frozenset[AccountId]] = OrderedDict()
+
+    async def postmaster(self, address: Address) -> Address:
+        """Give the address of who reads mail for the bare ``Postmaster``: the one of our first domain.
+
+        Spec: RFC 5321 §4.5.1.
+        """
+        domains = await self._directory.domains()
+        return Address(address.local_part, domains[0].name) if domains else address
 
     async def check_room(self, account: Account, size_octets: int) -> None:
         """Check that a message of that size (0: unknown) would fit.

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Envelope, Peer, Recipient
-from mailstead.model.errors import MailLoop, TryAgainLater
+from mailstead.model.errors import MailLoop, NotOurDomain, TryAgainLater
 from mailstead.model.ids import AccountId
 from mailstead.ports.clock import Clock
 from mailstead.usecases import tracefields
@@ -82,7 +82,15 @@ class Reception:
         return self._add(recipient.address, resolution)
 
     async def _add_unknown(self, address: Address) -> None:
-        more = self._add(address, await self._house.addresses.resolve(address))
+        house = self._house
+        is_bare_postmaster = address == Address("postmaster", house.terms.hostname)
+        try:
+            resolution = await house.addresses.resolve(address)
+        except NotOurDomain:
+            if not is_bare_postmaster:
+                raise
+            resolution = await house.addresses.resolve(await house.deliveries.postmaster(address))
+        more = self._add(address, resolution)
         if more is not None:
             await more
 

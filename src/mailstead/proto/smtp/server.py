@@ -80,6 +80,7 @@ class ServerConnection:
         self._is_extended = False
         self._is_eof = False
         self._is_stopping = False
+        self._stop_reply = reply(421, "4.3.2")
         self._talked_early = False
         # of the transaction
         self._is_smtputf8 = False
@@ -269,9 +270,10 @@ class ServerConnection:
         if self._is_stopping:
             self._say_stop()
 
-    def stop(self) -> None:
+    def stop(self, enhanced: str = "4.3.2", text: str = "The server stops; come back later") -> None:
         """Say 421 as soon as no reply is under way, and close. Spec: RFC 5321 §3.8."""
         self._is_stopping = True
+        self._stop_reply = reply(421, enhanced, f"{self._hostname} {text}")
         if self._pending is None:
             self._say_stop()
 
@@ -637,4 +639,4 @@ class ServerConnection:
 
     def _say_stop(self) -> None:
         self._is_stopping = False
-        self._refuse_and_close(reply(421, "4.3.2", f"{self._hostname} The server stops; come back later"), "stopping")
+        self._refuse_and_close(self._stop_reply, "stopping")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any, ClassVar, Final, Protocol
@@ -18,7 +19,6 @@ from mailstead.model.envelope import Actor, Envelope, Peer
 from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.net.line import Line
 from mailstead.proto.sasl import (
-    MECHANISMS,
     Challenge,
     Mechanism,
     NeedsVerifier,
@@ -35,7 +35,6 @@ from mailstead.proto.smtp.types import (
     DataStart,
     EndOfData,
     Hello,
-    Limits,
     MailFrom,
     RcptTo,
     Refused,
@@ -112,6 +111,7 @@ class SmtpSession:
         self._reception: Reception | None = None
         self._mechanism: Mechanism | None = None
         self._scram_lookup: ScramLookup | None = None
+        self._revocation: AbstractContextManager[None] | None = None
         self.helo = ""
         self.is_extended = False
         self.actor: Actor | None = None
@@ -156,6 +156,9 @@ class SmtpSession:
     def ended(self) -> None:
         """Drop a message that was not finished. Spec: RFC 5321 §4.1.1.10."""
         self._abandon()
+        if self._revocation is not None:
+            self._revocation.__exit__(None, None, None)
+            self._revocation = None
 
     # transactions
 
@@ -281,12 +284,15 @@ class SmtpSession:
             if isinstance(step, Challenge):
                 self._connection.auth_challenge(step.octets)
                 return
-            self.actor = await self._finish_log_in(step)
+            actor = await self._finish_log_in(step)
         except SaslError as error:
             self._refuse_with(reply(501, "5.5.2", str(error)), "sasl-syntax")
         except MailsteadError as error:
             self._refuse(error)
         else:
+            self.actor = actor
+            self._revocation = self._accounts.watch_revocations(actor, self._revoked)
+            self._revocation.__enter__()
             self._connection.auth_succeeded()
         self._mechanism = self._scram_lookup = None
 
@@ -298,6 +304,12 @@ class SmtpSession:
         assert self._scram_lookup is not None
         return await self._accounts.scram_finish(self._scram_lookup, step.verifier)
 
+    def _revoked(self) -> None:
+        """The password was changed or removed: the conversation ends within seconds. Spec: attack row 64."""
+        assert self._line is not None
+        self._connection.stop("4.7.0", "Log in again")
+        self._line.flush()
+
     # refusals
 
     def _refused(self, event: Refused) -> None:
@@ -307,7 +319,8 @@ class SmtpSession:
     def _refuse(self, error: Exception) -> None:
         """Answer what is pending with the reply to an error."""
         if isinstance(error, MailsteadError) and error.log_fields:
-            _log.info("refused", service=self._policy.service, error=type(error).__name__, **error.log_fields)
+            facts = {**error.log_fields, "service": self._policy.service, "error": type(error).__name__}
+            _log.info("refused", **facts)
         self._refuse_with(reply_to(error), reason_of(error))
 
     def _refuse_with(self, answer: Reply, reason: str) -> None:
@@ -331,32 +344,3 @@ class SmtpSession:
         Reset: _reset,
         Refused: _refused,
     }
-
-
-def mx_session(
-    receptions: Receptions,
-    hostname: str,
-    limits: Limits,
-    *,
-    is_tls_implicit: bool = False,
-    offers_starttls: bool = True,
-    banner_delay_s: float = 0.0,
-) -> SmtpSession:
-    """Make a session of the mx service: STARTTLS offered, no AUTH. Spec: RFC 5321, RFC 3207."""
-    connection = ServerConnection(hostname, limits, is_encrypted=is_tls_implicit, offers_starttls=offers_starttls)
-    return SmtpSession(connection, MxPolicy(receptions), banner_delay_s=banner_delay_s)
-
-
-def submission_session(
-    submissions: Submissions,
-    accounts: Accounts,
-    hostname: str,
-    limits: Limits,
-    *,
-    is_tls_implicit: bool = False,
-) -> SmtpSession:
-    """Make a session of the submission service: log-in required, only under TLS. Spec: RFC 6409, RFC 8314 §3.3."""
-    connection = ServerConnection(
-        hostname, limits, is_encrypted=is_tls_implicit, mechanisms=MECHANISMS, requires_auth=True
-    )
-    return SmtpSession(connection, SubmissionPolicy(submissions), accounts)
