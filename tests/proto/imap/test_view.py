@@ -248,3 +248,30 @@ def test_law_client_and_server_agree_after_any_changes(steps, with_vanished):
         else:
             server.do(what, pick)
         assert view.message_count == len(list(view.uids))
+
+
+runs = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sets(st.integers(1, 40), max_size=25), runs, st.booleans())
+def test_law_select_says_the_same_as_a_list(uids, asked, by_uid):
+    ordered = sorted(uids)
+    view = View(UidSet.of(ordered), ModSeq(1), Uid(41))
+    largest = (ordered[-1] if ordered else 0) if by_uid else len(ordered)
+    named = set()
+    for first, last in asked:
+        low, high = sorted((first or largest, last or largest))
+        if largest or (first and last):
+            named |= set(range(low, high + 1))
+    messages = SequenceSet(tuple(asked))
+    if by_uid:
+        assert set(view.select(messages, by_uid=True)) == named & uids
+        return
+    if not ordered or max(max(run) for run in asked) > len(ordered):
+        with pytest.raises(BadSequence):
+            view.select(messages, by_uid=False)
+        return
+    assert set(view.select(messages, by_uid=False)) == {ordered[number - 1] for number in named}
+    assert view.seqnums(ordered) == list(range(1, len(ordered) + 1))
+    assert [view.uid(number + 1) for number in range(len(ordered))] == ordered
