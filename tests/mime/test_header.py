@@ -53,6 +53,7 @@ def test_unfolding():
         (b"a =?x", "a =?x"),
         (b"=?utf-8?Q??= x", "x"),
         (b"1=?utf-8?Q?2?=3", "123"),
+        (b"=?utf-8?B?A?=", "A"),
     ],
 )
 def test_text(value, text):

@@ -76,7 +76,7 @@ def _read(value: bytes) -> tuple[ListedAddress, ...]:
     return tuple(addresses)
 
 
-_read_cached = lru_cache(maxsize=8192)(_read)
+_read_cached = lru_cache(maxsize=4096)(_read)
 
 
 def display_name(address: ListedAddress) -> str:

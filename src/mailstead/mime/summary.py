@@ -61,7 +61,7 @@ def _rendered(value: bytes) -> bytes:
     return b"(%b)" % b"".join(map(_address, addresses)) if addresses else b"NIL"
 
 
-_rendered_cached = lru_cache(maxsize=8192)(_rendered)
+_rendered_cached = lru_cache(maxsize=4096)(_rendered)
 
 
 def _address(address: ListedAddress) -> bytes:
