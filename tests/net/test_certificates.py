@@ -2,6 +2,7 @@
 
 import shutil
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,6 +36,14 @@ def test_self_signed_is_made_once_with_a_private_key_for_the_owner(tmp_path):
     assert key_file.stat().st_mode & 0o777 == 0o600
     open_certificates("", "", tmp_path, "mail.example.test")
     assert certificate_file.read_bytes() == first
+
+
+def test_workers_that_start_at_once_agree_on_one_pair(tmp_path):
+    for round_number in range(5):
+        folder = tmp_path / str(round_number)
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda _, folder=folder: open_certificates("", "", folder, "localhost"), range(8)))
+        assert len({certificates._seen for certificates in made}) == 1
 
 
 def test_self_signed_is_renewed_before_it_expires(tmp_path):

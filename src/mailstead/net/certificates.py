@@ -8,6 +8,7 @@ stays.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import ssl
@@ -113,8 +114,12 @@ def open_certificates(
         return Certificates(Path(certificate_file), Path(key_file), watch_s)
     folder = data_dir / "tls"
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if not _is_good_for_a_while(certificate, key):
-        make_self_signed(certificate, key, hostname)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("w") as lock:
+        # Several workers start at once; without the lock one's key could end up beside the other's certificate.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_good_for_a_while(certificate, key):
+            make_self_signed(certificate, key, hostname)
     return Certificates(certificate, key, watch_s)
 
 

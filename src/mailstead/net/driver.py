@@ -29,8 +29,6 @@ from mailstead.proto.proxy.header import ProxyHeaderReader
 from mailstead.telemetry import log, metrics
 from mailstead.telemetry.transcript import Transcript
 
-__all__ = ["Driver", "Terms"]
-
 _log = log.get("net")
 
 EVENTS_PER_TURN: Final = 32
