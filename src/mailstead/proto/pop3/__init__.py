@@ -1,4 +1,4 @@
-"""The POP3 wire, server side. Spec: RFC 1939.
+"""POP3 as a wire, sans-IO. Spec: RFC 1939, RFC 2449, RFC 2595, RFC 3206, RFC 5034, RFC 6856.
 
-May import: model, mime, proto.connection, proto.sasl. Start reading at `types`, then `states`.
+May import: model and `proto.connection`. Start reading at `connection`; `types` has the commands, `states` the table.
 """

@@ -1,1 +1,4 @@
-"""The pop3 service: sessions that turn events into use cases, and results into replies. Start reading at `session`."""
+"""POP3 as a service: the session and its table of errors. Spec: RFC 1939.
+
+May import: usecases, net, proto, ports (types), telemetry, model. Start reading at `session`.
+"""

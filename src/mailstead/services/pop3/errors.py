@@ -1,0 +1,59 @@
+"""The one table from the house's errors to POP3 response codes.
+
+Spec: RFC 2449 §8.1 (IN-USE, LOGIN-DELAY), RFC 3206 §4 (SYS/TEMP, SYS/PERM, AUTH).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailstead.model import errors
+from mailstead.proto.pop3.types import Code
+
+CODES: Final[dict[type[errors.MailsteadError], Code]] = {
+    errors.MailsteadError: Code.NONE,
+    errors.BadAddress: Code.AUTH,
+    errors.NoSuchAddress: Code.AUTH,
+    errors.NotOurDomain: Code.AUTH,
+    errors.NoSuchDomain: Code.AUTH,
+    errors.DomainExists: Code.NONE,
+    errors.DomainInUse: Code.NONE,
+    errors.AddressTaken: Code.NONE,
+    errors.NoSuchAccount: Code.AUTH,
+    errors.NoSuchAlias: Code.NONE,
+    errors.AliasLoop: Code.NONE,
+    errors.AuthenticationFailed: Code.AUTH,
+    errors.NotAllowed: Code.AUTH,
+    errors.NoSuchMailbox: Code.SYS_PERM,
+    errors.MailboxExists: Code.NONE,
+    errors.BadMailboxName: Code.NONE,
+    errors.MailboxHasChildren: Code.NONE,
+    errors.NoSuchMessage: Code.NONE,
+    errors.OverQuota: Code.SYS_PERM,
+    errors.LimitReached: Code.SYS_PERM,
+    errors.MessageTooLarge: Code.NONE,
+    errors.PolicyRefused: Code.SYS_PERM,
+    errors.MailLoop: Code.NONE,
+    errors.BadMessage: Code.NONE,
+    errors.TryAgainLater: Code.SYS_TEMP,
+    # IN-USE makes clients wait and try again instead of asking for another password, which is what is wanted here.
+    errors.TooManyConnections: Code.IN_USE,
+    errors.TooManyFailures: Code.LOGIN_DELAY,
+    errors.StorageFull: Code.SYS_TEMP,
+    errors.StorageUnavailable: Code.SYS_TEMP,
+    errors.StoreDamaged: Code.SYS_PERM,
+    errors.BadSettings: Code.SYS_PERM,
+    errors.BadImport: Code.NONE,
+}
+
+BUG: Final = ("Something went wrong here; it has been noted", Code.SYS_TEMP)
+"""For what no table knows. Temporary, so that the client comes again."""
+
+
+def reply_to(error: Exception) -> tuple[str, Code]:
+    """Give text and response code for an error."""
+    if isinstance(error, errors.MailsteadError):
+        for kind in type(error).__mro__:
+            if kind in CODES:
+                return error.public_text, CODES[kind]
+    return BUG
