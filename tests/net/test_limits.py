@@ -203,7 +203,7 @@ async def test_attack_044_one_pipelining_client_cannot_starve_a_hundred_others(h
         answers = await asyncio.gather(*(client.ask(b"WAIT good") for client in good))
         assert answers == [b"250 waited good"] * 100
         # A hundred good answers cost a few rounds of the loop, and each round lets the flood have a bounded share.
-        assert home.handled[name] - before < 20_000
+        assert home.handled[name] - before < 2000  # measured: 320; without the bound: about 60,000
     hostile.writer.transport.abort()
     for client in good:
         await client.close()
