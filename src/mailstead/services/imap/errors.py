@@ -57,6 +57,7 @@ CODES: Final[dict[type[errors.MailsteadError], bytes]] = {
     errors.StorageUnavailable: b"UNAVAILABLE",
     errors.StoreDamaged: b"CORRUPTION",
     errors.BadMessage: b"CANNOT",
+    errors.MailLoop: b"CANNOT",
     errors.BadSettings: b"SERVERBUG",
     errors.BadImport: b"CANNOT",
 }
