@@ -107,7 +107,9 @@ class Deliveries:
             raise error
 
     async def _append_each(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
-        """Append all copies; give what failed."""
+        """Append all copies, perhaps none; give what failed."""
+        if not copies:
+            return {}
         if len(octets) > INLINE_OCTETS_MAX:
             return await self._append_large(octets, copies)
         if len(copies) == 1:
