@@ -422,3 +422,33 @@ def test_literal_plus_and_minus_are_never_offered_together(fresh):
     connection.log_in()
     assert b"LITERAL-" not in connection.capabilities()
     assert b"LITERAL+" in connection.capabilities()
+
+
+def test_before_login_a_synchronising_literal_may_be_larger(fresh):
+    connection = fresh()
+    connection.receive_data(b"a LOGIN x {5000}\r\n")
+    assert connection.next_event() is NEED_DATA
+    assert connection.data_to_send() == b"+ Ready for the literal\r\n"
+
+
+def test_errors_count_in_a_row_only(fresh):
+    connection = fresh(errors_max=3)
+    for _ in range(5):
+        connection.receive_data(b"a XYZ\r\nb XYZ\r\nc CAPABILITY\r\n")
+        assert connection.next_event() is NEED_DATA
+    assert not connection.wants_close
+
+
+def test_attack_041_count_of_literals_in_one_command(selected):
+    connection = selected()
+    connection.receive_data(b"a SEARCH" + b" TEXT {0+}\r\n" * 1001 + b"\r\nb NOOP\r\n")
+    assert connection.next_event() == Request(b"b", Noop())
+    assert connection.data_to_send().startswith(b"a BAD [TOOBIG]")
+
+
+def test_attack_044_pipelined_commands_wait_unparsed(selected):
+    connection = selected()
+    connection.receive_data(b"a NOOP\r\n" * 10_000)
+    assert connection.next_event() == Request(b"a", Noop())
+    assert connection.next_event() is PAUSED
+    assert connection.buffered_octets == 9_999 * 8

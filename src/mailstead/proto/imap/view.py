@@ -155,7 +155,6 @@ class View:
             parts.append(fetch.flag_lines(seqnums, told, with_uid=True, with_modseq=with_modseq))
         if arrived:
             self._uidnext = max(self._uidnext, arrived[-1] + 1)
-        self._uidnext = max(self._uidnext, changes.uidnext)
         self.highestmodseq = max(self.highestmodseq, changes.highestmodseq)
         if self._known:
             self._known = {uid: modseq for uid, modseq in self._known.items() if modseq > self.highestmodseq}

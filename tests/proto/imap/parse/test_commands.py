@@ -592,3 +592,42 @@ def test_attack_043_reading_costs_in_proportion_to_length(command_of):
         for text in hostile:
             # exponential or cubic patterns would not come back within the test's time limit
             pattern.match(text) if isinstance(pattern.pattern, bytes) else pattern.match(text.decode())
+
+
+@pytest.mark.parametrize(
+    "grow",
+    [
+        lambda n: "SEARCH " + "OR SEEN " * n + "SEEN",
+        lambda n: "SEARCH " + "NOT " * n + "SEEN",
+        lambda n: "SEARCH " + "(SEEN) " * n + "SEEN",
+        lambda n: "SEARCH " + "(" * n,
+        lambda n: "FETCH " + "1:2," * n + "3 FLAGS",
+        lambda n: "FETCH 1 (" + "BODY[HEADER.FIELDS (A)] " * n + "FLAGS)",
+        lambda n: "FETCH 1 BODY[HEADER.FIELDS (" + "A" * n + " B" * n + ")]",
+        lambda n: "STORE 1 FLAGS (" + "\\Seen " * n + "x)",
+        lambda n: 'SELECT "' + "\\\\" * n + '"',
+        lambda n: "LIST (" + "SUBSCRIBED " * n + 'REMOTE) "" *',
+        lambda n: "ID (" + '"a" NIL ' * n,
+    ],
+)
+def test_attack_043_twice_the_input_costs_twice_the_steps(command_of, grow):
+    """Calls are counted, not seconds: machines differ, counts do not."""
+    import contextlib
+    import sys
+
+    def calls(text):
+        count = 0
+
+        def seen(_frame, event, _argument):
+            nonlocal count
+            count += event in {"call", "c_call"}
+
+        sys.setprofile(seen)
+        try:
+            with contextlib.suppress(Refusal):
+                command_of(text)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(grow(2000)) <= 2.2 * calls(grow(1000)) + 50

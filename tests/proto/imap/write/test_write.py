@@ -60,6 +60,7 @@ T = ThreadNode
             b"* THREAD (2)(3 6 (4 23)(44 7 96))\r\n",
         ),
         (responses.thread([T(None, (T(3), T(5)))]), b"* THREAD ((3)(5))\r\n"),
+        (responses.thread([T(None, (T(3),))]), b"* THREAD ((3))\r\n"),
         (responses.thread([]), b"* THREAD\r\n"),
         (
             responses.list_line("a b/台", ["\\HasNoChildren", "\\Sent"], is_utf8=False),

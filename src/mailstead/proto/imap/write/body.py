@@ -6,7 +6,6 @@ Spec: RFC 9051 §7.5.2 (body-type-1part, body-type-mpart; body-ext-* left out)
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 # quoted strings, literals' heads, parentheses and atoms, as our own `mime` writes them
@@ -15,7 +14,6 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|~?\{(\d+)\}\r\n|[()]|[^\s()"]+',
 _Node = bytes | list["_Node"]
 
 
-@lru_cache(maxsize=256)
 def basic_body(body_structure: bytes) -> bytes:
     """Give the BODY form of a BODYSTRUCTURE that our own side has written."""
     tree = _parse(body_structure)
