@@ -1,6 +1,6 @@
 """The one table from what can go wrong to what SMTP says.
 
-Spec: RFC 5321 §4.2.2 and §4.2.3 (codes), RFC 3463 §3 (enhanced codes), RFC 4954 §6, RFC 7372 §3.
+Spec: RFC 5321 §4.2.2 and §4.2.3 (codes), RFC 3463 §3 (enhanced codes), RFC 4954 §6.
 """
 
 from __future__ import annotations
