@@ -130,7 +130,11 @@ async def test_attack_047_huge_sets_cost_nothing(house):
     await house.fill(2)
     client = await _selected(house)
     started = time.monotonic()
-    for command in ("UID FETCH 1:4294967295 UID", "UID SEARCH UID 1:4294967295", "UID STORE 1:4294967295 +FLAGS (\\Seen)"):
+    for command in (
+        "UID FETCH 1:4294967295 UID",
+        "UID SEARCH UID 1:4294967295",
+        "UID STORE 1:4294967295 +FLAGS (\\Seen)",
+    ):
         assert (await client(command))[-1].split()[1] == "OK"
     assert time.monotonic() - started < 2
     await client.close()

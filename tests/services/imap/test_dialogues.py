@@ -12,7 +12,11 @@ _FOLDER = Path(__file__).parents[2] / "dialogues" / "imap"
 
 def _conftest():
     """The fixtures' module, which is loaded under a name of pytest's choosing."""
-    return next(module for module in sys.modules.values() if getattr(module, "open_house", None) and getattr(module, "MULTIPART", None))
+    return next(
+        module
+        for module in sys.modules.values()
+        if getattr(module, "open_house", None) and getattr(module, "MULTIPART", None)
+    )
 
 
 def _stage(tmp_path):

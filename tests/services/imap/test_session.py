@@ -152,7 +152,9 @@ async def test_attack_055_many_sessions_never_see_each_others_account(house):
     house.mailboxes._sessions_max = 100
     await house.fill(1, actor=house.alice)
     await house.fill(2, actor=house.bob)
-    clients = [(await _open(house, actor), count) for _ in range(50) for actor, count in ((house.alice, 1), (house.bob, 2))]
+    clients = [
+        (await _open(house, actor), count) for _ in range(50) for actor, count in ((house.alice, 1), (house.bob, 2))
+    ]
 
     async def ask(client, count):
         for _ in range(10):
@@ -168,7 +170,13 @@ async def test_attack_053_absent_and_foreign_look_the_same(house):
     bob = await _open(house, house.bob, name=None)
     assert (await bob("CREATE Secret"))[-1].split()[1] == "OK"
     alice = await _open(house, house.alice, name=None)
-    for command in ("SELECT {}", "STATUS {} (MESSAGES)", "GETMETADATA {} /private/comment", "DELETE {}", "APPEND {} {{3}}"):
+    for command in (
+        "SELECT {}",
+        "STATUS {} (MESSAGES)",
+        "GETMETADATA {} /private/comment",
+        "DELETE {}",
+        "APPEND {} {{3}}",
+    ):
         foreign = (await alice(command.format("Secret"), "x"))[-1]
         absent = (await alice(command.format("Absent"), "x"))[-1]
         assert foreign == absent
@@ -219,7 +227,10 @@ def _octets(session):
         item = waiting.pop()
         if id(item) in seen or item is session.service or isinstance(item, type):
             continue
-        if not (type(item).__module__.startswith(own) or type(item) in {bytes, bytearray, dict, list, set, str, int, tuple, frozenset}):
+        if not (
+            type(item).__module__.startswith(own)
+            or type(item) in {bytes, bytearray, dict, list, set, str, int, tuple, frozenset}
+        ):
             if type(item).__name__ not in {"array", "deque", "TimerHandle", "method"}:
                 continue
         seen.add(id(item))
