@@ -1,4 +1,7 @@
-"""Which local parts nobody may have, and how addresses with a detail are read. Spec: RFC 5321 §4.5.1, RFC 5233 §1."""
+"""Which local parts nobody may have, and how addresses with a detail are read.
+
+Spec: RFC 5321 §4.5.1 (postmaster). The detail is meant as in RFC 5233 §1.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def may_be_given(address: Address) -> Verdict:
 
 
 def without_detail(address: Address) -> Address | None:
-    """Give ``user@domain`` for ``user+detail@domain``; None where there is no detail. Spec: RFC 5233 §1."""
+    """Give ``user@domain`` for ``user+detail@domain``; None where there is no detail."""
     user, separator, _ = address.local_part.partition(DETAIL_SEPARATOR)
     return Address(user, address.domain) if separator and user else None
 

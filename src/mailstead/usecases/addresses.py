@@ -63,7 +63,7 @@ class Addresses:
         that is still nobody, the administrator's `postmaster` address, else the domain's first account, as somebody
         must read it.
 
-        Spec: RFC 5321 §3.9.1 (aliases), §4.5.1 (postmaster); RFC 5233 §1 (detail).
+        Spec: RFC 5321 §3.9.1 (aliases), §4.5.1 (postmaster).
         Errors: NotOurDomain; NoSuchAddress, also when all targets are gone; AliasLoop, when there are only loops, or
         too many steps or targets.
         """
@@ -83,7 +83,9 @@ class Addresses:
     async def may_send_as(self, actor: Actor, address: Address) -> bool:
         """Whether a log-in may use the address in MAIL FROM and From: it leads only to its account.
 
-        ``user+detail@`` goes with ``user@``. An administrator without account has no address at all. Spec: RFC 6409 §6.1.
+        ``user+detail@`` goes with ``user@``. An administrator without account has no address at all.
+
+        Spec: RFC 6409 §6.1.
         """
         if actor.account_id is None:
             return False
