@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from secrets import token_urlsafe
 from typing import Any, ClassVar, Final, Protocol
 
@@ -50,6 +51,9 @@ from mailstead.usecases.receptions import Reception, Receptions
 from mailstead.usecases.submissions import Submissions
 
 _log = log.get("smtp")
+
+_delivered: Final = cache(metrics.DELIVERED.labels)
+"""The counter of a service; looking it up among its labels costs more than counting."""
 
 _SENDER_OK: Final = reply(250, "2.1.0", "Sender OK")
 _RECIPIENT_OK: Final = reply(250, "2.1.5", "Recipient OK")
@@ -236,7 +240,7 @@ class SmtpSession:
         except MailsteadError as error:
             self._refuse(error)
         else:
-            metrics.DELIVERED.labels(self._policy.service).inc(reception.account_count)
+            _delivered(self._policy.service).inc(reception.account_count)
             self._connection.reply(Reply(250, "2.0.0", (f"Stored as {reception.queue_id}",)))
         finally:
             reception.abandon()
