@@ -1,6 +1,8 @@
 """Which local parts nobody may have, and how addresses with a detail are read.
 
-Spec: RFC 5321 §4.5.1 (postmaster). The detail is meant as in RFC 5233 §1.
+The detail is meant as in RFC 5233 §1.
+
+Spec: RFC 5321 §4.5.1 (postmaster).
 """
 
 from __future__ import annotations
