@@ -18,7 +18,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole command, allowed in this state. The connection is paused until `finish`."""
+    """A whole command, allowed in this state. The connection is paused until `finish`. Spec: RFC 9051 §2.2.1."""
 
     tag: bytes
     command: Command
@@ -26,7 +26,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class AppendBegin:
-    """APPEND or REPLACE came to its first message literal. Paused until `accept_literal` or `refuse_literal`."""
+    """APPEND or REPLACE came to its first message literal. Paused until `accept_literal` or `refuse_literal`.
+
+    Spec: RFC 9051 §6.3.12; RFC 8508 §3
+    """
 
     tag: bytes
     command: Append | Replace
@@ -43,21 +46,24 @@ class AppendNext:
 
 @dataclass(frozen=True, slots=True)
 class LiteralChunk:
-    """Octets of the message whose literal was accepted; not paused."""
+    """Octets of the message whose literal was accepted; not paused. Spec: RFC 9051 §4.3; RFC 7888 §3."""
 
     data: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
 class AppendEnd:
-    """All messages are here and the command is well formed. Paused until `finish`."""
+    """All messages are here and the command is well formed. Paused until `finish`. Spec: RFC 9051 §6.3.12."""
 
     tag: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AppendAborted:
-    """The command went wrong after its first literal (BAD is queued already): drop what was staged; no `finish`."""
+    """The command went wrong after its first literal (BAD is queued already): drop what was staged; no `finish`.
+
+    Spec: RFC 9051 §6.3.12 (nothing is appended); RFC 3502 §6.3.11 (all or nothing)
+    """
 
     tag: bytes
 
@@ -75,7 +81,7 @@ class SaslResponse:
 
 @dataclass(frozen=True, slots=True)
 class SaslCancelled:
-    """``*``, or no base64: drop the exchange; BAD is queued already, no `finish`."""
+    """``*``, or no base64: drop the exchange; BAD is queued already, no `finish`. Spec: RFC 9051 §6.2.2."""
 
     tag: bytes
 
@@ -89,7 +95,7 @@ class IdleDone:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The peer sends nothing more, or the connection has said BYE; comes once."""
+    """The peer sends nothing more, or the connection has said BYE; comes once. Spec: RFC 9051 §3.4."""
 
 
 Event = (
