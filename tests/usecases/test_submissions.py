@@ -72,6 +72,8 @@ async def test_what_is_there_is_kept(house):
             b"Subject: s\r\nTo: t@u.test\r\n\r\n",
         ),
         (b"Bcc: x@y.test", b""),
+        (b"Bcc: x@y.test\r\n\r\nBcc: in the body\r\n", b"\r\nBcc: in the body\r\n"),
+        (b"Bcc: x@y.test\r\n" * 900 + b"\r\n", b"\r\n"),
     ],
 )
 async def test_blind_copies_stay_blind(house, header, left):

@@ -5,7 +5,6 @@ Spec: RFC 6409 §6.1 (enforced submission rights), §8 (what is added); RFC 5322
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Awaitable
 from email.utils import format_datetime
@@ -23,7 +22,6 @@ from mailstead.usecases.tracefields import Hop
 
 _AUTHOR_FIELDS: Final = frozenset({b"from", b"sender", b"resent-from", b"resent-sender"})
 _BLIND_FIELDS: Final = frozenset({b"bcc", b"resent-bcc"})
-_FOLDED_LINE_END: Final = re.compile(rb"\r\n(?![ \t])")
 
 NO_RELAY_TEXT: Final = "Mail to other servers is not relayed yet; this comes with the next release"
 
@@ -113,11 +111,13 @@ class Submission(Reception):
         if b"message-id" not in names:
             domain = self._actor.address.domain if self._actor.address else self._house.terms.hostname
             added += f"Message-ID: <{secrets.token_hex(12)}@{domain}>\r\n".encode()
-        for field in reversed(found):
+        pieces, end = [added], 0
+        for field in found:
             if field.name in _BLIND_FIELDS:
-                line_end = _FOLDED_LINE_END.search(header, field.value_start)
-                header = header[: field.start] + (header[line_end.end() :] if line_end else b"")
-        return added + header
+                pieces.append(header[end : field.start])
+                end = field.stop + len(b"\r\n")
+        pieces.append(header[end:])
+        return b"".join(pieces)
 
 
 class Submissions:
