@@ -3,6 +3,7 @@
 Watermark: `account.indexed_to`. Content ids only ascend, so what is above it waits; nothing else must be kept.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +13,10 @@ from mailstead.storage.embedded import contents, octets, rows
 from mailstead.storage.embedded.rows import select, select_one
 from mailstead.storage.embedded.transaction import Transaction
 
-PAD: Final = "\n\n"
+PAD: Final = "\x01\x01"
 """Behind each text, so that its last one and two characters also begin a trigram (see `search`)."""
+_NOT_TEXT: Final = re.compile("[\x00\x01\ud800-\udfff]")
+"""The tokenizer would stop at a NUL; the pad must not be found; surrogates have no UTF-8."""
 TEXT_OCTETS_MAX: Final = 8 * 1024 * 1024
 """Of a longer message only this much is read for its text."""
 COLUMNS: Final = ("from", "to", "cc", "bcc", "subject", "header", "body")
@@ -76,7 +79,7 @@ def folded(text: str) -> str:
     """Give a text in the form in which the index holds it."""
     from mailstead.mime.text import fold  # the tables are only for who searches or indexes
 
-    return fold(text).replace("\0", " ")  # the tokenizer would stop at a NUL
+    return _NOT_TEXT.sub("\ufffd", fold(text))
 
 
 def contains(db: apsw.Connection, content_id: int, columns: list[str], text: str) -> bool:

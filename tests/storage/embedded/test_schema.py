@@ -1,0 +1,86 @@
+"""Stores written by every earlier version open, and are then like new ones."""
+
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mailstead.model.errors import StoreDamaged
+from mailstead.model.message import OctetRange, Wanted
+from mailstead.model.search import Contains, TextField
+from mailstead.model.uidset import UidSet
+from mailstead.storage.embedded import account_file, schema
+
+SCRIPTS = sorted(Path(__file__).parent.joinpath("versions").glob("account_*.sql"))
+ALL = UidSet([(1, 2**32 - 1)])
+
+
+def tables(db: apsw.Connection) -> dict[str, str]:
+    return {
+        name: re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", sql or ""))
+        for name, sql in db.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+    }
+
+
+def test_there_is_a_script_of_every_version():
+    assert [path.name for path in SCRIPTS] == [f"account_{n}.sql" for n in range(1, len(schema.MIGRATIONS) + 1)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+async def test_a_store_of_an_earlier_version_opens(files, account_id, make, script):
+    key = files.keys.new_account_key(account_id)
+    path = files.path(account_id)
+    path.parent.mkdir(parents=True)
+    db = apsw.Connection(str(path))
+    account_file._set_up(db, "chacha20", key, 512)
+    db.execute(script.read_text(encoding="utf-8"))
+    db.close()
+    opened = files.open()
+    account = opened.accounts.of(account_id)
+    snapshot = await account.snapshot("INBOX")
+    assert list(snapshot.uids) == [2]
+    (record,) = await account.fetch(snapshot.mailbox.mailbox_id, ALL, Wanted.PARTS | Wanted.ORDER | Wanted.SUMMARY)
+    assert record.flags == {"Todo"}
+    assert record.order.base_subject == "from version 1"
+    (octets,) = await account.read_octets([OctetRange(record.blob_id, 0, record.size_octets)])
+    assert octets.endswith(b"Hello\r\n")
+    (appended,) = await account.append("INBOX", [make()])
+    assert appended.uid == 3
+    found = await account.search(snapshot.mailbox.mailbox_id, Contains(TextField.SUBJECT, "version 1"))
+    assert list(found) == [2]
+    assert [finding async for finding in opened.check()] == []
+    new, old = apsw.Connection(":memory:"), files.connect(account_id)
+    schema.migrate(new)
+    assert tables(old) == tables(new)
+    new.close()
+    old.close()
+
+
+def test_steps_run_once_and_in_order():
+    db = apsw.Connection(":memory:")
+    schema.migrate(db, ("CREATE TABLE a (x)",))
+    steps = ("CREATE TABLE a (x)", "CREATE TABLE b (x)", "INSERT INTO b VALUES (1)")
+    schema.migrate(db, steps)
+    schema.migrate(db, steps)
+    assert schema.version_of(db) == 3
+    assert db.execute("SELECT count(*) FROM b").fetchone() == (1,)
+    db.close()
+
+
+def test_a_step_that_fails_leaves_the_old_version():
+    db = apsw.Connection(":memory:")
+    schema.migrate(db, ("CREATE TABLE a (x)",))
+    with pytest.raises(apsw.SQLError):
+        schema.migrate(db, ("CREATE TABLE a (x)", "CREATE TABLE b (x)", "NOT SQL"))
+    assert schema.version_of(db) == 1
+    assert set(tables(db)) == {"a"}
+    db.close()
+
+
+def test_a_store_of_a_newer_release_is_refused():
+    db = apsw.Connection(":memory:")
+    db.pragma("user_version", 99)
+    with pytest.raises(StoreDamaged):
+        schema.migrate(db)
+    db.close()
