@@ -37,7 +37,7 @@ async def server(house, tmp_path):
             "imap",
             lambda is_tls=is_tls: house.service.session(is_tls=is_tls),
             admission,
-            context=lambda: certificates.context(),
+            context=certificates.context,
             is_tls_implicit=is_tls,
         )
         listener = Listener("127.0.0.1:0", terms)

@@ -219,6 +219,10 @@ async def test_an_idle_session_is_small(house):
         await client.close()
 
 
+_PLAIN = {bytes, bytearray, dict, list, set, str, int, tuple, frozenset}
+_NAMED = {"array", "deque", "TimerHandle", "method"}
+
+
 def _octets(session):
     """Count what only this session holds: its own objects, not what is shared by all."""
     own = ("mailstead.services.imap", "mailstead.proto.imap", "mailstead.model")
@@ -227,12 +231,9 @@ def _octets(session):
         item = waiting.pop()
         if id(item) in seen or item is session.service or isinstance(item, type):
             continue
-        if not (
-            type(item).__module__.startswith(own)
-            or type(item) in {bytes, bytearray, dict, list, set, str, int, tuple, frozenset}
-        ):
-            if type(item).__name__ not in {"array", "deque", "TimerHandle", "method"}:
-                continue
+        is_own = type(item).__module__.startswith(own) or type(item) in _PLAIN or type(item).__name__ in _NAMED
+        if not is_own:
+            continue
         seen.add(id(item))
         total += sys.getsizeof(item)
         if type(item).__name__ != "TimerHandle":

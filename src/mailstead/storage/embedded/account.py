@@ -100,11 +100,16 @@ class EmbeddedAccountStore:
     async def index_some(self, limit: int) -> int:
         """See `AccountStore.index_some`. Reading and decoding hold no lock; only the insertion is a unit of work."""
         batch = await self._read(lambda db: text_index.prepare(db, limit))
-        if batch.texts or batch.waiting_count:
-            await self._writer.run(
-                self.account_id, lambda transaction: text_index.insert(transaction, batch), wakes=False
-            )
-        return batch.waiting_count
+        if not batch.texts and not batch.waiting_count:
+            return 0
+
+        def insert(transaction: Transaction) -> bool:
+            text_index.insert(transaction, batch)
+            return transaction.account.indexed_to >= batch.indexed_to
+
+        is_reached = await self._writer.run(self.account_id, insert, wakes=False)
+        # Whoever indexes beside us may have taken a smaller batch meanwhile: then some of ours still wait.
+        return batch.waiting_count if is_reached else max(1, batch.waiting_count)
 
     async def usage(self) -> Usage:
         """See `AccountStore.usage`."""
