@@ -23,13 +23,16 @@ replay needs a fresh store, so `play_in_cuts` asks its caller for a fresh stage 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
+import ssl
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mailstead.model.envelope import Peer
 from mailstead.net.line import Session
@@ -268,6 +271,60 @@ class MemoryConversation:
     async def close(self) -> None:
         await self.memory_line.stop()
         assert not self.memory_line.bugs, self.memory_line.bugs
+
+
+class SocketConversation:
+    """A client's end over TCP, with TLS and compression where the dialogue begins them."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._context = context
+        self._lines = b""
+        self._inflate: Any = None
+        self._deflate: Any = None
+
+    @classmethod
+    async def open(cls, host: str, port: int, context: ssl.SSLContext, *, is_tls: bool = False) -> SocketConversation:
+        reader, writer = await asyncio.open_connection(host, port, ssl=context if is_tls else None)
+        return cls(reader, writer, context)
+
+    async def send(self, data: bytes) -> None:
+        if self._deflate:
+            data = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        with contextlib.suppress(ConnectionError):  # the server may have closed behind an earlier piece
+            self._writer.write(data)
+            await self._writer.drain()
+        await asyncio.sleep(0)
+
+    async def send_eof(self) -> None:
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+        else:
+            self._writer.close()  # TLS knows no half-closed connection
+
+    async def line(self) -> bytes:
+        while b"\r\n" not in self._lines:
+            try:
+                data = await asyncio.wait_for(self._reader.read(65536), REPLY_LIMIT_S)
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise EOFError(self._lines)
+            self._lines += self._inflate.decompress(data) if self._inflate else data
+        line, _, self._lines = self._lines.partition(b"\r\n")
+        return line
+
+    async def start_tls(self) -> None:
+        await self._writer.start_tls(self._context)
+
+    async def start_deflate(self) -> None:
+        self._inflate, self._deflate = zlib.decompressobj(wbits=-15), zlib.compressobj(wbits=-15)
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await self._writer.wait_closed()
 
 
 Open = Callable[[], Awaitable[Conversation]]
