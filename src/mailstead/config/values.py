@@ -105,3 +105,13 @@ def _quoted(raw: object) -> str:
     """Write what was found as TOML would, in a bounded length."""
     text = f'"{raw}"' if isinstance(raw, str) else str(raw).lower() if isinstance(raw, bool) else str(raw)
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def octets_of(text: str) -> int | None:
+    """Read a size such as ``5 GiB``; None where it is none."""
+    match = _MEASURE.fullmatch(text)
+    factor = _SIZES.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        return None
+    octets = float(match[1].replace("_", "")) * factor
+    return int(octets) if octets >= 0 else None

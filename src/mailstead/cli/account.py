@@ -1,0 +1,135 @@
+"""`mailstead account`: add, list, remove, password, quota, app-password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailstead.cli import app_password
+from mailstead.cli.errors import USAGE
+from mailstead.cli.terminal import terminal_of
+
+if TYPE_CHECKING:
+    from mailstead.model.directory import Account
+    from mailstead.wiring import House
+
+app = typer.Typer(help="Accounts, each the owner of a mail store.", no_args_is_help=True)
+app.add_typer(app_password.app, name="app-password")
+
+_AddressText = Annotated[str, typer.Argument(metavar="ADDRESS")]
+_PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
+]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    address: _AddressText,
+    quota: Annotated[str | None, typer.Option(help="Such as 5GiB, or none; else store.account_quota_octets.")] = None,
+    password_stdin: _PasswordStdin = False,
+) -> None:
+    """Make an account with the usual mailboxes."""
+    terminal = terminal_of(context)
+    account_address, quota_octets = terminal.address(address), terminal.octets(quota, "--quota")
+    with terminal.clear_errors():
+        if quota is None:
+            quota_octets = terminal.load().settings.store.account_quota_octets or None
+    password = terminal.password(is_from_stdin=password_stdin)
+
+    async def work(house: House) -> Account:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.accounts.create(ADMINISTRATOR, account_address, password, quota_octets)
+
+    made = terminal.run(work)
+    terminal.say(f"{made.address} is ready", _as_json(made))
+
+
+@app.command("list")
+def list_(
+    context: typer.Context, domain: Annotated[str | None, typer.Option(help="Only of this domain.")] = None
+) -> None:
+    """Show all accounts."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> list[Account]:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.accounts.list(ADMINISTRATOR, domain)
+
+    found = terminal.run(work)
+    terminal.say_table(
+        ("Account", "Quota (octets)", "State"),
+        [(str(one.address), str(one.quota_octets or "none"), "" if one.is_enabled else "disabled") for one in found],
+        [_as_json(one) for one in found],
+    )
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    address: _AddressText,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove an account with all its mail, for good."""
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+    if not yes:
+        import sys
+
+        if terminal.is_json or not sys.stdin.isatty():
+            terminal.fail(USAGE, "This removes all mail of the account", "Add --yes if that is meant.", "NotConfirmed")
+        typer.confirm(f"Remove {account_address} with all its mail?", abort=True, err=True)
+
+    async def work(house: House) -> None:
+        from mailstead.wiring import ADMINISTRATOR
+
+        await house.accounts.remove(ADMINISTRATOR, account_address)
+
+    terminal.run(work)
+    terminal.say(f"{account_address} is removed", {"account": str(account_address)})
+
+
+@app.command()
+def password(context: typer.Context, address: _AddressText, password_stdin: _PasswordStdin = False) -> None:
+    """Set a new password; whoever is logged in with the old one is logged out."""
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+    secret = terminal.password(is_from_stdin=password_stdin)
+
+    async def work(house: House) -> None:
+        from mailstead.wiring import ADMINISTRATOR
+
+        await house.accounts.set_password(ADMINISTRATOR, account_address, secret)
+
+    terminal.run(work)
+    terminal.say(f"{account_address} has a new password", {"account": str(account_address)})
+
+
+@app.command()
+def quota(
+    context: typer.Context, address: _AddressText, size: Annotated[str, typer.Argument(help="Such as 5GiB, or none.")]
+) -> None:
+    """Set or lift the limit of an account."""
+    terminal = terminal_of(context)
+    account_address, octets = terminal.address(address), terminal.octets(size, "SIZE")
+
+    async def work(house: House) -> None:
+        from mailstead.wiring import ADMINISTRATOR
+
+        await house.accounts.set_quota(ADMINISTRATOR, account_address, octets)
+
+    terminal.run(work)
+    text = f"{octets} octets" if octets else "no limit"
+    terminal.say(f"{account_address}: {text}", {"account": str(account_address), "quota_octets": octets})
+
+
+def _as_json(account: Account) -> dict[str, object]:
+    return {
+        "account": str(account.address),
+        "account_id": account.account_id,
+        "quota_octets": account.quota_octets,
+        "is_enabled": account.is_enabled,
+    }

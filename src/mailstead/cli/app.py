@@ -1,0 +1,77 @@
+"""The command line: one file per noun, global options, and no heavy import before it is known what is asked.
+
+Exit codes: see `errors`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mailstead import __version__
+from mailstead.cli import account, alias, check, config, domain, exports, imports, init, serve
+from mailstead.cli.terminal import Terminal
+
+
+class _AnywhereGroup(TyperGroup):
+    """Takes `--json` and `--config FILE` at any place of the line, as nobody remembers where global options belong."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first: list[str] = []
+        rest: list[str] = []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                rest += [word, *words]
+            elif word == "--json" or word.startswith("--config="):
+                first.append(word)
+            elif word == "--config":
+                first += [word, *([value] if (value := next(words, None)) is not None else [])]
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, first + rest)
+
+
+app = typer.Typer(
+    cls=_AnywhereGroup,
+    name="mailstead",
+    help="A self-hosted mail platform. --config and --json may stand at any place of the line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"mailstead {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings file; else MAILSTEAD_CONFIG.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Say the version and end.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Keep the global options."""
+    context.find_root().obj = Terminal(config_file, as_json)
+
+
+app.command("serve")(serve.serve)
+app.command("init")(init.init)
+app.add_typer(domain.app, name="domain")
+app.add_typer(account.app, name="account")
+app.add_typer(alias.app, name="alias")
+app.add_typer(config.app, name="config")
+app.command("import")(imports.import_)
+app.command("export")(exports.export)
+app.command("check")(check.check)
