@@ -105,8 +105,10 @@ class Imports:
         report = report or ImportReport()
         target = normal_name(target)
         store = self._mailboxes.of(actor)
-        source_format: str = foreign_format or await asyncio.to_thread(detected_format, source)
-        messages, total = await asyncio.to_thread(lambda: _opened(source, source_format, target, self._octets_max))
+        source_format = foreign_format
+        if source_format is None:
+            source_format = await asyncio.to_thread(detected_format, source)
+        messages, total = await asyncio.to_thread(_opened, source, source_format, target, self._octets_max)
         known: dict[str, _Known] = {}
         done = 0
         while batch := await asyncio.to_thread(_next_batch, messages):
@@ -245,10 +247,11 @@ def _file_octets(path: Path, octets_max: int) -> tuple[bytes | None, str]:
     """Read a file, if it is one: no link, no device, not too large. Gives its octets, or why there are none."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            return None, "It is not a regular file"
         with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                return None, "It is not a regular file"
             octets = file.read(octets_max + 1) if status.st_size <= octets_max else b""
             if status.st_size > octets_max or len(octets) > octets_max:
                 return None, _too_large(octets_max)

@@ -25,6 +25,8 @@ _LETTER_OF: Final = {flag: letter for letter, flag in _FLAG_OF.items()}
 _INFO: Final = re.compile(r"[:;!]2,([A-Za-z]*)$")
 """Behind the colon stand the flags; where a file system has no colon in names, programs write ; or !."""
 
+_LEADING_NUMBER: Final = re.compile(r"[0-9]{1,18}(?=\.)")
+
 _KEYWORDS_FILE: Final = "dovecot-keywords"
 """Letter a is line 0, b is line 1 …: the only keyword list that several programs know."""
 _KEYWORD: Final = re.compile(r"[^\s(){%*\"\\\]\x00-\x1f\x7f]{1,64}")
@@ -57,7 +59,7 @@ def entries(path: Path, target: str = INBOX) -> list[Entry]:
     for folder, name in _folders(path):
         mailbox = target if not name else name if target == INBOX else f"{target}{DELIMITER}{name}"
         keywords = _keywords(folder)
-        here: list[tuple[float, str, Entry]] = []
+        here: list[tuple[int, str, Entry]] = []
         for subfolder in ("cur", "new"):
             for file in _listed(folder / subfolder):
                 if file.name.startswith(".") or not stat.S_ISREG(file.stat(follow_symlinks=False).st_mode):
@@ -65,7 +67,10 @@ def entries(path: Path, target: str = INBOX) -> list[Entry]:
                 moment_s = file.stat(follow_symlinks=False).st_mtime
                 flags = _flags(file.name, keywords) if subfolder == "cur" else frozenset()
                 came_at = datetime.fromtimestamp(int(moment_s), UTC)
-                here.append((moment_s, file.name, Entry(Path(file.path), mailbox, flags, came_at)))
+                # Names begin with the moment of delivery, while the file's own moment is the message's date.
+                leading = _LEADING_NUMBER.match(file.name)
+                order = int(leading[0]) if leading else int(moment_s)
+                here.append((order, file.name, Entry(Path(file.path), mailbox, flags, came_at)))
         found.extend(entry for *_, entry in sorted(here, key=lambda item: item[:2]))
     if not found and not is_maildir(path):
         raise BadImport(f"{path} is not a Maildir: it has no folder 'cur' or 'new'")
@@ -95,7 +100,8 @@ class MaildirWriter:
         info = [letter for flag in flags if (letter := _LETTER_OF.get(flag) or self._letter(letters, flag))]
         moment_s = int(internaldate.timestamp())
         self._count += 1
-        name = f"{max(moment_s, 0)}.{self._count:08d}.mailstead,S={len(octets)}:2,{''.join(sorted(info))}"
+        # The count in front keeps the order; the date is the file's.
+        name = f"{self._count}.mailstead,S={len(octets)}:2,{''.join(sorted(info))}"
         path = self._folder(mailbox) / "cur" / name
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
