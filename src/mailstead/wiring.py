@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from mailstead.config.settings import Listeners, Settings
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadSettings
+from mailstead.policy.failures import Failures
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.ports.storage import Storage
-from mailstead.policy.failures import Failures
 from mailstead.storage.embedded.bus import SocketBus
 from mailstead.storage.embedded.keys import derived_key, master_key
 from mailstead.storage.embedded.storage import EmbeddedStorage
@@ -29,9 +29,9 @@ from mailstead.usecases.staging import Staging
 
 if TYPE_CHECKING:  # the command line opens houses without services, and should start quickly
     from mailstead.net.certificates import Certificates
-    from mailstead.net.terms import Terms
     from mailstead.net.line import Session
     from mailstead.net.listener import Listener
+    from mailstead.net.terms import Terms
 
 _log = log.get("wiring")
 
@@ -216,8 +216,8 @@ _REFUSALS: Final = {
 def make_listeners(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> list[Listener]:
     """Give the listeners of all chosen services, not yet bound. Errors: BadSettings."""
     from mailstead.net.admission import Admission
-    from mailstead.net.terms import Terms
     from mailstead.net.listener import Listener
+    from mailstead.net.terms import Terms
 
     settings = house.settings
     limits = settings.limits
@@ -275,8 +275,23 @@ async def serve(
             certificates=certificates,
         )
         servers.bind()
+        if server.metrics_listen:
+            _show_metrics(server.metrics_listen)
         _log.info(
             "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
         )
         await servers.run(stop, when_ready)
         _log.info("stopping")
+
+
+def _show_metrics(at: str) -> None:
+    """Answer Prometheus on a thread of its own. Errors: BadSettings."""
+    from prometheus_client import start_http_server
+
+    from mailstead.net.listener import Endpoint
+
+    endpoint = Endpoint.parse(at)
+    try:
+        start_http_server(endpoint.port, endpoint.host or "0.0.0.0")  # noqa: S104  # as the setting asks
+    except OSError as error:
+        raise BadSettings(f"server.metrics_listen: cannot listen on {at}: {error.strerror}") from None

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 if TYPE_CHECKING:
+    from mailstead.cli.terminal import Terminal
     from mailstead.config.settings import Settings
 
 DEMO_DOMAIN: Final = "example.test"
@@ -66,15 +72,11 @@ async def fill_demo(settings: Settings, demo: Demo) -> None:
     from mailstead.wiring import ADMINISTRATOR, open_house
 
     async with open_house(settings) as house:
-        try:
+        with suppress(DomainExists):
             await house.domains.add(ADMINISTRATOR, DEMO_DOMAIN)
-        except DomainExists:
-            pass
         for address, password in demo.passwords.items():
-            try:
+            with suppress(AddressTaken):
                 await house.accounts.create(ADMINISTRATOR, Address.parse(address), Secret(password))
-            except AddressTaken:
-                pass
 
 
 def print_demo(settings: Settings, demo: Demo) -> None:
@@ -117,3 +119,69 @@ def print_demo(settings: Settings, demo: Demo) -> None:
         )
     console.print("Ctrl-C stops it; the state survives; make serve FRESH=1 starts anew.")
     sys.stdout.flush()
+
+
+def serve(
+    context: typer.Context,
+    services: Annotated[
+        str, typer.Option(metavar="A,B", help="Services to run: mx, submission, imap, pop3; smtp means both of SMTP.")
+    ] = "",
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the ports.", min=0, max=64)] = 0,
+    demo: Annotated[bool, typer.Option("--demo", help="A throw-away house on localhost, with two accounts.")] = False,
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its state.")] = Path(".state"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove the demo's state first.")] = False,
+) -> None:
+    """Start the services and run until SIGTERM or Ctrl-C."""
+    from mailstead.config.load import load
+    from mailstead.model.errors import BadSettings
+    from mailstead.telemetry import log
+    from mailstead.wiring import chosen_services
+
+    terminal: Terminal = context.find_root().obj
+    with terminal.clear_errors():
+        house = open_demo(state, is_fresh=fresh) if demo else None
+        environ = demo_environment(state, dict(os.environ)) if demo else os.environ
+        settings = load(terminal.config, environ).settings
+        names = tuple(name.strip() for name in services.split(",")) if services else settings.server.services
+        server = replace(
+            settings.server, services=chosen_services(names), workers=workers or settings.server.workers or 1
+        )
+        settings = replace(settings, server=server)
+        if house is None and not server.data_dir.is_dir():
+            raise BadSettings(
+                f"There is no data folder {server.data_dir}; run `mailstead init`, or try `mailstead serve --demo`"
+            )
+        log.configure(server.log_level, server.log_format)
+        when_ready = None
+        if house is not None:
+            asyncio.run(fill_demo(settings, house))
+            demo_house = house
+
+            def when_ready() -> None:
+                print_demo(settings, demo_house)
+
+        status = _run(settings, when_ready)
+    if status:
+        raise typer.Exit(status)
+
+
+def _run(settings: Settings, when_ready: Callable[[], None] | None) -> int:
+    """Serve in this process, or in as many as the settings say; give the exit status."""
+
+    def work(index: int, *, is_port_shared: bool = True) -> int:
+        from mailstead.wiring import serve as serve_house
+
+        running = serve_house(settings, is_port_shared=is_port_shared, when_ready=when_ready if index == 0 else None)
+        if settings.server.use_uvloop:
+            import uvloop
+
+            uvloop.run(running)
+        else:
+            asyncio.run(running)
+        return 0
+
+    if settings.server.workers == 1:
+        return work(0, is_port_shared=False)
+    from mailstead.net.workers import supervise
+
+    return supervise(settings.server.workers, work, stop_limit_s=settings.server.stop_limit_s + 5)
