@@ -9,6 +9,7 @@ import pytest
 
 from mailstead.model.errors import StorageUnavailable, TooManyConnections
 from mailstead.model.secret import Secret
+from mailstead.model.uidset import UidSet
 
 LIMIT_S = 10
 
@@ -96,6 +97,66 @@ async def test_stopping_says_bye(client):
     client.session.stopping()
     client.session.line.flush()
     assert (await client.line()).startswith("* BYE [UNAVAILABLE]")
+
+
+async def test_stopping_does_not_fall_into_an_answer(house, monkeypatch):
+    await house.fill(1)
+    client = await _open(house)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    read = type(client.session.store).fetch
+
+    async def held(self, *arguments):
+        begun.set()
+        await go_on.wait()
+        return await read(self, *arguments)
+
+    monkeypatch.setattr(type(client.session.store), "fetch", held)
+    await client.send(b"f FETCH 1 UID\r\n")
+    await asyncio.wait_for(begun.wait(), LIMIT_S)
+    client.session.stopping()
+    go_on.set()
+    assert await client.lines_until("f") == ["* 1 FETCH (UID 1)", "f OK FETCH completed"]
+    client.session.stopping()
+    client.session.line.flush()
+    assert (await client.line()).startswith("* BYE")
+    await client.close()
+
+
+async def test_attack_064_a_revoked_session_ends_even_while_it_answers(house, monkeypatch):
+    client = await _open(house)
+
+    async def endless(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(type(client.session.store), "search", endless)
+    await client.send(b"s SEARCH BODY x\r\n")
+    await asyncio.sleep(0)
+    client.session._revoked()
+    assert client.conversation.memory_line.is_closed
+    await client.close()
+
+
+async def test_long_commands_tell_that_they_are_at_work(house, monkeypatch):
+    """Spec: RFC 9585."""
+    from mailstead.services.imap import session
+
+    monkeypatch.setattr(session, "PROGRESS_AFTER_S", 0.01)
+    client = await _open(house)
+    told = asyncio.Event()
+    tell = session.ImapSession._tell_progress
+    monkeypatch.setattr(session.ImapSession, "_tell_progress", lambda self: (tell(self), told.set()))
+
+    async def slow(self, *_):
+        client.session.progress(3, 7)
+        await told.wait()
+        return UidSet()
+
+    monkeypatch.setattr(type(client.session.store), "search", slow)
+    lines = await client("SEARCH BODY x", "s")
+    assert lines[0] == '* OK [INPROGRESS ("s" 3 7)] Still at work'
+    assert lines[-2:] == ["* SEARCH", "s OK SEARCH completed"]
+    assert client.session._progress_timer is None
+    await client.close()
 
 
 async def test_attack_048_sessions_of_one_account_are_limited(house):

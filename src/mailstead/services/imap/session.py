@@ -179,14 +179,20 @@ class ImapSession:
             self.finish(SERVERBUG)
 
     def stopping(self) -> None:
-        """Say goodbye. Spec: RFC 9051 §7.1.5."""
-        self._connection.refuse("The server is shutting down; please come back soon", b"UNAVAILABLE")
+        """Say goodbye, unless an answer is being written: the driver asks again behind it. Spec: RFC 9051 §7.1.5."""
+        if not self._is_answering:
+            self._connection.refuse("The server is shutting down; please come back soon", b"UNAVAILABLE")
 
     def ended(self) -> None:
         """Release all."""
         append.drop(self)
         self._end_progress()
         self.log_out()
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a goodbye now could fall into the middle of an answer; while a literal arrives it cannot."""
+        return self.is_working and self.incoming is None
 
     # running commands
 
@@ -333,6 +339,7 @@ class ImapSession:
 
     def begin_progress(self) -> None:
         """From now on, until the reply, the client hears now and then that we are at work. Spec: RFC 9585 §3."""
+        self._end_progress()
         self.progress_counts = None
         self._progress_timer = asyncio.get_running_loop().call_later(PROGRESS_AFTER_S, self._tell_progress)
 
@@ -390,7 +397,13 @@ class ImapSession:
         self.selected = None
 
     def _revoked(self) -> None:
-        """The password is no longer good (attack row 64)."""
+        """The password is no longer good: end at once, with a goodbye if that cannot fall into a literal.
+
+        Spec: attack row 64
+        """
+        if self._is_answering:
+            self.line.abort()
+            return
         self._connection.refuse("Your log-in is no longer valid", b"EXPIRED")
         self.line.close()
 
