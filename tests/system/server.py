@@ -124,7 +124,7 @@ class Server:
             [MAILSTEAD, "--json", "check"], env=self.environment, capture_output=True, text=True, timeout=600
         )
         assert done.returncode in {0, 1}, done.stderr
-        return json.loads(done.stdout)["findings"]
+        return json.loads(done.stdout)
 
 
 def tls_context() -> ssl.SSLContext:

@@ -145,7 +145,7 @@ def test_fetchmail_and_mpop_fetch_by_pop3(server, need, tmp_path):
     assert any("\n.dot\n" in message.as_string() for message in mailbox.Maildir(into))
     config = tmp_path / "fetchmailrc"
     config.write_text(
-        f'poll 127.0.0.1 protocol pop3 port {server.port["pop3s"]} username "{who}" password "{PASSWORD}" ssl nosslcertck '
+        f'poll 127.0.0.1 protocol pop3 port {server.port["pop3s"]} username "{who}" password "{PASSWORD}" ssl no sslcertck '
         f'no keep fetchall mda "cat >> {tmp_path}/fetched"\n'
     )
     config.chmod(0o600)

@@ -110,7 +110,7 @@ type = Maildir
 localfolders = {tmp_path}/mail
 [Repository far]
 type = IMAP
-remotehost = 127.0.0.1
+remotehost = localhost
 remoteport = {server.port["imaps"]}
 ssl = yes
 sslcacertfile = {certificate(server)}
