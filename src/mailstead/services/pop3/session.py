@@ -342,7 +342,7 @@ class Pop3Session:
             self._line.abort()
             return
         if isinstance(error, MailsteadError) and error.log_fields:
-            _log.info("refused", service=SERVICE, error=type(error).__name__, **error.log_fields)
+            _log.info("refused", **{**error.log_fields, "service": SERVICE, "error": type(error).__name__})
         text, code = reply_to(error)
         self._refuse_with(text, code, type(error).__name__)
 
