@@ -10,6 +10,7 @@ import pytest
 from mailstead.model.errors import StorageUnavailable, TooManyConnections
 from mailstead.model.secret import Secret
 from mailstead.model.uidset import UidSet
+from mailstead.usecases.mailboxes import Draft
 
 LIMIT_S = 10
 
@@ -183,6 +184,53 @@ async def test_attack_048_notify_on_too_many_mailboxes_is_refused(house, monkeyp
     allowed = await client("NOTIFY SET (SELECTED (MessageNew MessageExpunge))")
     assert allowed[-1].split()[1] == "OK"
     await client.close()
+
+
+async def test_attack_048_notify_ends_when_there_are_too_many_mailboxes(house, monkeypatch):
+    from mailstead.services.imap import watching
+
+    client = await _open(house)
+    assert (await client("NOTIFY SET (PERSONAL (MailboxName))"))[-1].split()[1] == "OK"
+    monkeypatch.setattr(watching, "MAILBOXES_MAX", 6)
+    other = await _open(house)
+    assert (await other("CREATE Seventh"))[-1].split()[1] == "OK"
+    assert (await client.line()).startswith("* OK [NOTIFICATIONOVERFLOW]")
+    assert client.session.watching.notifying is None
+    await client.close()
+    await other.close()
+
+
+async def test_what_is_told_unasked_and_answers_do_not_mix(house):
+    """NOTIFY sends whole new messages while the client asks for bodies: every literal is whole."""
+    client = await _open(house)
+    body = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 1000
+    await client("NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[]) MessageExpunge FlagChange))")
+
+    async def bring():
+        for _ in range(20):
+            await house.mailboxes.append(house.alice, "INBOX", [Draft(body)])
+
+    bringing = asyncio.ensure_future(bring())
+    for number in range(20):
+        lines = await client("UID FETCH 1:* BODY.PEEK[]", f"f{number}")
+        assert lines[-1].split()[1] == "OK"
+        _check_literals(lines, len(body))
+    await bringing
+    await client.close()
+
+
+def _check_literals(lines, octets):
+    waiting = list(lines)
+    while waiting:
+        line = waiting.pop(0)
+        if line.endswith(f"{{{octets}}}"):
+            taken = 0
+            while taken < octets:
+                taken += len(waiting.pop(0)) + 2
+            assert taken == octets
+            assert waiting.pop(0) == ")"
+        else:
+            assert line.startswith(("* ", "f")), line
 
 
 async def test_attack_048_idle_done_loops_leave_nothing_behind(house):

@@ -200,6 +200,8 @@ class ImapSession:
         """Run a command, tell what has changed meanwhile, finish. A command that gives None has more to hear."""
         may_create = isinstance(command, wire.Copy | wire.Move) or run is append.end
         try:
+            if self.watching is not None:
+                await self.watching.quiet()
             reply = await run(self, command)
             if reply is None:
                 return
@@ -232,6 +234,8 @@ class ImapSession:
     async def _guard_literal(self, decide: Awaitable[None]) -> None:
         """Let a literal come, or end its command by a refusal."""
         try:
+            if self.watching is not None:
+                await self.watching.quiet()
             await decide
         except Refused as refusal:
             reply = refusal.reply
@@ -275,8 +279,8 @@ class ImapSession:
                 data = selected.apply(changes, may_expunge=may_expunge, condstore=self.condstore, qresync=self.qresync)
                 self._connection.send(data)
                 items = self._new_message_items()
-                if arrived and items:
-                    await send_messages(self, UidSet.of(arrived), items)
+                for uid in arrived if items else ():
+                    await send_messages(self, UidSet(((uid, uid),)), items, in_pieces=False)
             return
 
     def _new_message_items(self) -> tuple[FetchItem, ...]:

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mailstead.model.errors import MailsteadError
-from mailstead.services.imap.notifying import Notifying
+from mailstead.proto.imap.write import responses
+from mailstead.services.imap.notifying import MAILBOXES_MAX, Notifying
 
 if TYPE_CHECKING:
     from mailstead.services.imap.session import ImapSession
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 class Watching:
     """Turns wake-ups into a short task that tells the client; wake-ups in the meantime merge into one more round."""
 
-    __slots__ = ("_is_telling", "_session", "_timer", "is_idle", "notifying")
+    __slots__ = ("_is_telling", "_session", "_timer", "_told", "is_idle", "notifying")
 
     def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._is_telling = False
         self._timer: asyncio.TimerHandle | None = None
+        self._told: asyncio.Future[None] | None = None
         self.is_idle = False
         self.notifying: Notifying | None = None
 
@@ -52,6 +54,13 @@ class Watching:
             self._is_telling = True
             self._session.line.spawn(self._tell())
 
+    async def quiet(self) -> None:
+        """Wait until what is being told unasked has been told: answers of a command must not fall into it."""
+        while self._is_telling:
+            if self._told is None:
+                self._told = asyncio.get_running_loop().create_future()
+            await self._told
+
     async def _tell(self) -> None:
         session = self._session
         try:
@@ -62,6 +71,9 @@ class Watching:
             session.is_stale = True  # the store is not available just now: the next poll tries again
         finally:
             self._is_telling = False
+            if self._told is not None:
+                self._told.set_result(None)
+                self._told = None
 
     async def _tell_once(self) -> None:
         session, notifying = self._session, self.notifying
@@ -73,7 +85,12 @@ class Watching:
             if session.is_working:
                 session.is_stale = True
                 return
-            session.connection.send(notifying.differences(session, mailboxes))
+            if len(mailboxes) > MAILBOXES_MAX:
+                # Spec: RFC 5465 §5.8: from now on as after NOTIFY NONE
+                session.connection.send(responses.ok("There are too many mailboxes to watch", b"NOTIFICATIONOVERFLOW"))
+                self.set_notifying(None)
+            else:
+                session.connection.send(notifying.differences(session, mailboxes))
         session.line.flush()
 
     def _set_timer(self) -> None:

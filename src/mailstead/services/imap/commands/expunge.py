@@ -8,7 +8,6 @@ from mailstead.proto.imap.types.commands import Expunge
 from mailstead.proto.imap.types.events import Result
 from mailstead.proto.imap.write import code
 from mailstead.services.imap.errors import Reply
-from mailstead.services.imap.numbers import wire_uids
 
 if TYPE_CHECKING:
     from mailstead.services.imap.session import ImapSession
@@ -20,7 +19,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Reply:
     Spec: RFC 9051 §6.4.3, §6.4.9; RFC 7162 §3.2.7 (HIGHESTMODSEQ in the reply)
     """
     selected = session.writable()
-    uids = None if command.uids is None else wire_uids(command.uids, selected)
+    uids = None if command.uids is None else selected.view.select(command.uids, by_uid=True)
     removed = await session.store.expunge(selected.mailbox_id, uids)
     await session.tell_changes(may_expunge=True)
     if removed and session.condstore:

@@ -76,9 +76,17 @@ async def _mark_seen(session: ImapSession, uids: UidSet, items: tuple[FetchItem,
 
 
 async def send_messages(
-    session: ImapSession, uids: UidSet, items: Sequence[FetchItem], changed_since: ModSeq | None = None
+    session: ImapSession,
+    uids: UidSet,
+    items: Sequence[FetchItem],
+    changed_since: ModSeq | None = None,
+    *,
+    in_pieces: bool = True,
 ) -> int:
-    """Send the FETCH responses of these messages; gives how many were there."""
+    """Send the FETCH responses of these messages; gives how many were there.
+
+    Without `in_pieces` each list leaves as a whole, so that nothing else can fall into the middle of a response.
+    """
     view = session.open_selected().view
     plan = plan_of(items)
     count = 0
@@ -91,9 +99,10 @@ async def send_messages(
             records = [record for _, record in pairs]
         count += len(records)
         if plan.octet_items:
-            await _send_with_octets(session, plan, seqnums, records)
+            await _send_with_octets(session, plan, seqnums, records, in_pieces=in_pieces)
         else:
-            await _send_lines(session, write.fetch_lines(seqnums, plan.columns(records, is_utf8=session.is_utf8)))
+            lines = write.fetch_lines(seqnums, plan.columns(records, is_utf8=session.is_utf8))
+            await _send_lines(session, lines, in_pieces=in_pieces)
     return count
 
 
@@ -122,17 +131,21 @@ async def _record_lists(
             coming.cancel()
 
 
-async def _send_lines(session: ImapSession, lines: list[bytes]) -> None:
+async def _send_lines(session: ImapSession, lines: list[bytes], *, in_pieces: bool) -> None:
     """Send whole lines in large pieces."""
     connection, line = session.connection, session.line
     octets = b"".join(lines)
+    if len(octets) <= FLUSH_OCTETS or not in_pieces:
+        connection.send(octets)
+        await line.drain()
+        return
     for start in range(0, len(octets), FLUSH_OCTETS):
-        connection.send(octets[start : start + FLUSH_OCTETS] if len(octets) > FLUSH_OCTETS else octets)
+        connection.send(octets[start : start + FLUSH_OCTETS])
         await line.drain()
 
 
 async def _send_with_octets(
-    session: ImapSession, plan: Plan, seqnums: Sequence[int], records: Sequence[MessageRecord]
+    session: ImapSession, plan: Plan, seqnums: Sequence[int], records: Sequence[MessageRecord], *, in_pieces: bool
 ) -> None:
     """Send messages with items that need their octets, in the order of the list."""
     asks, leads, tail = _asks(plan, write.fetch_heads(seqnums, plan.columns(records, is_utf8=session.is_utf8)), records)
@@ -167,7 +180,7 @@ async def _send_with_octets(
                     gathered.clear()
                     out.append(value)
                     octets_out += len(value)
-            if octets_out >= FLUSH_OCTETS:
+            if octets_out >= FLUSH_OCTETS and in_pieces:
                 connection.send(b"".join(out))
                 out.clear()
                 octets_out = 0
