@@ -260,7 +260,16 @@ async def test_octets_are_read_by_range(account, make):
     inbox = (await account.snapshot("INBOX")).mailbox
     (record,) = await account.fetch(inbox.mailbox_id, ALL, Wanted.NARROW)
     whole = message.octets
-    ranges = [(0, 1), (5, 5), (131_070, 131_074), (262_144, 262_145), (100, 400_000), (len(whole) - 3, 10**9), (0, 0)]
+    ranges = [
+        (0, 1),
+        (5, 5),
+        (131_070, 131_074),
+        (65_534, 65_538),
+        (262_144, 262_145),
+        (100, 400_000),
+        (len(whole) - 3, 10**9),
+        (0, 0),
+    ]
     got = await account.read_octets([OctetRange(record.blob_id, start, stop) for start, stop in ranges])
     assert got == [whole[start:stop] for start, stop in ranges]
     assert await account.read_octets([OctetRange(record.blob_id, 10**8, 10**9)]) == [b""]

@@ -113,7 +113,7 @@ async def test_promise_4_survives_the_loss_of_all_unsynced_writes(house, make, l
     acknowledged = []
     for round_number in range(6):
         # Some at once, so that group commit is in it; long ones, so that WAL and database grow over a checkpoint.
-        batch = [account.append("INBOX", [make(round_number * 10 + n, "x%d\r\n" % n * 20_000)]) for n in range(5)]
+        batch = [account.append("INBOX", [make(round_number * 10 + n, f"x{n}\r\n" * 20_000)]) for n in range(5)]
         acknowledged += [appended for (appended,) in await asyncio.gather(*batch)]
         copy = tmp_path_factory.mktemp("power-cut")
         shutil.copytree(house.folder, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*-shm"))

@@ -19,7 +19,7 @@ from mailstead.model.errors import NoSuchMessage, StoreDamaged
 from mailstead.model.message import Octets
 from mailstead.storage.embedded.rows import select, select_one
 
-CHUNK_OCTETS: Final = 128 * 1024
+CHUNK_OCTETS: Final = 64 * 1024
 COMPRESS_FROM_OCTETS: Final = 512
 """Shorter chunks are kept as they are."""
 COMPRESSION_LEVEL: Final = 1

@@ -4,8 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-type_of_delivery = tuple[asyncio.Future[object] | None, object, BaseException | None]
-
 
 class Outbox:
     """Collects results of threads and hands them to their futures on the loop."""
@@ -13,16 +11,19 @@ class Outbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
+        self._is_wake_planned = False
 
     def post(self, deliver: Callable[[], None]) -> None:
         """Run `deliver` on the loop soon. Called from any thread."""
-        is_first = not self._waiting
+        # First in, then look; the loop first takes the mark off, then looks. So nothing is left behind, and at worst
+        # the loop is woken once for nothing.
         self._waiting.append(deliver)
-        # Two threads may both find it empty; the second wake-up then finds nothing, which costs little.
-        if is_first:
+        if not self._is_wake_planned:
+            self._is_wake_planned = True
             self._loop.call_soon_threadsafe(self._deliver_all)
 
     def _deliver_all(self) -> None:
+        self._is_wake_planned = False
         while self._waiting:
             self._waiting.popleft()()
 

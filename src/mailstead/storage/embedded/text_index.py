@@ -20,6 +20,8 @@ _NOT_TEXT: Final = re.compile("[\x00\x01\ud800-\udfff]")
 TEXT_OCTETS_MAX: Final = 8 * 1024 * 1024
 """Of a longer message only this much is read for its text."""
 COLUMNS: Final = ("from", "to", "cc", "bcc", "subject", "header", "body")
+BATCH_OCTETS_MAX: Final = 16 * 1024 * 1024
+"""A batch ends behind so many octets, however few messages they are: its texts are held in memory."""
 _Texts = tuple[str, ...]
 
 
@@ -49,8 +51,14 @@ def prepare(db: apsw.Connection, limit: int) -> Batch:
             "SELECT content_id, size_octets, parts FROM content WHERE content_id > ? ORDER BY content_id LIMIT ?",
             (account.indexed_to, limit),
         )
-        texts = [(content_id, _texts_of(db, content_id, size, parts)) for content_id, size, parts in found]
-        indexed_to = found[-1][0] if found else account.indexed_to
+        texts: list[tuple[int, _Texts]] = []
+        read_octets = 0
+        for content_id, size, parts in found:
+            texts.append((content_id, _texts_of(db, content_id, size, parts)))
+            read_octets += min(size, TEXT_OCTETS_MAX)
+            if read_octets >= BATCH_OCTETS_MAX:
+                break
+        indexed_to = texts[-1][0] if texts else account.indexed_to
         return Batch(account.indexed_to, indexed_to, texts, _count_behind(db, indexed_to))
 
 
