@@ -219,6 +219,31 @@ async def test_what_is_told_unasked_and_answers_do_not_mix(house):
     await client.close()
 
 
+async def test_a_command_waits_for_what_is_being_told_unasked(house, monkeypatch):
+    await house.fill(1)
+    client = await _open(house)
+    await client("NOTIFY SET (SELECTED (MessageNew (UID) MessageExpunge FlagChange))")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    read = type(client.session.store).fetch
+
+    async def held_once(self, *arguments):
+        if not begun.is_set():
+            begun.set()
+            await go_on.wait()
+        return await read(self, *arguments)
+
+    monkeypatch.setattr(type(client.session.store), "fetch", held_once)
+    await house.fill(1)
+    await asyncio.wait_for(begun.wait(), LIMIT_S)
+    await client.send(b"c FETCH 1 BODY.PEEK[TEXT]\r\n")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go_on.set()
+    lines = await client.lines_until("c")
+    assert lines[:3] == ["* 2 EXISTS", "* 2 FETCH (UID 2)", "* 1 FETCH (BODY[TEXT] {16}"]
+    await client.close()
+
+
 def _check_literals(lines, octets):
     waiting = list(lines)
     while waiting:
