@@ -47,7 +47,8 @@ async def test_an_account_with_much_to_do_does_not_starve_another(files, make):
     await asyncio.sleep(0)
     gate.set()
     await asyncio.gather(held, *tasks)
-    assert order.index(calm) <= writer_module.UNITS_PER_BATCH_MAX
+    # At most the batch that was being gathered and one more of the busy account come before it.
+    assert order.index(calm) <= 2 * writer_module.UNITS_PER_BATCH_MAX
 
 
 async def test_a_failing_commit_fails_all_units_and_nothing_is_stored(files, account_id, account, make, monkeypatch):
