@@ -39,6 +39,11 @@ app = typer.Typer(
     cls=_AnywhereGroup,
     name="mailstead",
     help="A self-hosted mail platform. --config and --json may stand at any place of the line.",
+    epilog=(
+        "Exit codes: 0 done; 1 check has found something; 2 wrong command line; 65 bad input; "
+        "67 no such domain, account, alias or mailbox; 69 store not available; 73 exists already; "
+        "75 try again later; 77 not allowed; 78 wrong settings."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

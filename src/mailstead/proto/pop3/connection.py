@@ -20,6 +20,9 @@ from mailstead.proto.pop3.framing import COMMAND_OCTETS_MAX, SASL_OCTETS_MAX, Li
 from mailstead.proto.pop3.types import Code, Event, State
 
 _MECHANISMS: Final = "SASL SCRAM-SHA-256 PLAIN LOGIN"
+ANSWERED_AT_ONCE: Final = 64
+"""Commands answered without the session (NOOP, CAPA) before the driver is asked who is next (attack row 44)."""
+
 _QUIRK_TLS_PROBE: Final = b"\x16\x03"
 """A client set to implicit TLS on the clear-text port: its handshake is told apart from a command, and closed."""
 
@@ -55,7 +58,6 @@ class ServerConnection:
         self._username: str | None = None
         self._is_pending = False
         self._in_sasl = False
-        self._is_utf8 = False
         self._error_count = 0
         self._wants_close = False
         self._has_eof = False
@@ -74,7 +76,10 @@ class ServerConnection:
 
     def next_event(self) -> Event | Pause:
         """Give the next command that needs the session."""
+        answered_count = 0
         while not self._wants_close:
+            if answered_count >= ANSWERED_AT_ONCE:
+                return types.Answered()
             if self._is_pending:
                 return PAUSED
             try:
@@ -89,6 +94,7 @@ class ServerConnection:
             event = self._sasl_line(line) if self._in_sasl else self._command_line(line)
             if event is not None:
                 return event
+            answered_count += 1
         return NEED_DATA
 
     def data_to_send(self) -> bytes:
@@ -172,7 +178,6 @@ class ServerConnection:
         self._complete(write.ok("Begin TLS negotiation"))
         self._is_encrypted = True
         self._username = None
-        self._is_utf8 = False
         self._reader.drop()
 
     def quit(self, text: str, *, is_error: bool = False) -> None:
@@ -230,7 +235,7 @@ class ServerConnection:
             case types.Noop():
                 self._output.append(write.ok())
             case types.Utf8():
-                self._is_utf8 = True
+                # Nothing changes by it: names, passwords and messages are UTF-8 here in either mode.
                 self._output.append(write.ok("UTF-8 it is"))
             case types.User(username):
                 # Spec: RFC 1939 §7: +OK whether or not the name is known (attack row 20).

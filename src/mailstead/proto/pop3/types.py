@@ -118,6 +118,11 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The connection has answered many commands by itself; the driver may let others have their turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capa:
     """Spec: RFC 2449 §5. Answered by the connection itself."""
 
@@ -146,7 +151,7 @@ class Pass:
     secret: Secret
 
 
-Event = Stls | Auth | AuthResponse | LogIn | Stat | List | Uidl | Retr | Top | Dele | Rset | Quit | Refused
+Event = Stls | Auth | AuthResponse | LogIn | Stat | List | Uidl | Retr | Top | Dele | Rset | Quit | Refused | Answered
 """What a session sees."""
 
 Command = Stls | Auth | Stat | List | Uidl | Retr | Top | Dele | Rset | Quit | Capa | Noop | Utf8 | User | Pass

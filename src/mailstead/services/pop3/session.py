@@ -333,6 +333,9 @@ class Pop3Session:
         """Count what the connection has refused by itself."""
         self._count(event.reason)
 
+    def _answered(self, event: types.Answered) -> None:
+        """Nothing is left to do."""
+
     def _refuse(self, error: Exception) -> None:
         """Answer what is pending with the reply to an error."""
         if self._is_inside_lines:
@@ -369,6 +372,7 @@ class Pop3Session:
         types.Rset: _rset,
         types.Quit: _quit,
         types.Refused: _refused,
+        types.Answered: _answered,
     }
 
 
