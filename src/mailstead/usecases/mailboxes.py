@@ -141,10 +141,10 @@ class Mailboxes:
         """
         store = self.of(actor)
         async with self.turn(actor):
+            if asks_for_text(key):
+                await _catch_up(store, progress)  # not limited: however long it takes, it is progress
             try:
                 async with asyncio.timeout(self._search_limit_s):
-                    if asks_for_text(key):
-                        await _catch_up(store, progress)
                     return await store.search(mailbox_id, key)
             except TimeoutError:
                 raise TryAgainLater("The search took too long; please make it narrower") from None
