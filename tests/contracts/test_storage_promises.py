@@ -2,6 +2,9 @@
 
 import asyncio
 import shutil
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -218,3 +221,64 @@ async def test_a_deleted_account_is_gone_for_other_processes_too(house, storage,
         await neighbour.append("INBOX", [make(2)])
     with pytest.raises(NoSuchAccount):
         await account.snapshot("INBOX")
+
+
+CHILD = """
+import asyncio, importlib.util, os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+spec = importlib.util.spec_from_file_location("lossy_vfs", sys.argv[2])
+lossy_vfs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lossy_vfs)
+lossy_vfs.install()
+
+from mailstead.config.settings import Store
+from mailstead.mime.facts import message_facts
+from mailstead.model.ids import AccountId
+from mailstead.model.message import NewMessage
+from mailstead.model.secret import Secret
+from mailstead.ports.clock import SystemClock
+from mailstead.storage.embedded.bus import LocalBus
+from mailstead.storage.embedded.storage import EmbeddedStorage
+
+
+async def main():
+    storage = await EmbeddedStorage.open(
+        Store(master_key=Secret("42" * 32), disk_reserve_octets=0), Path(sys.argv[1]), LocalBus(), SystemClock()
+    )
+    account_id = AccountId("0123456789abcdef")
+    await storage.accounts.create(account_id, [("INBOX", None)])
+    acknowledged = 0
+
+    async def deliver(number):
+        nonlocal acknowledged
+        octets = b"Message-ID: <%d@x>\\r\\n\\r\\n" % number + os.urandom(9000)
+        message = NewMessage(octets, message_facts(octets), datetime.now(UTC))
+        ((_, uid, *_),) = await storage.accounts.of(account_id).append("INBOX", [message])
+        print(uid, flush=True)
+        acknowledged += 1
+        if acknowledged == 150:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    await asyncio.gather(*(deliver(number) for number in range(400)))
+
+
+asyncio.run(main())
+"""
+
+
+async def test_promise_4_survives_sigkill_with_the_loss_of_unsynced_writes(house, tmp_path_factory):
+    """A whole process on the lossy file system is killed while others of its appends are under way."""
+    folder = tmp_path_factory.mktemp("killed")
+    shim = Path(__file__).with_name("lossy_vfs.py")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, str(folder), str(shim), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await child.communicate()
+    acknowledged = {int(line) for line in out.split()}
+    assert child.returncode == -signal.SIGKILL
+    assert len(acknowledged) == 150
+    storage = await house.open(folder=folder)
+    assert [finding async for finding in storage.check()] == []
+    assert acknowledged <= set((await storage.accounts.of(ACCOUNT).snapshot("INBOX")).uids)
