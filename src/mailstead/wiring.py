@@ -257,8 +257,9 @@ async def serve(
     promised 250, close storage. Errors: BadSettings and whatever `open_house` raises.
     """
     from mailstead.net.certificates import open_certificates
-    from mailstead.net.run import Servers, raise_file_limit
+    from mailstead.net.run import Servers, forbid_core_dumps, raise_file_limit
 
+    forbid_core_dumps()
     raise_file_limit(_FILES_PER_CONNECTION_AND_STORE)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
