@@ -94,6 +94,20 @@ async def test_a_bug_is_answered_and_the_session_goes_on(client, monkeypatch):
     assert (await client("NOOP"))[-1].split()[1] == "OK"
 
 
+async def test_a_bug_while_a_literal_waits_is_answered_too(client, monkeypatch):
+    async def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(client.session.store), "usage", broken)
+    assert "NO [SERVERBUG]" in (await client("APPEND INBOX {14}"))[-1]
+    await client.send(b"a APPEND INBOX {14+}\r\nSubject: x\r\n\r\n\r\n")
+    assert "NO [SERVERBUG]" in (await client.lines_until("a"))[-1]
+    monkeypatch.undo()
+    client.conversation.memory_line.bugs.clear()
+    await client.send(b"b APPEND INBOX {14+}\r\nSubject: x\r\n\r\n\r\n")
+    assert "b OK" in (await client.lines_until("b"))[-1]
+
+
 async def test_stopping_says_bye(client):
     client.session.stopping()
     client.session.line.flush()

@@ -89,6 +89,7 @@ class ImapSession:
         "actor",
         "exchange",
         "incoming",
+        "is_deciding",
         "is_stale",
         "is_working",
         "line",
@@ -118,6 +119,8 @@ class ImapSession:
         """Something has changed in the account since the last look."""
         self.is_working = False
         """A command is being answered."""
+        self.is_deciding = False
+        """A message literal waits to be let in or refused."""
         self.tag = b""
         self.progress_counts: tuple[int, int] | None = None
         self._progress_timer: asyncio.TimerHandle | None = None
@@ -176,7 +179,10 @@ class ImapSession:
         del error
         if self.is_working:
             append.drop(self)
-            self.finish(SERVERBUG)
+            if self.is_deciding:
+                self._refuse_literal(SERVERBUG)
+            else:
+                self.finish(SERVERBUG)
 
     def stopping(self) -> None:
         """Say goodbye, unless an answer is being written: the driver asks again behind it. Spec: RFC 9051 §7.1.5."""
@@ -233,6 +239,7 @@ class ImapSession:
 
     async def _guard_literal(self, decide: Awaitable[None]) -> None:
         """Let a literal come, or end its command by a refusal."""
+        self.is_deciding = True
         try:
             if self.watching is not None:
                 await self.watching.quiet()
@@ -244,11 +251,15 @@ class ImapSession:
         except MailsteadError as error:
             reply = reply_for(error, may_create=True)
         else:
+            self.is_deciding = False
             self._connection.accept_literal()
             return
         append.drop(self)
-        self.is_working = False
         metrics.refused("imap", reply.result.name, reply.code.decode("ascii") or "none")
+        self._refuse_literal(reply)
+
+    def _refuse_literal(self, reply: Reply) -> None:
+        self.is_deciding = self.is_working = False
         self._connection.refuse_literal(*reply)
 
     # keeping the client up to date
