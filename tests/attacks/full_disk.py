@@ -22,16 +22,12 @@ class _File(apsw.VFSFile):
     def xWrite(self, data, offset):
         with self._vfs.lock:
             size = self.xFileSize()
-            if offset + len(data) > size:
-                if self._vfs.pages_left is not None:
-                    if self._vfs.pages_left <= 0:
-                        self._vfs.refusals += 1
-                        raise apsw.FullError
-                    self._vfs.pages_left -= 1
+            if offset + len(data) > size and self._vfs.pages_left is not None:
+                if self._vfs.pages_left <= 0:
+                    self._vfs.refusals += 1
+                    raise apsw.FullError
+                self._vfs.pages_left -= 1
             super().xWrite(data, offset)
-
-    def xFileControl(self, op, ptr):
-        return super().xFileControl(op, ptr)
 
 
 class SmallDisk(apsw.VFS):
@@ -53,7 +49,7 @@ _disk = None
 @contextlib.contextmanager
 def small_disk():
     """Let every store that is opened inside lie on one small disk."""
-    global _disk  # SQLite's list of file systems is global too
+    global _disk  # noqa: PLW0603 - SQLite's list of file systems is global too
     if _disk is None:
         _disk = SmallDisk()
         apsw.Connection(":memory:", vfs=NAME).close()

@@ -1,6 +1,7 @@
 """Row 76: the disk fills at each step of each verb. Temporary refusal, nothing half-written, recovery without hands."""
 
 import os
+from functools import partial
 
 import pytest
 
@@ -78,10 +79,8 @@ async def test_attack_076_accounts_and_aliases_at_each_step(home):
     failures = 0
     for pages in (0, 1, 2, 3, 5, 8, 12, 16, 24, 32):
         address, alias = Address(f"new{pages}", DOMAIN), Address(f"alias{pages}", DOMAIN)
-        for verb in (
-            lambda: home.house.accounts.create(wiring.ADMINISTRATOR, address, Secret(PASSWORD)),
-            lambda: home.house.aliases.create(wiring.ADMINISTRATOR, alias, [alice]),
-        ):
+        account = partial(home.house.accounts.create, wiring.ADMINISTRATOR, address, Secret(PASSWORD))
+        for verb in (account, partial(home.house.aliases.create, wiring.ADMINISTRATOR, alias, [alice])):
             home.disk.pages_left = pages
             try:
                 await verb()
