@@ -315,7 +315,12 @@ class SocketConversation:
         line, _, self._lines = self._lines.partition(b"\r\n")
         return line
 
+    def give_back(self, data: bytes) -> None:
+        """Let octets that were read come once more: the greeting, where TLS was begun before the dialogue."""
+        self._lines = data + self._lines
+
     async def start_tls(self) -> None:
+        assert not self._lines, f"octets behind the answer to STARTTLS: {self._lines!r}"
         await self._writer.start_tls(self._context)
 
     async def start_deflate(self) -> None:
