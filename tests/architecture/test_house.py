@@ -20,7 +20,11 @@ BAD_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "core", "mi
 
 def tracked_files():
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
@@ -102,5 +106,7 @@ def test_every_attack_row_that_applies_has_its_test():
     names = set()
     for file in (ROOT / "tests").rglob("test_*.py"):
         names |= {int(number) for number in re.findall(r"def test_attack_(\d{3})_", file.read_text())}
-    missing = [row for row in rows if row not in names and not re.search(rf"^\| {row} \|.*\bnot yet:", table, re.MULTILINE)]
+    missing = [
+        row for row in rows if row not in names and not re.search(rf"^\| {row} \|.*\bnot yet:", table, re.MULTILINE)
+    ]
     assert missing == [], "rows without a test, and without a reason in tests/attacks.md"

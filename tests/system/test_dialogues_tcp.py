@@ -223,5 +223,5 @@ async def test_dialogue(path, lane, tmp_path):
         if key in head:
             name, text = head[key].split(" ", 1)
             if lane == "tls":
-                text = text.replace("with UTF8SMTP id", "with UTF8SMTPS id")  # RFC 6531 §4.3
+                text = text.replace("with UTF8SMTP id", "with UTF8SMTPS (TLSv1")  # RFC 6531 §4.3
             assert text.encode() in (await stored(tmp_path / "data", name))[0]

@@ -78,7 +78,7 @@ class Limits:
 
     connections_max: int = setting(18000, "Connections per process.")
     connections_per_address_max: int = setting(200, "Connections per IPv4 address or IPv6 /64; loopback is exempt.")
-    sessions_per_account_max: int = setting(50, "IMAP and POP3 sessions per account and process.")
+    sessions_per_account_max: int = setting(30, "IMAP and POP3 sessions per account and process.")
     login_failures_max: int = setting(10, "Failed log-ins per address and account before the delay grows.")
     login_failure_window_s: float = setting(600.0, "How long failures are remembered.")
     proxy_from: tuple[str, ...] = setting((), "Addresses whose PROXY header is believed (and required).")

@@ -27,7 +27,7 @@ _PROHIBITED: Final = (
 )
 
 
-class NotPreparable(ValueError):  # noqa: N818  named for the fact, like model.errors
+class NotPreparable(ValueError):
     """A text has characters that a user name or password cannot have."""
 
 

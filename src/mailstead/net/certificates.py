@@ -40,7 +40,7 @@ Fingerprint = tuple[tuple[int, int, int], tuple[int, int, int]]
 """What tells a changed file: inode, size and time of change, of both files."""
 
 
-class BadCertificate(Exception):  # noqa: N818  # a fact, in the manner of model.errors
+class BadCertificate(Exception):  # a fact, in the manner of model.errors
     """A pair of files cannot serve; the text says why."""
 
 

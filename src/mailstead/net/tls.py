@@ -18,7 +18,7 @@ INCOMING_SLICE_OCTETS: Final = 8192
 OUTGOING_SLICE_OCTETS: Final = 8192
 
 
-class TlsFailed(Exception):  # noqa: N818  # it is a fact about the peer, like the words of model.errors
+class TlsFailed(Exception):  # it is a fact about the peer, like the words of model.errors
     """The peer's TLS is broken or refused; nothing more can be said on this connection."""
 
     def __init__(self, reason: str) -> None:

@@ -1,8 +1,8 @@
 """Wake-ups between those who commit and those who wait: lossy nudges that carry no data.
 
 Promise: after each commit to an account every watcher of it, in any process of this host (scaled: any host), is woken
-at least once, soon; wakes may be merged. A lost or doubled wake does no harm, as the woken go back to the change log, and each
-also looks by itself now and then.
+at least once, soon; wakes may be merged. A lost or doubled wake does no harm, as the woken go back to the change log,
+and each also looks by itself now and then.
 """
 
 from collections.abc import Callable

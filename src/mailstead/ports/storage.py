@@ -73,12 +73,12 @@ class Directory(Protocol):
         """One account by its key."""
 
     async def find(self, address: Address) -> Account | Alias | None:
-        """Who has exactly this address. (Plus-addressing and catch-all are the use case's.)"""
+        """Who has exactly this address; plus-addressing and catch-all are the use case's."""
 
     async def add_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
-        """Insert if absent. Errors: AddressTaken, NoSuchDomain. The store of the account is made by `Accounts.create`."""
+        """Insert if absent; the store is made by `Accounts.create`. Errors: AddressTaken, NoSuchDomain."""
 
     async def remove_account(self, account_id: AccountId) -> None:
         """Errors: NoSuchAccount. Its address is free at once; its data is removed by `Accounts.delete`."""
@@ -180,10 +180,16 @@ class AccountStore(Protocol):
         """Change flags; a message whose flags do not change keeps its modseq. Errors: NoSuchMailbox, LimitReached."""
 
     async def expunge(self, mailbox_id: MailboxId, uids: UidSet | None, *, only_deleted: bool = True) -> UidSet:
-        r"""Remove messages (None: all) that have \Deleted, or regardless of it; gives the removed. Errors: NoSuchMailbox."""
+        r"""Remove messages (None: all) that have \Deleted, or regardless of it; gives the removed.
+
+        Errors: NoSuchMailbox.
+        """
 
     async def copy(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
-        """Copy messages; octets are shared, flags and internaldate kept. Errors: NoSuchMailbox, OverQuota, LimitReached."""
+        """Copy messages; octets are shared, flags and internaldate kept.
+
+        Errors: NoSuchMailbox, OverQuota, LimitReached.
+        """
 
     async def move(self, mailbox_id: MailboxId, uids: UidSet, target: str) -> Copied:
         """Move messages in one unit. Errors: NoSuchMailbox (either), LimitReached."""
@@ -192,11 +198,15 @@ class AccountStore(Protocol):
         """Make a mailbox and its missing parents. Errors: MailboxExists, BadMailboxName, LimitReached."""
 
     async def delete_mailbox(self, name: str) -> None:
-        """Remove with its messages; children stay. Errors: NoSuchMailbox, NotAllowed (INBOX), MailboxHasChildren (name only)."""
+        """Remove with its messages; children stay.
+
+        Errors: NoSuchMailbox, NotAllowed (INBOX), MailboxHasChildren (name only).
+        """
 
     async def rename_mailbox(self, name: str, new_name: str) -> None:
-        """Rename with children; INBOX moves its messages instead (RFC 9051 §6.3.6). Errors: NoSuchMailbox, MailboxExists,
-        BadMailboxName.
+        """Rename with children; INBOX moves its messages instead. Spec: RFC 9051 §6.3.6.
+
+        Errors: NoSuchMailbox, MailboxExists, BadMailboxName.
         """
 
     async def subscribe(self, name: str, *, is_subscribed: bool) -> None:

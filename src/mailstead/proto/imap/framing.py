@@ -35,7 +35,7 @@ class Line(NamedTuple):
     """Ended by LF alone."""
 
 
-class LineTooLong(Exception):  # noqa: N818  named for the fact, like model.errors
+class LineTooLong(Exception):
     """A line is so long that not even its end is waited for."""
 
 

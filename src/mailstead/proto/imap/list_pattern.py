@@ -18,7 +18,7 @@ _RUN: Final = re.compile(r"[*%]{2,}")
 _INBOX: Final = re.compile(rf"(?ai:{INBOX})(?={re.escape(DELIMITER)}|[*%]|\Z)")
 
 
-class BadPattern(ValueError):  # noqa: N818  named for the fact, like model.errors
+class BadPattern(ValueError):
     """More wildcards than anybody needs."""
 
 

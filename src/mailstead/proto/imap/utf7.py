@@ -12,7 +12,7 @@ _UNSHIFTED: Final = re.compile(rb"&([^-]*)-")
 _PLAIN: Final = re.compile(rb"[\x20-\x7e]*")
 
 
-class BadName(ValueError):  # noqa: N818  named for the fact, like model.errors
+class BadName(ValueError):
     """Octets that are no mailbox name in the encoding that is in force (attack row 51)."""
 
 

@@ -22,7 +22,7 @@ from mailstead.proto.imap.types.sequence import STAR, SequenceSet
 from mailstead.proto.imap.write import fetch, responses
 
 
-class BadSequence(Exception):  # noqa: N818  named for the fact, like model.errors
+class BadSequence(Exception):
     """A sequence number that no message has (BAD)."""
 
 

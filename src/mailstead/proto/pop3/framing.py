@@ -11,7 +11,7 @@ SASL_OCTETS_MAX: Final = 12288
 """With CRLF. Spec: RFC 5034 §4 leaves it to the mechanism; the limit that RFC 4954 §4 gives for the same lines."""
 
 
-class TooLong(Exception):  # noqa: N818  named for the fact
+class TooLong(Exception):
     """A line is longer than allowed; what belongs to it has been thrown away, or will be."""
 
 

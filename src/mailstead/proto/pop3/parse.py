@@ -24,7 +24,7 @@ _AUTH: Final = re.compile(rb"([A-Za-z0-9_-]{1,20})(?: ([A-Za-z0-9+/=]+))?")
 _HTTP_VERB: Final = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) ")
 
 
-class BadCommand(Exception):  # noqa: N818  named for the fact
+class BadCommand(Exception):
     """The line is no command, or has the wrong arguments; the text says what is expected."""
 
 

@@ -22,14 +22,14 @@ class SaslSyntaxError(SaslError):
     """A line is not base64, or a message is not what its mechanism says."""
 
 
-class SaslCancelled(SaslError):  # noqa: N818  named for the fact, like model.errors
+class SaslCancelled(SaslError):
     """The client has sent ``*``. Spec: RFC 9051 §6.2.2, RFC 4954 §4."""
 
     def __init__(self) -> None:
         super().__init__("Authentication cancelled")
 
 
-class UnknownMechanism(SaslError):  # noqa: N818  named for the fact, like model.errors
+class UnknownMechanism(SaslError):
     """The mechanism is none of ours."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ class Reply(NamedTuple):
     code: bytes = b""
 
 
-class Refused(Exception):  # noqa: N818  named for the fact, like model.errors
+class Refused(Exception):
     """A command ends with this reply: for refusals that only IMAP knows."""
 
     def __init__(self, text: str, code: bytes = b"", result: Result = Result.NO) -> None:

@@ -55,7 +55,7 @@ _MONTHS: Final = {
 }
 
 
-class Refusal(Exception):  # noqa: N818  named for the fact, like model.errors
+class Refusal(Exception):
     """A command that is answered by the connection itself: BAD for its syntax, or NO with a code."""
 
     def __init__(self, text: str, result: Result = Result.BAD, code: bytes = b"") -> None:
@@ -65,7 +65,7 @@ class Refusal(Exception):  # noqa: N818  named for the fact, like model.errors
         self.code = code
 
 
-class Incomplete(Exception):  # noqa: N818
+class Incomplete(Exception):
     """A literal whose octets are not here yet; only APPEND asks so early."""
 
 
