@@ -111,6 +111,7 @@ class ImapConnection:
         "_without",
         "enabled",
         "is_encrypted",
+        "refused_count",
         "state",
     )
 
@@ -128,6 +129,8 @@ class ImapConnection:
         self.is_encrypted = is_encrypted
         self.enabled: frozenset[str] = frozenset()
         """Of CONDSTORE, QRESYNC, IMAP4REV2, UTF8=ACCEPT."""
+        self.refused_count = 0
+        """How many commands were refused here, without the session hearing of them; for its metrics."""
         self._limits: Final = limits
         self._may_start_tls = may_start_tls
         self._mechanisms: Final = mechanisms
@@ -385,6 +388,7 @@ class ImapConnection:
         if not self._pieces:
             if _HTTP.match(line.text):
                 # no word of thanks: whoever reads this is a browser, not a client (attack row 26)
+                self.refused_count += 1
                 self.refuse("This is IMAP", b"")
                 return None
             tag = _TAG.match(line.text)
@@ -568,6 +572,7 @@ class ImapConnection:
     def _abort_append(self, refusal: Refusal, head: LiteralHead | None) -> Event:
         self._reading = _Reading.COMMAND
         self._message = None
+        self.refused_count += 1
         self._complete(refusal.result, refusal.text, refusal.code)
         if head is not None:
             self._swallow(head)
@@ -577,6 +582,7 @@ class ImapConnection:
 
     def _refuse_command(self, refusal: Refusal, head: LiteralHead | None) -> None:
         """Answer a command here; if its line ends with a literal, see to what the client does with that."""
+        self.refused_count += 1
         self._reset_command()
         self._complete(refusal.result, refusal.text, refusal.code)
         if head is not None:

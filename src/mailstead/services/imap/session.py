@@ -194,6 +194,8 @@ class ImapSession:
         append.drop(self)
         self._end_progress()
         self.log_out()
+        if self._connection.refused_count:
+            metrics.REFUSALS.labels("imap", "BAD", "wire").inc(self._connection.refused_count)
 
     @property
     def _is_answering(self) -> bool:
