@@ -110,3 +110,28 @@ def test_every_attack_row_that_applies_has_its_test():
         row for row in rows if row not in names and not re.search(rf"^\| {row} \|.*\bnot yet:", table, re.MULTILINE)
     ]
     assert missing == [], "rows without a test, and without a reason in tests/attacks.md"
+
+
+def test_every_quirk_is_in_the_page_of_clients():
+    page = (ROOT / "docs" / "clients.md").read_text().lower()
+    names = {
+        name.lower().lstrip("_") for m in MODULES for name in re.findall(r"\b_?quirk_\w+", m.read_text(), re.IGNORECASE)
+    }
+    assert names, "no quirk is found: is the expression right?"
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
+
+
+def test_every_journey_names_a_test_that_is_there():
+    for page in (ROOT / "docs" / "journeys").glob("*.md"):
+        [test] = re.findall(r"Kept true by `([^`]+)`", page.read_text())
+        assert (ROOT / test).is_file(), page.name
+
+
+def test_tests_do_not_sleep_to_wait():
+    """Waiting is for an event, with a limit. Under a second is for giving something the chance to go wrong."""
+    sleeping = re.compile(r"\bsleep\((?!0(\.\d+)?\))")
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        if file == Path(__file__):
+            continue
+        lines = [line.strip() for line in file.read_text().splitlines() if sleeping.search(line)]
+        assert lines == [], file
