@@ -249,7 +249,7 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
 
 
 async def serve(
-    settings: Settings, *, is_port_shared: bool = False, when_ready: Callable[[], None] | None = None
+    settings: Settings, *, worker: int = 0, is_port_shared: bool = False, when_ready: Callable[[], None] | None = None
 ) -> None:
     """Run the chosen services until SIGTERM or SIGINT.
 
@@ -277,7 +277,7 @@ async def serve(
         )
         servers.bind()
         if server.metrics_listen:
-            _show_metrics(server.metrics_listen)
+            _show_metrics(server.metrics_listen, worker)
         _log.info(
             "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
         )
@@ -285,14 +285,14 @@ async def serve(
         _log.info("stopping")
 
 
-def _show_metrics(at: str) -> None:
-    """Answer Prometheus on a thread of its own. Errors: BadSettings."""
+def _show_metrics(at: str, worker: int) -> None:
+    """Answer Prometheus on a thread of its own; each worker counts for itself, on the port and those after it. Errors: BadSettings."""
     from prometheus_client import start_http_server
 
     from mailstead.net.listener import Endpoint
 
     endpoint = Endpoint.parse(at)
     try:
-        start_http_server(endpoint.port, endpoint.host or "0.0.0.0")  # noqa: S104  # as the setting asks
+        start_http_server(endpoint.port + worker, endpoint.host or "0.0.0.0")  # noqa: S104  # as the setting asks
     except OSError as error:
         raise BadSettings(f"server.metrics_listen: cannot listen on {at}: {error.strerror}") from None

@@ -171,7 +171,9 @@ def _run(settings: Settings, when_ready: Callable[[], None] | None) -> int:
     def work(index: int, *, is_port_shared: bool = True) -> int:
         from mailstead.wiring import serve as serve_house
 
-        running = serve_house(settings, is_port_shared=is_port_shared, when_ready=when_ready if index == 0 else None)
+        running = serve_house(
+            settings, worker=index, is_port_shared=is_port_shared, when_ready=when_ready if index == 0 else None
+        )
         if settings.server.use_uvloop:
             import uvloop
 

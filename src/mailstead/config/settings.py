@@ -34,7 +34,9 @@ class Server:
         "Services to run; smtp means mx and submission.",
         choices=("mx", "submission", "smtp", "imap", "pop3"),
     )
-    metrics_listen: str = setting("", "Address and port of the Prometheus metrics page; empty: none.")
+    metrics_listen: str = setting(
+        "", "Address and port of the Prometheus metrics page; workers use the ports after it, one each; empty: none."
+    )
     log_level: str = setting("info", "How much is logged.", choices=("debug", "info", "warning", "error"))
     log_format: str = setting(
         "auto", "Form of the log; auto is console on a terminal, else json.", choices=("auto", "console", "json")
