@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 
 from mailstead.telemetry import metrics
 from mailstead.telemetry.transcript import Transcript
@@ -77,6 +78,23 @@ async def test_spawned_work_runs_beside_and_ends_with_the_conversation(home, too
     assert await client.line() == b"* news"
     await client.close()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_spawned_work_that_never_began_is_closed(home, tools):
+    client = await tools.dial(await home.listen())
+    line = home.sessions[0].line
+
+    async def news():
+        raise AssertionError("cancelled before its first step")
+
+    work = news()
+    line.spawn(work)
+    line.abort()
+    for task in line._side_tasks:
+        task.cancel()
+    await tools.until(lambda: home.ended_count == 1)
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
+    await client.close()
 
 
 async def test_bug_is_answered_counted_and_survived(home, tools, capfd):

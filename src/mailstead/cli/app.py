@@ -72,7 +72,6 @@ def options(
 
 
 app.command("serve")(serve.serve)
-app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.add_typer(domain.app, name="domain")
 app.add_typer(account.app, name="account")

@@ -83,6 +83,7 @@ class Usage:
 def normal_name(name: str) -> str:
     """Give the one form of a mailbox name: NFC, INBOX in upper case (also as first level).
 
+    Only the ASCII letters of INBOX have a case here (RFC 9051 §5.1): ``ınbox`` is another name.
     Errors: BadMailboxName, for control characters, empty levels, too long or too deep names (attack row 51).
     """
     name = unicodedata.normalize("NFC", name)
@@ -97,6 +98,6 @@ def normal_name(name: str) -> str:
         raise BadMailboxName(f"A mailbox name has at most {DEPTH_MAX} levels")
     if any(wildcard in name for wildcard in "*%"):
         raise BadMailboxName("A mailbox name has no * or %")
-    if levels[0].upper() == INBOX:
+    if levels[0].isascii() and levels[0].upper() == INBOX:
         levels[0] = INBOX
     return DELIMITER.join(levels)

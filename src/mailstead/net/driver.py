@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -726,12 +726,15 @@ class Driver(asyncio.BufferedProtocol):
     def spawn(self, work: Awaitable[None]) -> None:
         """Run work beside the conversation, at most as long as it."""
         if self._is_ending:
-            if hasattr(work, "close"):
-                work.close()  # a coroutine that never ran
+            if isinstance(work, Coroutine):
+                work.close()
             return
         if self._side_tasks is None:
             self._side_tasks = set()
         task = self._loop.create_task(self._run_beside(work))
+        if isinstance(work, Coroutine):
+            # a task that is cancelled before its first step never awaits the work; closing twice does no harm
+            task.add_done_callback(lambda _: work.close())
         self._side_tasks.add(task)
 
     async def _run_beside(self, work: Awaitable[None]) -> None:

@@ -230,6 +230,9 @@ class Accounts(Protocol):
     async def delete(self, account_id: AccountId) -> None:
         """Remove the store for good; nothing happens if it is not there."""
 
+    async def ids(self) -> list[AccountId]:
+        """All account stores that are there, whether the directory knows them or not."""
+
     def of(self, account_id: AccountId) -> AccountStore:
         """A handle; costs nothing, opens nothing."""
 
@@ -249,7 +252,10 @@ class Storage(Protocol):
         """Per account: mailboxes, messages, change log."""
 
     def check(self) -> AsyncIterator[Finding]:
-        """Check every store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present."""
+        """Check every account store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present.
+
+        Whether directory and account stores fit together is asked by `usecases.checks`.
+        """
 
     async def close(self) -> None:
         """Finish what is promised and close all files."""

@@ -44,6 +44,11 @@ def account_path(data_dir: Path, account_id: AccountId) -> Path:
     return data_dir / "accounts" / account_id[:2] / f"{account_id}.db"
 
 
+def account_ids(data_dir: Path) -> list[AccountId]:
+    """All accounts that have a file."""
+    return [AccountId(path.stem) for path in sorted((data_dir / "accounts").glob("??/*.db"))]
+
+
 def connect(path: Path, key: bytes, *, vfs: str | None = None, cache_kib: int = READER_CACHE_KIB) -> apsw.Connection:
     """Open an existing file and bring it to the present schema.
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mailstead.config.settings import Store
 from mailstead.model.errors import MailsteadError
-from mailstead.model.ids import AccountId
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Finding
@@ -35,8 +34,6 @@ class AccountFiles:
     ) -> None:
         """Start the threads. Called on the running event loop, on which all results arrive."""
         (data_dir / "accounts").mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._data_dir = data_dir
-        self._keys = keys
         outbox = Outbox(asyncio.get_running_loop())
         self._open_accounts = OpenAccounts(data_dir, keys, settings.open_account_count, vfs)
         self._reader = Reader(self._open_accounts, outbox, clock, settings.reader_thread_count)
@@ -50,17 +47,13 @@ class AccountFiles:
 
     async def check(self) -> AsyncIterator[Finding]:
         """Check every account file that is there; one that cannot be read is a finding too."""
-        for account_id in self.account_ids():
+        for account_id in await self.accounts.ids():
             try:
                 texts = await self._reader.run(account_id, check.findings)
             except MailsteadError as error:
                 texts = [f"{error.public_text} ({error.log_fields.get('cause', type(error).__name__)})"]
             for text in texts:
                 yield Finding(account_id, text)
-
-    def account_ids(self) -> list[AccountId]:
-        """All accounts that have a file."""
-        return [AccountId(path.stem) for path in sorted((self._data_dir / "accounts").glob("??/*.db"))]
 
     async def close(self) -> None:
         """Finish what is promised and close all files."""

@@ -1,5 +1,6 @@
 """`Accounts`: making, removing and handing out account stores."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,6 +75,10 @@ class EmbeddedAccounts:
         # Another process may have the file open and would go on writing into what is unlinked: it reads this first.
         await self._writer.run(account_id, mark)
         await self._writer.run_alone(account_id, remove)
+
+    async def ids(self) -> list[AccountId]:
+        """See `Accounts.ids`."""
+        return await asyncio.to_thread(account_file.account_ids, self._data_dir)
 
     def of(self, account_id: AccountId) -> EmbeddedAccountStore:
         """See `Accounts.of`."""
