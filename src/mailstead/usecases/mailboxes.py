@@ -35,7 +35,7 @@ SEARCH_LIMIT_S: Final = 60.0
 INDEX_STEP: Final = 500
 """Messages indexed between two signs of progress."""
 
-SESSIONS_PER_ACCOUNT_MAX: Final = 50
+SESSIONS_PER_ACCOUNT_MAX: Final = 30
 
 ORDERED_INLINE_MAX: Final = 2000
 """Larger results are put in order in a thread, so that other sessions need not wait."""
