@@ -45,7 +45,7 @@ format: setup-dev  ## format and fix what can be fixed by itself
 	$(BIN)/ruff check --fix .
 
 test: setup-dev  ## the quick lane: units, contracts, dialogues in memory, attacks, architecture
-	$(BIN)/pytest -n 2 --dist worksteal -m "not full and not crash and not fuzz"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not full and not crash"
 
 test-full: setup-tools  ## real processes, real clients that others wrote, dialogues over TCP and TLS
 	$(BIN)/pytest -m full
@@ -54,7 +54,7 @@ test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; R
 	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -m crash --timeout 5000 -s
 
 fuzz: setup-dev  ## long property runs; FUZZ_EXAMPLES=5000
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -m fuzz --timeout 3000
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 --timeout 3000
 
 bench: setup-tools  ## side by side with Postfix and Dovecot; raw results in bench/results
 	$(BIN)/python -m bench
@@ -65,4 +65,4 @@ docs: setup-dev  ## write the generated pages: settings, example file, conforman
 ci: check test  ## everything that must be green, within 40 minutes
 	$(MAKE) test-full
 	$(MAKE) test-crash ROUNDS=200
-	$(MAKE) fuzz FUZZ_EXAMPLES=300
+	$(MAKE) fuzz FUZZ_EXAMPLES=1000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    "quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.register_profile(
     "long",
@@ -15,6 +15,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("long" if "FUZZ_EXAMPLES" in os.environ else "quick")
+
+
+def pytest_collection_modifyitems(config, items):
+    """`make fuzz` runs the property tests, and only them, with many examples."""
+    if "FUZZ_EXAMPLES" in os.environ:
+        chosen = [item for item in items if getattr(getattr(item, "obj", None), "is_hypothesis_test", False)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
 
 SECRET_MARK = "pw-never-in-a-log"
 """Tests use passwords that begin with this, so that a leak can be seen."""

@@ -58,7 +58,7 @@ def run(data: bytes, cuts: list[int], *, is_logged_in: bool) -> tuple[list[str],
     return told, connection.data_to_send()
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(garbage, st.lists(st.integers(0, 10_000), max_size=10), st.booleans())
 def test_law_garbage_gives_events_or_bad_whatever_the_cut(data, cuts, is_logged_in):
     whole = run(data, [], is_logged_in=is_logged_in)
@@ -71,7 +71,7 @@ def test_law_garbage_gives_events_or_bad_whatever_the_cut(data, cuts, is_logged_
         assert line == b"" or line[:2] in {b"* ", b"+ "} or b" OK" in line or b" NO" in line or b" BAD" in line
 
 
-@settings(max_examples=800, deadline=None)
+@settings(deadline=None)
 @given(st.sampled_from(sorted(ARGUMENTS)), garbage, st.booleans())
 def test_law_parsers_give_commands_or_refusals(verb, arguments, is_utf8):
     try:

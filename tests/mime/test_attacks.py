@@ -8,15 +8,15 @@ from mailstead.mime.ambiguity import ambiguities
 from mailstead.mime.facts import message_facts
 from mailstead.mime.header import text_of
 from mailstead.mime.parameters import SEGMENTS_MAX, valued
-from mailstead.mime.structure import body
 from mailstead.mime.text import search_text
 from mailstead.mime.tree import DEPTH_MAX, OPAQUE, PARTS_MAX
+from mailstead.proto.imap.write.body import basic_body
 
 
 def timed(octets):
     started = time.perf_counter()
     facts = message_facts(octets)
-    body(facts.parts, facts.body_structure)
+    basic_body(facts.body_structure)
     search_text(octets, facts.parts)
     return facts, time.perf_counter() - started
 

@@ -10,8 +10,8 @@ import pytest
 
 from mailstead.mime.facts import message_facts
 from mailstead.mime.section import section_range
-from mailstead.mime.structure import body
 from mailstead.mime.text import search_text
+from mailstead.proto.imap.write.body import basic_body
 
 FOLDER = Path(__file__).parent.parent / "golden" / "mime"
 MESSAGES = sorted(FOLDER.glob("*.eml"))
@@ -23,7 +23,7 @@ def described(octets: bytes) -> str:
         f"size {facts.size_octets} header {facts.header_octets}",
         "summary " + _shown(facts.header_summary),
         "structure " + _shown(facts.body_structure),
-        "body " + _shown(body(facts.parts, facts.body_structure)),
+        "body " + _shown(basic_body(facts.body_structure)),
         f"message-id {facts.message_id!a} references {facts.references!a}",
         f"sent {facts.sent_at} day {facts.sent_on}",
         f"subject {facts.subject!a} base {facts.base_subject!a} reply {facts.is_reply}",

@@ -1,11 +1,12 @@
 from mailstead.mime.facts import message_facts
-from mailstead.mime.structure import body, body_structure
+from mailstead.mime.structure import body_structure
+from mailstead.proto.imap.write.body import basic_body
 
 
 def rendered(octets):
     facts = message_facts(octets)
     assert body_structure(octets, facts.parts) == facts.body_structure
-    return facts.body_structure, body(facts.parts, facts.body_structure)
+    return facts.body_structure, basic_body(facts.body_structure)
 
 
 def test_example_of_the_rfc():

@@ -1,16 +1,14 @@
 """The body structure, rendered from the facts of the parts.
 
-The stored form is BODYSTRUCTURE, with the extension data; BODY, which few clients ask for, is made from the parts
-again. Only message parts need more than their facts, the summary of their header, and that is taken from where it
-stands in BODYSTRUCTURE.
+The stored form is BODYSTRUCTURE, with the extension data; BODY, which few clients ask for, is cut out of it by
+`proto.imap.write.body`. Only message parts need more than their facts: the summary of their header.
 
 Spec: RFC 9051 §7.5.2.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -22,9 +20,6 @@ from mailstead.model.message import Octets, PartFacts
 
 _DEFAULT_CHARSET: Final = (("charset", "us-ascii"),)
 _EMPTY_BODY: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
-_MESSAGE_TYPES: Final = ([b'"message"', b'"rfc822"'], [b'"message"', b'"global"'])
-# One element of a parenthesised list.
-_ELEMENT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\{(\d+)\}\r\n|[()]|[^ ()"{]+| ')
 
 
 def body_structure(octets: Octets, parts: Sequence[PartFacts]) -> bytes:
@@ -38,38 +33,25 @@ def body_structure(octets: Octets, parts: Sequence[PartFacts]) -> bytes:
             nested = parts[index + 1]
             stop = min(nested.body_start, nested.header_start + HEADER_OCTETS_MAX)
             summaries[index] = header_summary(piece(octets, nested.header_start, stop))
-    return _rendered(parts, summaries, _extension)
+    return _rendered(parts, summaries)
 
 
-def body(parts: Sequence[PartFacts], structure: bytes = b"") -> bytes:
-    """Render BODY, the form without extension data, from the parts and the stored BODYSTRUCTURE.
-
-    Shapes: `structure` is looked at only when there is a message part.
-    Spec: RFC 9051 §7.5.2 (BODY).
-    """
-    messages = [index for index, part in enumerate(parts) if part.is_message]
-    summaries = dict(zip(messages, _summaries_in(structure), strict=True)) if messages else {}
-    return _rendered(parts, summaries, _no_extension)
-
-
-def _rendered(
-    parts: Sequence[PartFacts], summaries: Mapping[int, bytes], extension: Callable[[PartFacts], bytes]
-) -> bytes:
+def _rendered(parts: Sequence[PartFacts], summaries: Mapping[int, bytes]) -> bytes:
     """Render all parts, children before parents: a parent's index is always lower."""
     if len(parts) == 1:
-        return _leaf(parts[0], b"", extension)
+        return _leaf(parts[0], b"")
     inner: list[list[bytes]] = [[] for _ in parts]
     for index in range(len(parts) - 1, -1, -1):
         part = parts[index]
         if part.media_type.startswith("multipart/"):
             children = b"".join(reversed(inner[index])) or _EMPTY_BODY
             subtype = nstring_of(part.media_type.partition("/")[2])
-            rendered = b"(%b %b%b)" % (children, subtype, extension(part))
+            rendered = b"(%b %b%b)" % (children, subtype, _extension(part))
         elif part.is_message:
             message = b" %b %b" % (summaries[index], inner[index][0])
-            rendered = _leaf(part, message, extension)
+            rendered = _leaf(part, message)
         else:
-            rendered = _leaf(part, b"", extension)
+            rendered = _leaf(part, b"")
         if part.parent < 0:
             return rendered
         inner[part.parent].append(rendered)
@@ -77,7 +59,7 @@ def _rendered(
     raise AssertionError("the first part has no parent")
 
 
-def _leaf(part: PartFacts, message: bytes, extension: Callable[[PartFacts], bytes]) -> bytes:
+def _leaf(part: PartFacts, message: bytes) -> bytes:
     """Render body-type-basic, body-type-text or body-type-msg. Spec: RFC 9051 §9."""
     is_text = part.media_type.startswith("text/")
     params = part.params
@@ -93,7 +75,7 @@ def _leaf(part: PartFacts, message: bytes, extension: Callable[[PartFacts], byte
         part.body_end - part.body_start,
         message,
         b" %d" % part.line_count if is_text or message else b"",
-        extension(part),
+        _extension(part),
     )
 
 
@@ -122,39 +104,3 @@ def _extension(part: PartFacts) -> bytes:
     if part.languages:
         languages = b"(%b)" % b" ".join(map(nstring_of, part.languages))
     return b" %b %b %b %b" % (first, disposition, languages, nstring_of(part.location))
-
-
-def _no_extension(part: PartFacts) -> bytes:
-    del part
-    return b""
-
-
-def _summaries_in(structure: bytes) -> list[bytes]:
-    """Find the header summaries of message parts in a rendered BODYSTRUCTURE, in the order of the parts.
-
-    They are the eighth element of a list that starts with "message" and "rfc822" or "global", and a list themselves.
-    """
-    summaries: list[tuple[int, bytes]] = []
-    lists: list[list[tuple[int, int]]] = [[]]
-    starts: list[int] = []
-    position = 0
-    while position < len(structure):
-        found = _ELEMENT.match(structure, position)
-        assert found is not None  # we wrote it
-        start, position = found.span()
-        if found[1] is not None:
-            position += int(found[1])
-        if found[0] == b"(":
-            starts.append(start)
-            lists.append([])
-        elif found[0] == b")":
-            elements = lists.pop()
-            start = starts.pop()
-            lists[-1].append((start, position))
-            words = [structure[first:last] for first, last in elements[:2]]
-            if words in _MESSAGE_TYPES:
-                first, last = elements[7]
-                summaries.append((first, structure[first:last]))
-        elif found[0] != b" ":
-            lists[-1].append((start, position))
-    return [summary for _, summary in sorted(summaries)]

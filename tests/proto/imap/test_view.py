@@ -204,7 +204,7 @@ class Client:
                     self.flags[found] = " ".join(sorted(server.messages[found][0]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -253,7 +253,7 @@ def test_law_client_and_server_agree_after_any_changes(steps, with_vanished):
 runs = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.sets(st.integers(1, 40), max_size=25), runs, st.booleans())
 def test_law_select_says_the_same_as_a_list(uids, asked, by_uid):
     ordered = sorted(uids)
