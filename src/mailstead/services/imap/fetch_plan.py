@@ -37,6 +37,7 @@ class Ask(NamedTuple):
     octet_range: OctetRange
     label: bytes
     is_literal8: bool = False
+    """Whether the octets go out as they are, NULs too; elsewhere `values.without_nul`. Spec: RFC 3516 §4.2."""
     transform: Callable[[bytes], bytes] | None = None
     """Makes the whole item for the wire out of the octets; None: they go out as a literal, piece by piece."""
 
@@ -130,7 +131,9 @@ def _ask_for_section(item: BodySection, record: MessageRecord) -> Ask | bytes:
     return _raw(item, record, start, stop)
 
 
-def _raw(item: BodySection | BinarySection, record: MessageRecord, start: int, stop: int) -> Ask | bytes:
+def _raw(
+    item: BodySection | BinarySection, record: MessageRecord, start: int, stop: int, *, is_literal8: bool = False
+) -> Ask | bytes:
     """Ask for octets as they are, clipped to the part that was asked for. Spec: RFC 9051 §6.4.5.2 (partial)."""
     if item.partial is not None:
         first, count = item.partial
@@ -138,14 +141,14 @@ def _raw(item: BodySection | BinarySection, record: MessageRecord, start: int, s
         stop = min(start + count, stop)
     if start >= stop:
         return item.label + b' ""'
-    return Ask(OctetRange(record.blob_id, start, stop), item.label)
+    return Ask(OctetRange(record.blob_id, start, stop), item.label, is_literal8)
 
 
 def _ask_for_binary(item: BinarySection | BinarySize, record: MessageRecord) -> Ask | bytes:
     if not item.part:
         if isinstance(item, BinarySize):
             return b"%b %d" % (item.label, record.size_octets)
-        return _raw(item, record, 0, record.size_octets)
+        return _raw(item, record, 0, record.size_octets, is_literal8=True)
     parts = _parts(record)
     index = index_of(parts, item.part)
     if index is None:
@@ -159,8 +162,7 @@ def _ask_for_binary(item: BinarySection | BinarySize, record: MessageRecord) -> 
     if encoding in IDENTITY:
         if isinstance(item, BinarySize):
             return b"%b %d" % (item.label, stop - start)
-        ask = _raw(item, record, start, stop)
-        return ask._replace(is_literal8=part.encoding == "binary") if isinstance(ask, Ask) else ask
+        return _raw(item, record, start, stop, is_literal8=part.encoding == "binary")
     octet_range = OctetRange(record.blob_id, start, stop)
     if isinstance(item, BinarySize):
         return Ask(
@@ -175,6 +177,8 @@ def _literal(item: BodySection | BinarySection, octets: bytes) -> bytes:
     if item.partial is not None:
         first, count = item.partial
         octets = octets[first : first + count]
+    if isinstance(item, BodySection):
+        octets = values.without_nul(octets)
     return b"%b %b" % (item.label, values.literal(octets))
 
 

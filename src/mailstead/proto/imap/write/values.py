@@ -36,6 +36,17 @@ def literal(octets: bytes) -> bytes:
     return b"%b{%d}\r\n%b" % (b"~" if b"\0" in octets else b"", len(octets), octets)
 
 
+def without_nul(octets: bytes) -> bytes:
+    """Give octets as a literal may hold them: 0x80 stands for NUL, so that sizes and offsets stay right.
+
+    Only BINARY gives such octets as they are (literal8); encoding the part anew for BODY would belie RFC822.SIZE,
+    BODYSTRUCTURE and the octets that were signed.
+
+    Spec: RFC 9051 §4.3.1 (no NUL in a literal), §9 (CHAR8)
+    """
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
+
+
 def string(octets: bytes, *, is_utf8: bool = False) -> bytes:
     """Write a string: quoted when its content allows, else a literal."""
     pattern = _QUOTABLE_UTF8 if is_utf8 else _QUOTABLE

@@ -18,7 +18,7 @@ from mailstead.proto.imap.types.commands import Fetch
 from mailstead.proto.imap.types.events import Result
 from mailstead.proto.imap.types.fetch import Attribute, FetchItem
 from mailstead.proto.imap.write import fetch as write
-from mailstead.proto.imap.write import responses
+from mailstead.proto.imap.write import responses, values
 from mailstead.services.imap.errors import Reply
 from mailstead.services.imap.fetch_plan import Ask, Plan, ask_for, marks_seen, plan_of
 from mailstead.services.imap.numbers import part_of, wire_uids
@@ -134,7 +134,7 @@ async def _record_lists(
 async def _send_lines(session: ImapSession, lines: list[bytes], *, in_pieces: bool) -> None:
     """Send whole lines in large pieces."""
     connection, line = session.connection, session.line
-    octets = b"".join(lines)
+    octets = values.without_nul(b"".join(lines))
     if len(octets) <= FLUSH_OCTETS or not in_pieces:
         connection.send(octets)
         await line.drain()
@@ -148,7 +148,8 @@ async def _send_with_octets(
     session: ImapSession, plan: Plan, seqnums: Sequence[int], records: Sequence[MessageRecord], *, in_pieces: bool
 ) -> None:
     """Send messages with items that need their octets, in the order of the list."""
-    asks, leads, tail = _asks(plan, write.fetch_heads(seqnums, plan.columns(records, is_utf8=session.is_utf8)), records)
+    heads = write.fetch_heads(seqnums, plan.columns(records, is_utf8=session.is_utf8))
+    asks, leads, tail = _asks(plan, [values.without_nul(head) for head in heads], records)
     connection, line = session.connection, session.line
     out: list[bytes] = []
     octets_out = 0
@@ -171,7 +172,7 @@ async def _send_with_octets(
                     octet_range = ask.octet_range
                     size_octets = octet_range.stop - octet_range.start
                     out.append(write.literal_head(ask.label, size_octets, is_literal8=ask.is_literal8))
-                out.append(octets)
+                out.append(octets if ask.is_literal8 else values.without_nul(octets))
                 octets_out += len(octets)
             else:
                 gathered.append(octets)
