@@ -10,21 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mailstead.config.settings import Listeners, Settings
-from mailstead.model.envelope import Actor
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import BadSettings
 from mailstead.policy.failures import Failures
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.ports.storage import Storage
 from mailstead.storage.embedded.bus import SocketBus
-from mailstead.storage.embedded.keys import derived_key, master_key
+from mailstead.storage.embedded.keys import default_master_key_file, derived_key, master_key
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.telemetry import log
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.staging import Staging
 
 if TYPE_CHECKING:  # the command line opens houses without services, and should start quickly
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # the command line opens houses without services, and should 
     from mailstead.net.line import Session
     from mailstead.net.listener import Listener
     from mailstead.net.terms import Terms
+    from mailstead.telemetry.transcript import Transcript
 
 _log = log.get("wiring")
 
@@ -59,6 +62,8 @@ class House:
     aliases: Aliases
     staging: Staging
     mailboxes: Mailboxes
+    receptions: Receptions
+    """Of mx and submission alike: both deliver into the same stores."""
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +104,15 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
                         staging,
                         sessions_per_account_max=settings.limits.sessions_per_account_max,
                     ),
+                    receptions=Receptions(
+                        addresses,
+                        Deliveries(storage, clock),
+                        staging,
+                        clock,
+                        ReceptionTerms(
+                            settings.server.hostname, settings.smtp.message_octets_max, settings.smtp.received_max
+                        ),
+                    ),
                 )
             finally:
                 addresses.close()
@@ -113,6 +127,14 @@ def _decoy_key(settings: Settings) -> bytes:
     """The key of SCRAM's answers for unknown users: the same in all processes and after a restart."""
     store = settings.store
     return derived_key(master_key(settings.server.data_dir, store.master_key, store.master_key_file), "scram decoy")
+
+
+def master_key_place(settings: Settings) -> str:
+    """Say where the master key is, for people."""
+    store = settings.store
+    if store.master_key:
+        return "given by the setting store.master_key"
+    return store.master_key_file or str(default_master_key_file(settings.server.data_dir))
 
 
 def chosen_services(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,8 +182,6 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
     from mailstead.proto.smtp.server import ServerConnection
     from mailstead.proto.smtp.types import Limits
     from mailstead.services.smtp.session import MxPolicy, SmtpSession, SubmissionPolicy
-    from mailstead.usecases.deliveries import Deliveries
-    from mailstead.usecases.receptions import Receptions, ReceptionTerms
     from mailstead.usecases.submissions import Submissions
 
     smtp, hostname = house.settings.smtp, house.settings.server.hostname
@@ -173,10 +193,8 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
         command_limit_s=smtp.command_limit_s,
         data_limit_s=smtp.data_limit_s,
     )
-    terms = ReceptionTerms(hostname, smtp.message_octets_max, smtp.received_max)
-    receptions = Receptions(house.addresses, Deliveries(house.storage, house.clock), house.staging, house.clock, terms)
     if service == "mx":
-        policy = MxPolicy(receptions)
+        policy = MxPolicy(house.receptions)
 
         def mx(is_tls: bool) -> Callable[[], Session]:
             return lambda: SmtpSession(
@@ -186,7 +204,7 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
             )
 
         return mx
-    submission_policy = SubmissionPolicy(Submissions(receptions))
+    submission_policy = SubmissionPolicy(Submissions(house.receptions))
 
     def submission(is_tls: bool) -> Callable[[], Session]:
         return lambda: SmtpSession(
@@ -237,6 +255,7 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
                 context=certificates.context,
                 is_tls_implicit=is_tls,
                 refusal=_REFUSALS[service],
+                make_transcript=_transcripts(service) if settings.server.transcript else None,
             )
 
         listeners += [Listener(at, terms(is_tls=False), is_port_shared=is_port_shared) for at in section.listen]
@@ -246,6 +265,17 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
             'No service has an address to listen on; set for example imap.listen_tls = [":993"], or try `serve --demo`'
         )
     return listeners
+
+
+def _transcripts(service: str) -> Callable[[Peer], Transcript]:
+    """Give what begins a conversation's transcript in the log."""
+    from mailstead.telemetry.transcript import Transcript
+
+    def begin(peer: Peer) -> Transcript:
+        facts = {"service": service, "peer": peer.address, "port": peer.port}
+        return Transcript(lambda line: _log.debug("transcript", line=line, **facts))
+
+    return begin
 
 
 async def serve(
@@ -286,7 +316,10 @@ async def serve(
 
 
 def _show_metrics(at: str, worker: int) -> None:
-    """Answer Prometheus on a thread of its own; each worker counts for itself, on the port and those after it. Errors: BadSettings."""
+    """Answer Prometheus on a thread of its own; each worker counts for itself, on the port and those after it.
+
+    Errors: BadSettings.
+    """
     from prometheus_client import start_http_server
 
     from mailstead.net.listener import Endpoint

@@ -41,7 +41,9 @@ def test_init_makes_folder_keys_and_certificate_and_may_run_again(run, tmp_path)
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "data" / "tls" / "certificate.pem").exists()
     assert run("init", "--json", "--domain", "example.test") == first
-    assert "master key" in run("init").stdout
+    told = run("init").stdout
+    assert f"Master key: {first['master_key']}" in told
+    assert "whoever loses it loses all mail" in told
 
 
 def test_init_where_it_may_not(run, tmp_path, monkeypatch):

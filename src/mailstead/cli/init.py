@@ -18,7 +18,9 @@ def init(
     context: typer.Context,
     domain: Annotated[str | None, typer.Option(help="A first domain to serve.")] = None,
 ) -> None:
-    """Make the data folder with its keys and a certificate. Harmless where they are there already."""
+    """Make the data folder, its master key and a certificate. Harmless where they are there already."""
+    from mailstead.wiring import master_key_place
+
     terminal = terminal_of(context)
     with terminal.clear_errors():
         settings = terminal.load().settings
@@ -45,9 +47,11 @@ def init(
 
     domains = terminal.run(work, makes_folder=True)
     certificate = tls.certificate_file or str(folder / "tls" / "certificate.pem")
+    key_place = master_key_place(settings)
     next_step = "mailstead account add name@" + domains[0] if domains else "mailstead domain add example.org"
     terminal.say(
-        f"The house is ready in {folder}\nCertificate: {certificate}\nDomains: {', '.join(domains) or 'none yet'}\n"
-        f"Back up the master key; without it nobody can read the mail.\nNext: {next_step}",
-        {"data_dir": str(folder), "certificate_file": certificate, "domains": domains},
+        f"The house is ready in {folder}\nMaster key: {key_place}\n"
+        "Keep a copy of the master key elsewhere: whoever loses it loses all mail, and no backup of the data folder "
+        f"has it.\nCertificate: {certificate}\nDomains: {', '.join(domains) or 'none yet'}\nNext: {next_step}",
+        {"data_dir": str(folder), "master_key": key_place, "certificate_file": certificate, "domains": domains},
     )

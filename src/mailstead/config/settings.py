@@ -41,6 +41,11 @@ class Server:
     log_format: str = setting(
         "auto", "Form of the log; auto is console on a terminal, else json.", choices=("auto", "console", "json")
     )
+    transcript: bool = setting(
+        False,
+        "Write every conversation to the log, line by line at level debug, to find faults; passwords and other secrets "
+        "of log-ins are removed, the beginnings of mail lines are not.",
+    )
     stop_limit_s: float = setting(10.0, "How long conversations may take to end when the server stops.")
     use_uvloop: bool = setting(True, "Use uvloop instead of asyncio's own loop.")
 
@@ -64,7 +69,12 @@ class Store:
         choices=("chacha20", "aegis"),
     )
     master_key: Secret = setting(Secret(""), "32 octets in hex or base64; better given by file or environment.")
-    master_key_file: str = setting("", "File of the master key; empty: master.key beside the data folder's stores.")
+    master_key_file: str = setting(
+        "",
+        "File of the master key; empty: beside the data folder, not in it (/var/lib/mailstead.master.key beside "
+        "/var/lib/mailstead). In a container it must be set to a mounted path, or the key goes with the container. "
+        "Without the key nobody can read the mail.",
+    )
     writer_thread_count: int = setting(4, "Threads that commit; an account is pinned to one of them.", minimum=1)
     reader_thread_count: int = setting(4, "Threads that read.", minimum=1)
     open_account_count: int = setting(128, "How many account files stay open.", minimum=1)
