@@ -1,35 +1,18 @@
 """SASL, server side, sans-IO: PLAIN, LOGIN, SCRAM-SHA-256. Spec: RFC 4422, RFC 4616, RFC 5802, RFC 7677.
 
-May import: model and `proto.connection`. Start reading at `mechanisms`; `framing` has the base64 lines of AUTH and
-AUTHENTICATE, `scram` the arithmetic and messages of SCRAM, `client` the other side, for tests and tools.
+May import: model and `proto.connection`. Start reading at `mechanisms`; `exchange` brings them together with the users;
+`framing` has the base64 lines of AUTH and AUTHENTICATE, `scram` the arithmetic and messages of SCRAM, `client` the
+other side, for tests and tools.
 
-How a session logs somebody in. The wire's connection hands over the mechanism's name and each base64 line; the
-mechanism turns octets into steps; the use case `Accounts` answers what only the store can answer::
+How a session logs somebody in. The wire's connection hands over the mechanism's name and each base64 line; `Exchange`
+gives the octets to the mechanism and asks the use case `Accounts` what only the store can answer::
 
-    def begin(self, name: str, initial: bytes | None) -> Awaitable[None] | None:
-        # raises SaslError (UnknownMechanism) before anything is started
-        self._mechanism = mechanism(name, nonce=token_urlsafe(18))
-        return self._take(None if initial is None else decode_initial_response(initial))
-
-    def line_came(self, line: bytes) -> Awaitable[None] | None:
-        return self._take(decode_response(line))  # raises SaslCancelled for "*", SaslSyntaxError
-
-    async def _take(self, response: bytes | None) -> None:
-        peer = self._line.peer
-        step = self._mechanism.step(response)  # raises SaslSyntaxError, AuthenticationFailed
-        if isinstance(step, NeedsVerifier):  # SCRAM only, after the client's first message
-            self._lookup = await self._accounts.scram_start(step.username, peer, "imap")
-            step = self._mechanism.offer(
-                self._lookup.salt, self._lookup.iteration_count, self._lookup.verifiers
-            )
-        match step:
-            case Challenge(octets):  # "+ " / "334 " + base64; wait for the client's next line
-                return self.connection.send_challenge(encode_challenge(octets))
-            case PasswordGiven(username, secret):
-                actor = await self._accounts.log_in(username, secret, peer, "imap")
-            case ProofGiven(verifier):
-                actor = await self._accounts.scram_finish(self._lookup, verifier)
-        ...  # logged in; AuthenticationFailed, TooManyFailures, TryAgainLater go through the error table
+    exchange = Exchange(mechanism(name, nonce=token_urlsafe(18)), accounts, line.peer, "imap")  # UnknownMechanism
+    answer = await exchange.take(response)  # SaslSyntaxError; AuthenticationFailed and the like: the error table
+    if isinstance(answer, Challenge):
+        ...  # "+ " / "334 " + base64; wait for the client's next line
+    else:
+        ...  # the actor: logged in
 
 LOGIN of IMAP and USER/PASS of POP3 need no mechanism: they call `Accounts.log_in` directly.
 The service words are ``imap``, ``smtp`` and ``pop3``.
@@ -39,6 +22,7 @@ RFC 4954 §4), -ERR (POP3), 504 5.5.4 for `UnknownMechanism`; the conversation g
 offered at all (only under TLS) is the wire's own rule.
 """
 
+from mailstead.proto.sasl.exchange import Exchange
 from mailstead.proto.sasl.framing import (
     SaslCancelled,
     SaslError,
@@ -65,6 +49,7 @@ from mailstead.proto.sasl.mechanisms import (
 __all__ = [
     "MECHANISMS",
     "Challenge",
+    "Exchange",
     "Login",
     "Mechanism",
     "NeedsVerifier",

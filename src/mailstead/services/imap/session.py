@@ -53,8 +53,9 @@ from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
+    from mailstead.proto.sasl import Exchange
     from mailstead.services.imap.commands.append import Incoming
-    from mailstead.services.imap.commands.authenticate import Exchange
+    from mailstead.usecases.accounts import ScramLookup
 
 PROGRESS_AFTER_S: Final = 10.0
 """How long a command may be silent before the client hears that it is still at work. Spec: RFC 9585 §3."""
@@ -113,7 +114,7 @@ class ImapSession:
         """Made by IDLE and NOTIFY: how the client is told things unasked."""
         self.incoming: Incoming | None = None
         """The APPEND or REPLACE whose messages are arriving."""
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange[ScramLookup] | None = None
         """The SASL exchange under way."""
         self.is_stale = False
         """Something has changed in the account since the last look."""

@@ -28,10 +28,7 @@ from mailstead.proto.pop3.connection import Limits, ServerConnection
 from mailstead.proto.pop3.types import Code
 from mailstead.proto.sasl import (
     Challenge,
-    Mechanism,
-    NeedsVerifier,
-    PasswordGiven,
-    ProofGiven,
+    Exchange,
     SaslError,
     decode_initial_response,
     decode_response,
@@ -79,8 +76,8 @@ class Pop3Session:
             limits=Limits(login_limit_s=service.settings.login_limit_s, idle_limit_s=service.settings.idle_limit_s),
         )
         self._line: Line | None = None
-        self._mechanism: Mechanism | None = None
-        self._scram_lookup: ScramLookup | None = None
+        self._exchange: Exchange[ScramLookup] | None = None
+        """The SASL exchange under way."""
         self._actor: Actor | None = None
         self._maildrop: Maildrop | None = None
         self._held = ExitStack()
@@ -143,12 +140,14 @@ class Pop3Session:
 
     def _auth(self, event: types.Auth) -> Awaitable[None] | None:
         """AUTH. Spec: RFC 5034 §4."""
+        assert self._line is not None
         try:
-            self._mechanism = mechanism(event.mechanism, nonce=token_urlsafe(18))
+            chosen = mechanism(event.mechanism, nonce=token_urlsafe(18))
             initial = None if event.initial_response is None else decode_initial_response(event.initial_response)
         except SaslError as error:
             self._refuse_with(str(error), Code.NONE, "sasl-syntax")
             return None
+        self._exchange = Exchange(chosen, self._accounts, self._line.peer, SERVICE)
         return self._sasl_step(initial)
 
     def _auth_response(self, event: types.AuthResponse) -> Awaitable[None] | None:
@@ -162,31 +161,19 @@ class Pop3Session:
 
     async def _sasl_step(self, response: bytes | None) -> None:
         """Go one step on with the mechanism. Spec: RFC 5034 §4."""
-        assert self._mechanism is not None
-        assert self._line is not None
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None
         try:
-            step = self._mechanism.step(response)
-            if isinstance(step, NeedsVerifier):
-                lookup = await self._accounts.scram_start(step.username, self._line.peer, SERVICE)
-                self._scram_lookup = lookup
-                step = self._mechanism.offer(lookup.salt, lookup.iteration_count, lookup.verifiers)
-            if isinstance(step, Challenge):
-                self._connection.auth_challenge(encode_challenge(step.octets))
-                return
-            await self._open(await self._actor_of(step))
+            answer = await exchange.take(response)
+            if isinstance(answer, Challenge):
+                self._exchange = exchange
+                self._connection.auth_challenge(encode_challenge(answer.octets))
+            else:
+                await self._open(answer)
         except SaslError as error:
             self._refuse_with(str(error), Code.NONE, "sasl-syntax")
         except MailsteadError as error:
             self._refuse(error)
-        self._mechanism = self._scram_lookup = None
-
-    async def _actor_of(self, step: PasswordGiven | ProofGiven | NeedsVerifier) -> Actor:
-        assert self._line is not None
-        if isinstance(step, PasswordGiven):
-            return await self._accounts.log_in(step.username, step.secret, self._line.peer, SERVICE)
-        assert isinstance(step, ProofGiven)
-        assert self._scram_lookup is not None
-        return await self._accounts.scram_finish(self._scram_lookup, step.verifier)
 
     async def _open(self, actor: Actor) -> None:
         """The log-in is right: number the messages and enter TRANSACTION. Spec: RFC 1939 §4.
@@ -350,7 +337,7 @@ class Pop3Session:
         self._refuse_with(text, code, type(error).__name__)
 
     def _refuse_with(self, text: str, code: Code, reason: str) -> None:
-        self._mechanism = self._scram_lookup = None
+        self._exchange = None
         self._count(reason)
         if self._connection.is_pending:
             self._connection.err(text, code)

@@ -19,15 +19,7 @@ from typing import Any, ClassVar, Final, Protocol
 from mailstead.model.envelope import Actor, Envelope, Peer
 from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.net.line import Line
-from mailstead.proto.sasl import (
-    Challenge,
-    Mechanism,
-    NeedsVerifier,
-    PasswordGiven,
-    ProofGiven,
-    SaslError,
-    mechanism,
-)
+from mailstead.proto.sasl import Challenge, Exchange, SaslError, mechanism
 from mailstead.proto.smtp.server import ServerConnection
 from mailstead.proto.smtp.types import (
     Auth,
@@ -113,8 +105,7 @@ class SmtpSession:
         self._banner_delay_s = banner_delay_s
         self._line: Line | None = None
         self._reception: Reception | None = None
-        self._mechanism: Mechanism | None = None
-        self._scram_lookup: ScramLookup | None = None
+        self._exchange: Exchange[ScramLookup] | None = None
         self._revocation: AbstractContextManager[None] | None = None
         self.helo = ""
         self.is_extended = False
@@ -268,7 +259,9 @@ class SmtpSession:
 
     def _auth(self, event: Auth) -> Awaitable[None]:
         """AUTH. Spec: RFC 4954 §4."""
-        self._mechanism = mechanism(event.mechanism, nonce=token_urlsafe(18))
+        assert self._accounts is not None
+        chosen = mechanism(event.mechanism, nonce=token_urlsafe(18))
+        self._exchange = Exchange(chosen, self._accounts, self.peer, "smtp")
         return self._log_in(event.initial_response)
 
     def _auth_response(self, event: AuthResponse) -> Awaitable[None]:
@@ -277,36 +270,24 @@ class SmtpSession:
 
     async def _log_in(self, response: bytes | None) -> None:
         """Go one step on with the mechanism. Spec: RFC 4954 §4, §6 (501, 535)."""
-        assert self._mechanism is not None
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None
         assert self._accounts is not None
         try:
-            step = self._mechanism.step(response)
-            if isinstance(step, NeedsVerifier):
-                lookup = await self._accounts.scram_start(step.username, self.peer, "smtp")
-                self._scram_lookup = lookup
-                step = self._mechanism.offer(lookup.salt, lookup.iteration_count, lookup.verifiers)
-            if isinstance(step, Challenge):
-                self._connection.auth_challenge(step.octets)
-                return
-            actor = await self._finish_log_in(step)
+            answer = await exchange.take(response)
         except SaslError as error:
             self._refuse_with(reply(501, "5.5.2", str(error)), "sasl-syntax")
         except MailsteadError as error:
             self._refuse(error)
         else:
-            self.actor = actor
-            self._revocation = self._accounts.watch_revocations(actor, self._revoked)
+            if isinstance(answer, Challenge):
+                self._exchange = exchange
+                self._connection.auth_challenge(answer.octets)
+                return
+            self.actor = answer
+            self._revocation = self._accounts.watch_revocations(answer, self._revoked)
             self._revocation.__enter__()
             self._connection.auth_succeeded()
-        self._mechanism = self._scram_lookup = None
-
-    async def _finish_log_in(self, step: PasswordGiven | ProofGiven | NeedsVerifier) -> Actor:
-        assert self._accounts is not None
-        if isinstance(step, PasswordGiven):
-            return await self._accounts.log_in(step.username, step.secret, self.peer, "smtp")
-        assert isinstance(step, ProofGiven)
-        assert self._scram_lookup is not None
-        return await self._accounts.scram_finish(self._scram_lookup, step.verifier)
 
     def _revoked(self) -> None:
         """The password was changed or removed: the conversation ends within seconds. Spec: attack row 64."""

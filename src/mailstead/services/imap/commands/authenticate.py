@@ -7,33 +7,13 @@ from typing import TYPE_CHECKING
 
 from mailstead.proto.imap.types.commands import Authenticate, Login
 from mailstead.proto.imap.types.events import Result
-from mailstead.proto.sasl import (
-    Challenge,
-    NeedsVerifier,
-    PasswordGiven,
-    ProofGiven,
-    SaslError,
-    UnknownMechanism,
-    mechanism,
-)
+from mailstead.proto.sasl import Challenge, Exchange, SaslError, UnknownMechanism, mechanism
 from mailstead.services.imap.errors import Refused, Reply
 
 if TYPE_CHECKING:
-    from mailstead.proto.sasl import Mechanism
     from mailstead.services.imap.session import ImapSession
-    from mailstead.usecases.accounts import ScramLookup
 
 SERVICE = "imap"
-
-
-class Exchange:
-    """One SASL exchange under way. Spec: RFC 9051 §6.2.2."""
-
-    __slots__ = ("lookup", "mechanism")
-
-    def __init__(self, mechanism: Mechanism) -> None:
-        self.mechanism = mechanism
-        self.lookup: ScramLookup | None = None
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
@@ -46,9 +26,10 @@ async def login(session: ImapSession, command: Login) -> Reply:
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply | None:
     """Begin a SASL exchange, with an initial response perhaps. Spec: RFC 9051 §6.2.2, RFC 4959 §3."""
     try:
-        session.exchange = Exchange(mechanism(command.mechanism, nonce=token_urlsafe(18)))
+        chosen = mechanism(command.mechanism, nonce=token_urlsafe(18))
     except UnknownMechanism:
         raise Refused("That mechanism is not offered here", b"CANNOT") from None
+    session.exchange = Exchange(chosen, session.service.accounts, session.line.peer, SERVICE)
     return await go_on(session, command.initial_response)
 
 
@@ -59,25 +40,13 @@ async def go_on(session: ImapSession, response: bytes | None) -> Reply | None:
     """
     exchange, session.exchange = session.exchange, None
     assert exchange is not None
-    accounts, peer = session.service.accounts, session.line.peer
     try:
-        step = exchange.mechanism.step(response)
-        if isinstance(step, NeedsVerifier):
-            exchange.lookup = lookup = await accounts.scram_start(step.username, peer, SERVICE)
-            step = exchange.mechanism.offer(lookup.salt, lookup.iteration_count, lookup.verifiers)
+        answer = await exchange.take(response)
     except SaslError as error:
         raise Refused(str(error), b"CLIENTBUG", Result.BAD) from None
-    match step:
-        case Challenge(octets):
-            session.exchange = exchange
-            session.connection.challenge(octets)
-            return None
-        case PasswordGiven(username, secret):
-            actor = await accounts.log_in(username, secret, peer, SERVICE)
-        case ProofGiven(verifier):
-            assert exchange.lookup is not None
-            actor = await accounts.scram_finish(exchange.lookup, verifier)
-        case NeedsVerifier():
-            raise AssertionError("answered above")
-    session.log_in(actor)
+    if isinstance(answer, Challenge):
+        session.exchange = exchange
+        session.connection.challenge(answer.octets)
+        return None
+    session.log_in(answer)
     return Reply(Result.OK, "You are logged in")

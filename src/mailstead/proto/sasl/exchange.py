@@ -1,0 +1,80 @@
+"""One SASL exchange: a mechanism, and whoever knows the users, brought together the same way for every protocol.
+
+Still sans-IO: what is awaited here is the use case `usecases.accounts.Accounts`, seen through `Users`.
+
+Spec: RFC 4422 §3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from mailstead.model.directory import Verifier
+from mailstead.model.envelope import Actor, Peer
+from mailstead.model.secret import Secret
+from mailstead.proto.connection import LocalProtocolError
+from mailstead.proto.sasl.mechanisms import Challenge, Mechanism, NeedsVerifier, PasswordGiven
+
+
+class Lookup(Protocol):
+    """What is kept of a user for SCRAM, existing or not."""
+
+    @property
+    def salt(self) -> bytes:
+        """Spec: RFC 5802 §5.1 (``s``)."""
+
+    @property
+    def iteration_count(self) -> int:
+        """Spec: RFC 5802 §5.1 (``i``)."""
+
+    @property
+    def verifiers(self) -> Sequence[Verifier]:
+        """One for each password of the user."""
+
+
+L = TypeVar("L", bound=Lookup)
+
+
+class Users(Protocol[L]):
+    """Who can say whether somebody may come in."""
+
+    async def log_in(self, username: str, secret: Secret, peer: Peer, service: str) -> Actor:
+        """Give the actor whose password this is."""
+
+    async def scram_start(self, username: str, peer: Peer, service: str) -> L:
+        """Give what SCRAM needs to know."""
+
+    async def scram_finish(self, lookup: L, verifier: Verifier | None) -> Actor:
+        """Give the actor whose verifier was proven."""
+
+
+class Exchange(Generic[L]):
+    """An exchange under way, from the mechanism's name to the actor."""
+
+    __slots__ = ("_lookup", "_mechanism", "_peer", "_service", "_users")
+
+    def __init__(self, mechanism: Mechanism, users: Users[L], peer: Peer, service: str) -> None:
+        self._mechanism = mechanism
+        self._users = users
+        self._peer = peer
+        self._service = service
+        self._lookup: L | None = None
+
+    async def take(self, response: bytes | None) -> Challenge | Actor:
+        """Take the client's next response, decoded; None stands for a missing initial response.
+
+        Gives what to send back, or who has come in. Whatever is raised, the exchange is over then.
+        Errors: SaslSyntaxError; AuthenticationFailed, TooManyFailures, TryAgainLater.
+        """
+        step = self._mechanism.step(response)
+        if isinstance(step, NeedsVerifier):
+            self._lookup = lookup = await self._users.scram_start(step.username, self._peer, self._service)
+            return self._mechanism.offer(lookup.salt, lookup.iteration_count, lookup.verifiers)
+        if isinstance(step, Challenge):
+            return step
+        if isinstance(step, PasswordGiven):
+            return await self._users.log_in(step.username, step.secret, self._peer, self._service)
+        if self._lookup is None:
+            raise LocalProtocolError("a proof, but nobody was asked for")
+        return await self._users.scram_finish(self._lookup, step.verifier)
