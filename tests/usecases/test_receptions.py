@@ -1,5 +1,7 @@
 """Receptions: recipients, trace fields, what is staged and what is left."""
 
+import base64
+import random
 import re
 import sys
 from pathlib import Path
@@ -159,3 +161,29 @@ async def test_odd_messages_are_taken(house, octets):
     await reception.accept()
     [stored] = await house.messages("alice")
     assert stored.endswith(octets)
+
+
+def resident_octets(name):
+    """VmRSS: what the process has in memory now; VmHWM: the most it had since the mark was reset."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks the kernel of Linux")
+@pytest.mark.parametrize("names", [("alice",), ("alice", "bob")], ids=["one", "two"])
+async def test_a_message_of_50_mb_raises_memory_by_little_more_than_its_size(tmp_path, names):
+    size = 50_000_000
+    async with open_smtp_house(tmp_path, message_octets_max=2 * size, staged_octets_max=2 * size) as house:
+        piece = base64.encodebytes(random.Random(1).randbytes(48_000)).replace(b"\n", b"\r\n")
+        Path("/proc/self/clear_refs").write_text("5")
+        before = resident_octets("VmRSS")
+        reception = house.receptions.begin(PEER, "x", Envelope(None))
+        for name in names:
+            await add(reception, name)
+        reception.write(b"Subject: large\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+        for _ in range(size // len(piece)):
+            reception.write(piece)
+        await reception.accept()
+        assert resident_octets("VmHWM") - before < 2 * size
+        usage = await house.storage.accounts.of((await house.account(names[-1])).account_id).usage()
+        assert usage.size_octets > size - len(piece)
