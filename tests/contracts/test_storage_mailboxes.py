@@ -176,3 +176,17 @@ async def test_an_account_has_a_limit_of_mailboxes(account, monkeypatch):
         await account.rename_mailbox("Sent", "new/parent/Sent")
     assert "Sent" in await names(account)
     assert "new" not in await names(account)
+
+
+async def test_annotation_marks_change_with_values(account):
+    assert await account.annotation_marks() == {}
+    await account.set_annotations("INBOX", {"/private/a": b"1", "/private/b": b"2"})
+    await account.set_annotations(None, {"/private/a": b"1"})
+    inbox = (await account.mailbox("INBOX")).mailbox_id
+    before = await account.annotation_marks()
+    assert set(before) == {(inbox, "/private/a"), (inbox, "/private/b"), (0, "/private/a")}
+    await account.set_annotations("INBOX", {"/private/a": b"3", "/private/b": None})
+    after = await account.annotation_marks()
+    assert set(after) == {(inbox, "/private/a"), (0, "/private/a")}
+    assert after[inbox, "/private/a"] != before[inbox, "/private/a"]
+    assert after[0, "/private/a"] == before[0, "/private/a"]

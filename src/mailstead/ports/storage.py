@@ -161,6 +161,12 @@ class AccountStore(Protocol):
     async def annotations(self, name: str | None) -> dict[str, bytes]:
         """Annotations of a mailbox, or of the account (None). Spec: RFC 5464. Errors: NoSuchMailbox."""
 
+    async def annotation_marks(self) -> dict[tuple[MailboxId, str], int]:
+        """For each annotation, by mailbox (0: the account's) and entry, a number that is another when its value is.
+
+        Good for comparing within one process only.
+        """
+
     # writing, each one unit of work
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:

@@ -5,7 +5,7 @@ Spec: RFC 5465
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from mailstead.model.ids import MailboxId
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 MAILBOXES_MAX: Final = 1000
 """Accounts with more mailboxes can only be notified about the selected one (attack row 48)."""
 
+_ANNOTATION_EVENTS: Final = frozenset({NotifyEvent.MAILBOX_METADATA_CHANGE, NotifyEvent.SERVER_METADATA_CHANGE})
+_ACCOUNT: Final = MailboxId(0)
+"""Under this, marks of annotations stand for the account's own."""
+
 
 class Notifying:
     """The event groups of one session, and every mailbox as it was last told."""
 
-    __slots__ = ("_told", "groups", "selected_group")
+    __slots__ = ("_told", "_told_annotations", "groups", "selected_group")
 
     def __init__(self, groups: Iterable[NotifyGroup]) -> None:
         selected = (NotifyMailboxes.SELECTED, NotifyMailboxes.SELECTED_DELAYED)
@@ -35,11 +39,21 @@ class Notifying:
                 self.selected_group = group
             else:
                 self.groups.append(group)
-        self._told: dict[MailboxId, Mailbox] = {}
+        self._told: dict[MailboxId | str, Mailbox] = {}
+        self._told_annotations: Mapping[tuple[MailboxId, str], int] = {}
 
     def begin(self, mailboxes: Iterable[Mailbox]) -> None:
         """Take this as what the client knows."""
-        self._told = {mailbox.mailbox_id: mailbox for mailbox in mailboxes} if self.groups else {}
+        self._told = {_identity(mailbox): mailbox for mailbox in mailboxes} if self.groups else {}
+
+    def begin_annotations(self, marks: Mapping[tuple[MailboxId, str], int]) -> None:
+        """Take these marks of annotations as what the client knows."""
+        self._told_annotations = marks
+
+    @property
+    def wants_annotations(self) -> bool:
+        """Whether changes of annotations are told."""
+        return any(group.events & _ANNOTATION_EVENTS for group in self.groups)
 
     @property
     def pushes_selected(self) -> bool:
@@ -68,19 +82,41 @@ class Notifying:
         """Tell what is different from last time. Spec: RFC 5465 §5.1–5.5."""
         told, lines = self._told, []
         for mailbox in mailboxes:
-            before = told.get(mailbox.mailbox_id)
+            before = told.get(_identity(mailbox))
             if before != mailbox:
                 lines.append(self._difference(session, before, mailbox))
-        present = {mailbox.mailbox_id for mailbox in mailboxes}
+        present = {_identity(mailbox) for mailbox in mailboxes}
         names = {mailbox.name for mailbox in mailboxes}
         lines += [
             responses.list_line(mailbox.name, ("\\NonExistent",), is_utf8=session.is_utf8)
-            for mailbox_id, mailbox in told.items()
-            if mailbox_id not in present
+            for identity, mailbox in told.items()
+            if identity not in present
             and mailbox.name not in names
             and NotifyEvent.MAILBOX_NAME in self._events(mailbox)
         ]
         self.begin(mailboxes)
+        return b"".join(lines)
+
+    def annotation_differences(
+        self, session: ImapSession, marks: Mapping[tuple[MailboxId, str], int], mailboxes: Sequence[Mailbox]
+    ) -> bytes:
+        """Name the annotations that are other than last time.
+
+        Spec: RFC 5465 §5.6 (MailboxMetadataChange), §5.7 (ServerMetadataChange); RFC 5464 §4.4.2 (without values)
+        """
+        changed: dict[MailboxId, list[str]] = {}
+        for mailbox_id, entry in sorted({key for key, _ in marks.items() ^ self._told_annotations.items()}):
+            changed.setdefault(mailbox_id, []).append(entry)
+        self.begin_annotations(marks)
+        lines: list[bytes] = []
+        of_account = changed.pop(_ACCOUNT, None)
+        if of_account and any(NotifyEvent.SERVER_METADATA_CHANGE in group.events for group in self.groups):
+            lines.append(responses.metadata_changed(None, of_account, is_utf8=session.is_utf8))
+        lines += [
+            responses.metadata_changed(mailbox.name, changed[mailbox.mailbox_id], is_utf8=session.is_utf8)
+            for mailbox in mailboxes
+            if mailbox.mailbox_id in changed and NotifyEvent.MAILBOX_METADATA_CHANGE in self._events(mailbox)
+        ]
         return b"".join(lines)
 
     def _difference(self, session: ImapSession, before: Mailbox | None, mailbox: Mailbox) -> bytes:
@@ -110,6 +146,11 @@ class Notifying:
             if _covers(group, mailbox):
                 return group.events
         return frozenset()
+
+
+def _identity(mailbox: Mailbox) -> MailboxId | str:
+    """What makes a mailbox the same after a renaming; a name that only stands above others has no id of its own."""
+    return mailbox.mailbox_id if mailbox.is_selectable else mailbox.name
 
 
 def _covers(group: NotifyGroup, mailbox: Mailbox) -> bool:

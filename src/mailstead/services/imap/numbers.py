@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from mailstead.model.uidset import UidSet
 from mailstead.proto.imap.types.search import PartialRange
 from mailstead.proto.imap.types.sequence import STAR, SequenceSet
 from mailstead.services.imap.selected import Selected
-
-UID_MAX: Final = 2**32 - 1
 
 
 def part_of(numbers: Sequence[int], partial: PartialRange) -> Sequence[int]:

@@ -82,6 +82,7 @@ class Watching:
             await session.tell_changes(may_expunge=may_expunge, is_unasked=True)
         if notifying is not None and notifying.groups and self.notifying is notifying:
             mailboxes = await session.store.mailboxes()
+            marks = await session.store.annotation_marks() if notifying.wants_annotations else {}
             if session.is_working:
                 session.is_stale = True
                 return
@@ -91,6 +92,7 @@ class Watching:
                 self.set_notifying(None)
             else:
                 session.connection.send(notifying.differences(session, mailboxes))
+                session.connection.send(notifying.annotation_differences(session, marks, mailboxes))
         session.line.flush()
 
     def _set_timer(self) -> None:

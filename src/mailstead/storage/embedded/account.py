@@ -126,6 +126,10 @@ class EmbeddedAccountStore:
         """See `AccountStore.annotations`."""
         return await self._read(lambda db: mailboxes.annotations(db, name))
 
+    async def annotation_marks(self) -> dict[tuple[MailboxId, str], int]:
+        """See `AccountStore.annotation_marks`."""
+        return await self._read(mailboxes.annotation_marks)
+
     # writing
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:

@@ -150,6 +150,12 @@ def annotations(db: apsw.Connection, name: str | None) -> dict[str, bytes]:
         )
 
 
+def annotation_marks(db: apsw.Connection) -> dict[tuple[MailboxId, str], int]:
+    """See `AccountStore.annotation_marks`."""
+    annotations = db.execute("SELECT mailbox_id, entry, value FROM annotation")
+    return {(MailboxId(mailbox_id), entry): hash(value) for mailbox_id, entry, value in annotations}
+
+
 def set_annotations(transaction: Transaction, name: str | None, entries: dict[str, bytes | None]) -> None:
     """See `AccountStore.set_annotations`. Spec: RFC 5464 §4.3."""
     db = transaction.db

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from mailstead.mime.ordering import SortCriterion, SortKey
 from mailstead.model import search as m
 from mailstead.model.flags import FlagOperation
 from mailstead.model.search import DateField, TextField
@@ -345,11 +346,11 @@ ACCEPTED = [
     ("SEARCH RETURN (PARTIAL 500:1) ALL", Search(m.Everything(), returns=ReturnOptions(partial=PartialRange(1, 500)))),
     (
         "SORT (REVERSE DATE SUBJECT) UTF-8 ALL",
-        Sort((SortKey(SortField.DATE, True), SortKey(SortField.SUBJECT)), m.Everything()),
+        Sort((SortCriterion(SortKey.DATE, True), SortCriterion(SortKey.SUBJECT)), m.Everything()),
     ),
     (
         "UID SORT RETURN (COUNT) (DISPLAYFROM) US-ASCII SEEN",
-        Sort((SortKey(SortField.DISPLAYFROM),), m.HasFlag("\\Seen"), True, ReturnOptions(count=True)),
+        Sort((SortCriterion(SortKey.DISPLAYFROM),), m.HasFlag("\\Seen"), True, ReturnOptions(count=True)),
     ),
     ("THREAD REFERENCES UTF-8 ALL", Thread(ThreadAlgorithm.REFERENCES, m.Everything())),
     ("UID THREAD ORDEREDSUBJECT US-ASCII SEEN", Thread(ThreadAlgorithm.ORDEREDSUBJECT, m.HasFlag("\\Seen"), True)),

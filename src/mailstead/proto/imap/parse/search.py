@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from mailstead.mime.ordering import SortCriterion, SortKey
 from mailstead.model import search as model
 from mailstead.model.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, canonical
 from mailstead.model.ids import EmailId, ThreadId
@@ -28,8 +29,6 @@ from mailstead.proto.imap.types.search import (
     Numbered,
     PartialRange,
     ReturnOptions,
-    SortField,
-    SortKey,
     ThreadAlgorithm,
     WireKey,
 )
@@ -63,7 +62,7 @@ def sort(cursor: Cursor, *, by_uid: bool) -> Sort:
         cursor.space()
     # sort-criteria = "(" sort-criterion *(SP sort-criterion) ")"
     cursor.expect(b"(")
-    sort_keys: list[SortKey] = []
+    criteria: list[SortCriterion] = []
     while True:
         word = cursor.word("a sort criterion")
         is_reverse = word == b"REVERSE"
@@ -71,7 +70,7 @@ def sort(cursor: Cursor, *, by_uid: bool) -> Sort:
             cursor.space()
             word = cursor.word("a sort criterion")
         try:
-            sort_keys.append(SortKey(SortField(word.decode("ascii")), is_reverse))
+            criteria.append(SortCriterion(SortKey(word.decode("ascii")), is_reverse))
         except ValueError:
             raise Refusal(f"Unknown sort criterion {word.decode('ascii')}") from None
         if cursor.skip(b")"):
@@ -81,7 +80,7 @@ def sort(cursor: Cursor, *, by_uid: bool) -> Sort:
     _charset(cursor)
     cursor.space()
     key, has_modseq = _keys(cursor)
-    return Sort(tuple(sort_keys), key, by_uid, returns, has_modseq)
+    return Sort(tuple(criteria), key, by_uid, returns, has_modseq)
 
 
 def thread(cursor: Cursor, *, by_uid: bool) -> Thread:

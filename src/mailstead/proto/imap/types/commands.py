@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from mailstead.mime.ordering import SortCriterion
 from mailstead.model.flags import FlagOperation
 from mailstead.model.ids import ModSeq, UidValidity
 from mailstead.model.secret import Secret
 from mailstead.proto.imap.types.fetch import FetchItem
-from mailstead.proto.imap.types.search import PartialRange, ReturnOptions, SortKey, ThreadAlgorithm, WireKey
+from mailstead.proto.imap.types.search import PartialRange, ReturnOptions, ThreadAlgorithm, WireKey
 from mailstead.proto.imap.types.sequence import SequenceSet
 
 # any state
@@ -368,7 +369,7 @@ class Search:
 class Sort:
     """SORT. Spec: RFC 5256 §3, RFC 5267 §3 (RETURN)."""
 
-    sort_keys: tuple[SortKey, ...]
+    criteria: tuple[SortCriterion, ...]
     key: WireKey
     by_uid: bool = False
     returns: ReturnOptions | None = None

@@ -99,28 +99,6 @@ class ReturnOptions:
     partial: PartialRange | None = None
 
 
-class SortField(Enum):
-    """What SORT orders by. Spec: RFC 5256 §3, RFC 5957 §3."""
-
-    ARRIVAL = "ARRIVAL"
-    CC = "CC"
-    DATE = "DATE"
-    FROM = "FROM"
-    SIZE = "SIZE"
-    SUBJECT = "SUBJECT"
-    TO = "TO"
-    DISPLAYFROM = "DISPLAYFROM"
-    DISPLAYTO = "DISPLAYTO"
-
-
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    """One criterion, REVERSE or not."""
-
-    field: SortField
-    is_reverse: bool = False
-
-
 class ThreadAlgorithm(Enum):
     """Spec: RFC 5256 §4."""
 

@@ -8,10 +8,9 @@ Spec: RFC 9051 §7.5.2; RFC 7162 §3.1 (MODSEQ), RFC 8474 §5 (EMAILID, THREADID
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from mailstead.model.ids import ModSeq
 from mailstead.model.message import FlagChange, MessageRecord, Wanted
 from mailstead.proto.imap.types.fetch import Attribute
 from mailstead.proto.imap.write import values
@@ -106,8 +105,3 @@ def flag_lines(
     if with_flags:
         columns.append(Column(b"FLAGS (%b)", [values.flag_text(change.flags) for change in changed]))
     return b"".join(fetch_lines(seqnums, columns)) if columns else b""
-
-
-def largest_modseq(changed: Iterable[FlagChange]) -> ModSeq:
-    """Give the largest modseq of some changes; 0 for none."""
-    return max((change.modseq for change in changed), default=ModSeq(0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailstead.mime.ordering import SortCriterion, SortKey
 from mailstead.mime.threading import written_threads
 from mailstead.model.ids import Uid
 from mailstead.proto.imap.types.commands import Sort, Thread
@@ -23,9 +22,8 @@ async def sort(session: ImapSession, command: Sort) -> Reply:
     if command.has_modseq:
         session.enable_condstore()
     uids = await find(session, command.key)
-    criteria = [SortCriterion(SortKey(key.field.value), key.is_reverse) for key in command.sort_keys]
     mailboxes, mailbox_id = session.service.mailboxes, session.open_selected().mailbox_id
-    found = await mailboxes.sort(session.actor, mailbox_id, uids, criteria)
+    found = await mailboxes.sort(session.actor, mailbox_id, uids, command.criteria)
     if command.returns is not None:
         await tell_extended(session, command, found, command.returns)
     else:
