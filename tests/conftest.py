@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -36,6 +37,17 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("NO_SKIP") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI counts as a failure: {report.longrepr}"
+
+
+@pytest.fixture(autouse=True)
+def _log_belongs_to_one_test(monkeypatch):
+    """Whatever a command sets up for the log ends with its test: loggers are not cached, so none keeps a closed stderr."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **terms: configure(**{**terms, "cache_logger_on_first_use": False})
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
