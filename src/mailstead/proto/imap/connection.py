@@ -24,7 +24,7 @@ from mailstead.proto.imap.parse import ARGUMENTS, BARE, Cursor, Incomplete, Refu
 from mailstead.proto.imap.parse.account import decode_base64
 from mailstead.proto.imap.parse.append import IS_APPEND, append_head, append_next
 from mailstead.proto.imap.states import RULES, Needs, State
-from mailstead.proto.imap.types.commands import AppendMessage, Capability, Logout, Replace
+from mailstead.proto.imap.types.commands import AppendMessage, Capability, Logout, Replace, Search
 from mailstead.proto.imap.types.events import (
     AppendAborted,
     AppendBegin,
@@ -460,6 +460,9 @@ class ImapConnection:
                 raise Refusal("A message literal is missing" if rule else "Unknown command")
             self._check_rule(verb)
             command = parse(verb, Cursor(raw, position=position + len(verb), is_utf8=self.is_utf8))
+            if isinstance(command, Search) and command.has_charset and "UTF8=ACCEPT" in self.enabled:
+                # RFC 6855 §3: there is one charset then, and naming another contradicts it
+                raise Refusal("There is no CHARSET after ENABLE UTF8=ACCEPT")
         except Refusal as refusal:
             self._refuse_command(refusal, None)
             return None

@@ -296,7 +296,7 @@ ACCEPTED = [
         ),
     ),
     ("SEARCH CHARSET UTF-8 TEXT {5}\r\ngr\xfc\xdf".encode(), None),
-    ('SEARCH CHARSET utf-8 TEXT "grüß"', Search(m.Contains(TextField.TEXT, "grüß"))),
+    ('SEARCH CHARSET utf-8 TEXT "grüß"', Search(m.Contains(TextField.TEXT, "grüß"), has_charset=True)),
     (
         "SEARCH OR SEEN OR 1 2 ANSWERED",
         Search(AllOf((AnyOf((m.HasFlag("\\Seen"), Numbered(ONE), Numbered(seq((2, 2))))), m.HasFlag("\\Answered")))),

@@ -47,12 +47,13 @@ def search(cursor: Cursor, *, by_uid: bool) -> Search:
     if returns is not None:
         cursor.space()
     # search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
-    if cursor.data[cursor.position : cursor.position + 8].upper() == b"CHARSET ":
+    has_charset = cursor.data[cursor.position : cursor.position + 8].upper() == b"CHARSET "
+    if has_charset:
         cursor.position += 8
         _charset(cursor)
         cursor.space()
     key, has_modseq = _keys(cursor)
-    return Search(key, by_uid, returns, has_modseq)
+    return Search(key, by_uid, returns, has_modseq, has_charset)
 
 
 def sort(cursor: Cursor, *, by_uid: bool) -> Sort:

@@ -363,6 +363,8 @@ class Search:
     """None: the plain form, answered by ``* SEARCH`` (unless IMAP4rev2 is enabled)."""
     has_modseq: bool = False
     """A MODSEQ key stands in it: the answer carries MODSEQ. Spec: RFC 7162 §3.1.5."""
+    has_charset: bool = False
+    """It names its charset, which is refused after ENABLE UTF8=ACCEPT. Spec: RFC 6855 §3."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 async def unauthenticate(session: ImapSession, command: object) -> Reply:
-    """Become nobody again: mailbox closed, watches ended, nothing enabled; TLS and compression stay.
+    """Become nobody again: mailbox closed, watches ended, nothing enabled; TLS stays.
+
+    Once compression is on, the wire's table lets nobody come this far.
 
     Spec: RFC 8437 §2
     """
