@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
@@ -51,17 +52,44 @@ def demo_environment(state: Path, environ: dict[str, str]) -> dict[str, str]:
 
 
 def open_demo(state: Path, *, is_fresh: bool) -> Demo:
-    """Read the demo's passwords, or make new ones; `is_fresh` removes what was there."""
+    """Read the demo's passwords, or make new ones; `is_fresh` removes what was there.
+
+    Errors: BadSettings where the folder is not ours to write, or another demo runs on it.
+    """
+    from mailstead.model.errors import BadSettings
+
     notes = state / "demo.json"
-    if is_fresh and notes.exists():
-        shutil.rmtree(state)
-    state.mkdir(parents=True, exist_ok=True)
-    if not notes.exists():
-        passwords = {f"{name}@{DEMO_DOMAIN}": secrets.token_urlsafe(9) for name in DEMO_NAMES}
-        handle = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(passwords, file)
-    return Demo(state, json.loads(notes.read_text()))
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _take(state / "demo.lock")
+        if is_fresh and notes.exists():  # only ever a folder that a demo has made
+            for each in state.iterdir():
+                if each.name != "demo.lock":
+                    shutil.rmtree(each) if each.is_dir() else each.unlink()
+        if not notes.exists():
+            passwords = {f"{name}@{DEMO_DOMAIN}": secrets.token_urlsafe(9) for name in DEMO_NAMES}
+            handle = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w") as file:
+                json.dump(passwords, file)
+        return Demo(state, json.loads(notes.read_text()))
+    except BlockingIOError:
+        raise BadSettings(
+            f"Mailstead is running on {state} already; use that one, stop it with Ctrl-C, or take another state folder"
+        ) from None
+    except OSError as error:
+        raise BadSettings(f"The state folder {state} cannot be written: {error.strerror}; is it yours?") from None
+    except ValueError:
+        raise BadSettings(f"{notes} is damaged; start anew with --fresh (make serve FRESH=1)") from None
+
+
+def _take(path: Path) -> None:
+    """Lock a file until this process ends, so that nobody removes the state under a running demo."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
 
 
 async def fill_demo(settings: Settings, demo: Demo) -> None:
@@ -104,21 +132,32 @@ def print_demo(settings: Settings, demo: Demo) -> None:
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     console.print(f"Log-in: {alice} with password {alice_password}")
     console.print(f"        {bob} with password {bob_password}")
-    if settings.mx.listen:
-        console.print("Send:   ", end="")
+    # Lines of Python, as it is the one client that is surely there; curl is not, on a fresh Debian.
+    if "mx" in settings.server.services and settings.mx.listen:
+        host, port = _host_and_port(settings.mx.listen[0])
         console.print(
-            f"printf 'From: me@elsewhere.test\\nTo: {alice}\\nSubject: Hello\\n\\nIt works.\\n' | curl -s --crlf "
-            f"smtp://{settings.mx.listen[0]} --mail-from me@elsewhere.test --mail-rcpt {alice} -T -",
+            f"""Send:   python3 -c "import smtplib; smtplib.SMTP('{host}', {port}).sendmail('me@elsewhere.test', """
+            f"""'{alice}', 'From: me@elsewhere.test\\nTo: {alice}\\nSubject: Hello\\n\\nIt works.')\"""",
             markup=False,
         )
-    if settings.imap.listen_tls:
-        console.print("Read:   ", end="")
+    if "imap" in settings.server.services and settings.imap.listen_tls:
+        host, port = _host_and_port(settings.imap.listen_tls[0])
         console.print(
-            f"curl -sk 'imaps://{settings.imap.listen_tls[0]}/INBOX;MAILINDEX=*' --user '{alice}:{alice_password}'",
+            f"""Read:   python3 -c "import imaplib; m = imaplib.IMAP4_SSL('{host}', {port}); """
+            f"""m.login('{alice}', '{alice_password}'); m.select(); """
+            """print(m.fetch('*', 'BODY[]')[1][0][1].decode())\"""",
             markup=False,
         )
     console.print("Ctrl-C stops it; the state survives; make serve FRESH=1 starts anew.")
     sys.stdout.flush()
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    """Give where a client on this machine reaches what listens there."""
+    from mailstead.net.listener import Endpoint
+
+    endpoint = Endpoint.parse(listen)
+    return endpoint.host or "127.0.0.1", endpoint.port
 
 
 def serve(
