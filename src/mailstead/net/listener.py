@@ -51,7 +51,10 @@ class Listener:
     """One endpoint with the terms of its conversations. `bind`, then `start`, then `stop`."""
 
     def __init__(self, endpoint: Endpoint | str, terms: Terms, *, is_port_shared: bool = False) -> None:
-        self.endpoint = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
+        try:
+            self.endpoint = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
+        except BadSettings as error:
+            raise BadSettings(f"{terms.service}: {error.public_text}") from None
         self.terms = terms
         self._is_port_shared = is_port_shared
         self._sockets: list[socket.socket] = []

@@ -133,7 +133,9 @@ class SocketBus(LocalBus):
             self._socket.bind(self._prefix + self._name)
         except OSError as error:
             self._socket.close()
-            raise StorageUnavailable("The sockets between processes cannot be made", cause=repr(error)) from error
+            raise StorageUnavailable(
+                f"The folder {self._folder} cannot be used: {error.strerror}", cause=repr(error)
+            ) from error
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
