@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mailstead.model.address import Address
+from mailstead.model.errors import NotAllowed
 from mailstead.model.ids import AccountId
 
 
@@ -64,3 +65,8 @@ class Actor:
     """Services this log-in may use (``imap``, ``smtp``, ``pop3``); empty means all."""
     fingerprint: bytes = field(default=b"", repr=False, compare=False)
     """Of the verifier that the password fitted: the session ends when the account no longer has it."""
+
+    def must_be_admin(self) -> None:
+        """Errors: NotAllowed, for everybody who is no administrator."""
+        if not self.is_admin:
+            raise NotAllowed

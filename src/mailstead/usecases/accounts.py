@@ -168,7 +168,7 @@ class Accounts:
 
         Errors: NotAllowed, NoSuchDomain, AddressTaken, PolicyRefused (reserved name, bad password).
         """
-        _must_be_admin(actor)
+        actor.must_be_admin()
         verdict = may_be_given(address)
         if verdict.decision is not Decision.ALLOW:
             raise PolicyRefused(verdict.reasons[0], address=address.key)
@@ -191,19 +191,19 @@ class Accounts:
 
     async def remove(self, actor: Actor, address: Address) -> None:
         """Remove an account and all its mail for good. Errors: NotAllowed, NoSuchAccount."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         account = await self._account(address)
         await self._directory.remove_account(account.account_id)
         await self._storage.accounts.delete(account.account_id)
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Account]:
         """All accounts, or those of one domain, by address. Errors: NotAllowed."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         return await self._directory.accounts(domain)
 
     async def set_quota(self, actor: Actor, address: Address, quota_octets: int | None) -> None:
         """Set or lift (None) the limit of an account. Errors: NotAllowed, NoSuchAccount."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         account = await self._account(address)
         await self._directory.set_quota(account.account_id, quota_octets)
         await self._storage.accounts.set_quota(account.account_id, quota_octets)
@@ -329,8 +329,3 @@ def _verifiers(credentials: Credentials) -> list[Verifier]:
     if credentials.password:
         verifiers.append(credentials.password)
     return verifiers
-
-
-def _must_be_admin(actor: Actor) -> None:
-    if not actor.is_admin:
-        raise NotAllowed

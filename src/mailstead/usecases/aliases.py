@@ -14,7 +14,6 @@ from mailstead.model.errors import (
     LimitReached,
     NoSuchAddress,
     NoSuchDomain,
-    NotAllowed,
     PolicyRefused,
 )
 from mailstead.model.verdict import Decision
@@ -37,7 +36,7 @@ class Aliases:
         Errors: AddressTaken, NoSuchDomain; PolicyRefused for reserved names; LimitReached; BadAddress for no target at
         all; NoSuchAddress for a target in our domains that nobody has; AliasLoop.
         """
-        _must_be_admin(actor)
+        actor.must_be_admin()
         verdict = may_be_given(address)
         if verdict.decision is not Decision.ALLOW:
             raise PolicyRefused(verdict.reasons[0], address=address.key)
@@ -54,12 +53,12 @@ class Aliases:
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Alias]:
         """All aliases, or those of one domain, by address."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         return await self._directory.aliases(domain)
 
     async def remove(self, actor: Actor, address: Address) -> None:
         """Errors: NoSuchAlias."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         await self._directory.remove_alias(address)
 
     async def _check_targets(self, alias: Alias) -> None:
@@ -90,8 +89,3 @@ class Aliases:
             if not level:
                 return
         raise AliasLoop("That alias would lead through too many others", address=alias.address.key)
-
-
-def _must_be_admin(actor: Actor) -> None:
-    if not actor.is_admin:
-        raise NotAllowed

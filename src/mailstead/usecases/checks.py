@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import NotAllowed
 from mailstead.ports.storage import Finding, Storage
 
 
@@ -17,8 +16,7 @@ class Checks:
 
     async def findings(self, actor: Actor) -> AsyncIterator[Finding]:
         """Yield everything that is wrong, store by store; nothing is changed. Errors: NotAllowed."""
-        if not actor.is_admin:
-            raise NotAllowed
+        actor.must_be_admin()
         # Account stores first: an account that is made or removed beside us makes or loses its store before we look
         # at the directory, or is looked for again at the end.
         listed = set(await self._storage.accounts.ids())

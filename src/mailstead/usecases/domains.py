@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstead.model.address import Address, normal_domain
 from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadAddress, NoSuchAddress, NotAllowed
+from mailstead.model.errors import BadAddress, NoSuchAddress
 from mailstead.ports.storage import Storage
 
 
@@ -17,7 +17,7 @@ class Domains:
 
     async def add(self, actor: Actor, name: str) -> Domain:
         """Serve a further domain; the name may be given in Unicode. Errors: BadAddress, DomainExists."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         domain = Domain(normal_domain(name))
         if domain.name.startswith("["):
             raise BadAddress("A domain is a name, not an IP address")
@@ -26,12 +26,12 @@ class Domains:
 
     async def list(self, actor: Actor) -> list[Domain]:
         """All domains by name."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         return await self._directory.domains()
 
     async def remove(self, actor: Actor, name: str) -> None:
         """Serve a domain no longer. Errors: BadAddress, NoSuchDomain; DomainInUse while it has accounts or aliases."""
-        _must_be_admin(actor)
+        actor.must_be_admin()
         await self._directory.remove_domain(normal_domain(name))
 
     async def set_catch_all(self, actor: Actor, name: str, target: Address | None) -> None:
@@ -39,12 +39,7 @@ class Domains:
 
         Errors: BadAddress, NoSuchDomain; NoSuchAddress, when the target is in one of our domains but nobody there.
         """
-        _must_be_admin(actor)
+        actor.must_be_admin()
         if target and await self._directory.domain(target.domain) and await self._directory.find(target) is None:
             raise NoSuchAddress(f"Nobody here has the address {target}", address=target.key)
         await self._directory.set_catch_all(normal_domain(name), target)
-
-
-def _must_be_admin(actor: Actor) -> None:
-    if not actor.is_admin:
-        raise NotAllowed

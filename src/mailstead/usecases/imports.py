@@ -209,7 +209,8 @@ def _opened(source: Path, source_format: str, target: str, octets_max: int) -> t
         files = maildirs.entries(source, target)
         return _from_files(files, octets_max), len(files)
     if source_format == "eml":
-        return _from_files(_eml_entries(source, target), octets_max), len(_eml_entries(source, target))
+        files = _eml_entries(source, target)
+        return _from_files(files, octets_max), len(files)
     if source_format != "mbox":
         raise BadImport(f"The format is one of {', '.join(FORMATS)}")
     try:

@@ -6,7 +6,6 @@ Spec: RFC 9051 §7, with the extension named at each function.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from mailstead.model.ids import ModSeq
 from mailstead.model.mailbox import DELIMITER
@@ -132,34 +131,9 @@ def esearch(
     return b" ".join(parts) + b"\r\n"
 
 
-class ThreadNode(NamedTuple):
-    """One message of a thread and its answers; `number` None is a parent that is not here. Spec: RFC 5256 §4."""
-
-    number: int | None
-    children: tuple[ThreadNode, ...] = ()
-
-
-def thread(roots: Iterable[ThreadNode]) -> bytes:
-    """THREAD. Without recursion: threads of thousands of messages are real. Spec: RFC 5256 §4, §5 (thread-list)."""
-    parts: list[bytes] = []
-    stack: list[ThreadNode | bytes] = []
-    for root in roots:
-        stack.extend((b")", root, b"("))
-        while stack:
-            node = stack.pop()
-            if isinstance(node, bytes):
-                parts.append(node)
-                continue
-            if node.number is not None:
-                parts.append(b"%d" % node.number)
-            if len(node.children) == 1 and node.number is not None:
-                stack.extend((node.children[0], b" "))
-            else:
-                for child in reversed(node.children):
-                    stack.extend((b")", child, b"("))
-                if node.children and node.number is not None:
-                    parts.append(b" ")
-    return b"* THREAD%b%b\r\n" % (b" " if parts else b"", b"".join(parts))
+def thread(groups: bytes) -> bytes:
+    """THREAD; `groups` as `mime.threading.written_threads` gives them. Spec: RFC 5256 §4."""
+    return b"* THREAD %b\r\n" % groups if groups else b"* THREAD\r\n"
 
 
 def list_line(

@@ -45,5 +45,5 @@ async def thread(session: ImapSession, command: Thread) -> Reply:
     else:
         numbers: dict[Uid, int] = dict(zip(uids, selected.view.seqnums(uids), strict=True))
         written = written_threads(threads, numbers.__getitem__)
-    session.connection.send(b"* THREAD %b\r\n" % written if written else b"* THREAD\r\n")
+    session.connection.send(responses.thread(written))
     return Reply(Result.OK, "THREAD completed")
