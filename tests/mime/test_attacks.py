@@ -14,11 +14,11 @@ from mailstead.proto.imap.write.body import basic_body
 
 
 def timed(octets):
-    started = time.perf_counter()
+    started = time.process_time()
     facts = message_facts(octets)
     basic_body(facts.body_structure)
     search_text(octets, facts.parts)
-    return facts, time.perf_counter() - started
+    return facts, time.process_time() - started
 
 
 def test_attack_006_nul_is_the_same_to_filter_store_and_client():
@@ -84,7 +84,7 @@ def test_attack_065_nesting_and_part_bombs():
 
 
 def test_attack_066_parameters_and_encoded_words():
-    started = time.perf_counter()
+    started = time.process_time()
     pieces = b"".join(b"; a*%d=x" % number for number in range(100_000))
     assert valued(b"x/y" + pieces).params == (("a", "x" * SEGMENTS_MAX),)
     words = b"=?utf-8?q?x?= " * 70_000
@@ -93,7 +93,7 @@ def test_attack_066_parameters_and_encoded_words():
     assert text_of(b"=?utf-7?q?" + b"+AAAA" * 100_000 + b"?=")
     facts, _ = timed(b"Subject: " + words + b"\r\nContent-Type: x/y" + pieces + b"\r\n\r\nbody")
     assert facts.parts[0].params in {(), (("a", "x" * SEGMENTS_MAX),)}
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,6 @@ def test_base_subject(subject, base, is_reply):
 
 @pytest.mark.parametrize("unit", ["[a]", "re:", "[fwd:", "(fwd)", " ", "[a]re:"])
 def test_long_subjects_are_read_in_linear_time(unit):
-    started = time.perf_counter()
+    started = time.process_time()
     base_subject(unit * 100_000 + "x" + "]" * 100_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

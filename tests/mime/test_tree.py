@@ -92,9 +92,9 @@ def test_time_grows_with_size_alone(name, message):
     def seconds(octets):
         best = 9.0
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.process_time()
             message_facts(octets)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         return best
 
     small, large = seconds(message(900)), seconds(message(9000))
