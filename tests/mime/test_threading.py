@@ -95,3 +95,12 @@ def test_reference_loops_and_long_chains_lose_no_message():
         ]
         assert written.count("(") == written.count(")")
         assert threaded(records, threads_by_subject)
+
+
+def test_a_thread_of_thousands_needs_no_recursion():
+    thread = list(range(1, 20_000))
+    assert written_threads([thread], lambda uid: uid).startswith(b"(1 2 3 ")
+    deep = [1]
+    for number in range(2, 20_000):
+        deep = [number, deep, [number]]
+    assert written_threads([deep], lambda uid: uid).startswith(b"(19999 (19998 (")
