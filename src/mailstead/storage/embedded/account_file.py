@@ -159,6 +159,9 @@ def translated(error: Exception) -> MailsteadError:
             return error
         case apsw.FullError():
             return StorageFull(cause=repr(error))
+        case apsw.IOError() if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+            # A disk so full that there is no room for the index of the WAL.
+            return StorageFull(cause=repr(error))
         case apsw.CorruptError() | apsw.NotADBError():
             return StoreDamaged(cause=repr(error))
         case apsw.InterruptError():
