@@ -71,17 +71,24 @@ def record(work: str, system: System, figure: str, values: list[float], unit: st
 
 def ratio(work: str, figure: str, target: str, *, more_is_better: bool) -> None:
     """Print ours against each peer's."""
-    rows = [row for row in RESULTS if row["work"] == work and row["figure"] == figure]
-    ours = next((row for row in rows if row["system"] == "mailstead"), None)
-    for row in rows:
-        if ours is None or row is ours:
-            continue
-        value = ours["median"] / row["median"]
-        word = "times their rate" if more_is_better else "of their time"
-        RESULTS.append(
-            {"work": work, "figure": f"{figure} ratio", "against": row["system"], "ratio": value, "target": target}
-        )
-        print(f"  {work:34} ours / {row['system']:24} = {value:.3g} {word}   (target: {target})", flush=True)
+    rows = [row for row in RESULTS if row["work"] == work and row.get("figure") == figure and "system" in row]
+    word = "times their rate" if more_is_better else "of their time"
+    for ours in (row for row in rows if row["system"].startswith("mailstead")):
+        for row in (row for row in rows if not row["system"].startswith("mailstead")):
+            value = ours["median"] / row["median"]
+            RESULTS.append(
+                {
+                    "work": work,
+                    "figure": f"{figure} ratio",
+                    "of": ours["system"],
+                    "to": row["system"],
+                    "ratio": value,
+                    "target": target,
+                }
+            )
+            print(
+                f"  {work:34} {ours['system']} / {row['system']} = {value:.3g} {word}   (target: {target})", flush=True
+            )
 
 
 def deliver(systems: list[System], rounds: int, quick: bool) -> None:
@@ -277,7 +284,17 @@ def main() -> None:
                 raise SystemExit("Postfix and Dovecot are not installed: run `make setup-tools` as root")
             systems.extend(start_postfix_dovecot(folder / form, form, accounts) for form in ("maildir", "mdbox"))
         for name in options.only.split(","):
-            WORKS[name](systems, options.rounds, options.quick)
+            chosen = systems
+            if name == "deliver":
+                more = start_mailstead(
+                    folder / "workers", accounts, "mailstead --workers 2", MAILSTEAD_SERVER_WORKERS="2"
+                )
+                systems.append(more)
+                chosen = [systems[0], more, *systems[1:-1]]
+            WORKS[name](chosen, options.rounds, options.quick)
+            if name == "deliver":
+                systems.remove(more)
+                more.stop()
     finally:
         for system in systems:
             system.stop()

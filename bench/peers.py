@@ -227,7 +227,7 @@ class Mailstead(System):
         return -1  # an acknowledged message is a stored one
 
 
-def start_mailstead(folder: Path, accounts: list[str], **settings: str) -> Mailstead:
+def start_mailstead(folder: Path, accounts: list[str], name: str = "mailstead", **settings: str) -> Mailstead:
     folder.mkdir(parents=True)
     ports = Ports(*free_ports(5))
     command = [str(Path(sys.executable).parent / "mailstead")]
@@ -244,7 +244,7 @@ def start_mailstead(folder: Path, accounts: list[str], **settings: str) -> Mails
         **settings,
     }
     asyncio.run(_make_accounts(env, accounts))
-    system = Mailstead("mailstead", folder, ports, accounts)
+    system = Mailstead(name, folder, ports, accounts)
     begin = time.monotonic()
     log = (folder / "log").open("wb")
     process = subprocess.Popen([*command, "serve"], env=env, stderr=log, stdout=log)

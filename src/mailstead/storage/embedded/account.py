@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INDEX_BATCH: Final = 40
+INDEX_BATCH: Final = 200
 """Messages that one unit of work adds to the text index while a search waits; others may write in between."""
 
 

@@ -10,7 +10,7 @@ from mailstead.model.ids import AccountId
 from mailstead.ports.clock import Clock
 from mailstead.telemetry import log, metrics
 
-BATCH: Final = 20
+BATCH: Final = 100
 """Messages per unit of work; an append that comes meanwhile waits no longer than that."""
 
 _log = log.get("storage.embedded")

@@ -122,6 +122,8 @@ CREATE VIRTUAL TABLE text_index USING fts5 (
     "from", "to", cc, bcc, subject, header, body,
     content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1'
 );
+-- Merge later than by default: measured 0.12 instead of 0.20 ms a message of 1 KB, searches are as fast.
+INSERT INTO text_index (text_index, rank) VALUES ('automerge', 16);
 CREATE VIRTUAL TABLE text_term USING fts5vocab (text_index, row);
 """
 
