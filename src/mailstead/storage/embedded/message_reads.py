@@ -2,8 +2,8 @@
 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, repeat
 from typing import Any, Final
 
 import apsw
@@ -150,34 +150,37 @@ def _fetch_statement(wanted: Wanted) -> str:
 
 def _records(step: list[list[Any]], wanted: Wanted, columns: list[bytes | None]) -> Iterator[MessageRecord]:
     """Make records of what one step gave."""
-    is_wanted = [bool(wanted & bit) for bit, _ in _WIDE]
-    cutters = iter(columns)
-    wide_columns = [
-        _cut(next(cutters) or b"", [row[position] for row in step], bit)
-        for position, bit in enumerate((bit for bit, _ in _WIDE if wanted & bit), start=11)
+    narrow = list(zip(*step, strict=True))
+    if not narrow:
+        return iter(())
+    uids, modseqs, bits, keywords, internaldates, zones, savedates, sizes, headers, content_ids, thread_nos = narrow[
+        :11
     ]
-    filled = iter(wide_columns)
-    nothing = [None] * len(step)
-    wide_rows = zip(*(next(filled) if wants else nothing for wants in is_wanted), strict=True)
-    for row, wide in zip(step, wide_rows, strict=True):
-        uid, modseq, bits, keywords, internaldate_s, zone, savedate_s, size, header, content_id, thread_no = row[:11]
-        yield MessageRecord(
-            uid,
-            modseq,
-            flags_of(bits, keywords),
-            internaldate_s,
-            zone,
-            savedate_s,
-            size,
-            header,
-            email_id_of(content_id),
-            thread_id_of(thread_no),
-            content_id,
-            *wide,
-        )
+    cut = {
+        bit: _cut(column or b"", lengths, bit)
+        for bit, column, lengths in zip((bit for bit, _ in _WIDE if wanted & bit), columns, narrow[11:], strict=True)
+    }
+    return map(
+        MessageRecord._make,
+        zip(
+            uids,
+            modseqs,
+            map(flags_of, bits, keywords),
+            internaldates,
+            zones,
+            savedates,
+            sizes,
+            headers,
+            map(email_id_of, content_ids),
+            map(thread_id_of, thread_nos),
+            content_ids,
+            *(cut[bit] if wanted & bit else repeat(None, len(step)) for bit, _ in _WIDE),
+            strict=True,
+        ),
+    )
 
 
-def _cut(joined: bytes, lengths: list[int], bit: Wanted) -> list[Any]:
+def _cut(joined: bytes, lengths: Sequence[int], bit: Wanted) -> list[Any]:
     """Cut a wide column into its values."""
     ends = list(accumulate(lengths))
     values = [joined[end - length : end] for end, length in zip(ends, lengths, strict=True)]

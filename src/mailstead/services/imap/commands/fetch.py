@@ -28,7 +28,7 @@ from mailstead.usecases.octets import octet_batches
 if TYPE_CHECKING:
     from mailstead.services.imap.session import ImapSession
 
-RECORDS_PER_READ: Final = 2000
+RECORDS_PER_READ: Final = 1000
 """Messages whose records are collected in one hop; the next hop runs while these are being written."""
 
 FLUSH_OCTETS: Final = 256 * 1024
