@@ -73,7 +73,8 @@ def test_same_dates(value):
 
 @given(st.lists(st.tuples(words, st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,8})?", fullmatch=True)), min_size=1, max_size=4))
 def test_same_addresses(people):
-    message = EmailMessage(policy=policy.SMTP)
+    # Unfolded: Python 3.11.7 writes the comma before a fold as an encoded word, and so loses an address.
+    message = EmailMessage(policy=policy.SMTP.clone(max_line_length=None))
     message["To"] = [Address(name, local_part, "example.test") for name, local_part in people]
     raw = message.as_bytes().partition(b":")[2]
     raw = raw[: raw.index(b"\r\n\r\n")]
