@@ -290,7 +290,7 @@ async def until(condition, limit_s=LIMIT_S):
     """Let the loop run until the condition holds."""
     async with asyncio.timeout(limit_s):
         while not condition():
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # looks again at what the kernel does between two sockets
 
 
 async def dial(port, *, greeting=True, tls=None):

@@ -128,7 +128,7 @@ async def test_slow_reader_holds_the_work_back_and_memory_is_bounded(home, tools
     produced, last = home.produced, -1
     while produced != last:  # until the kernel's buffers are full and nothing moves any more
         last = produced
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # that nothing moves has no event
         produced = home.produced
     assert produced < 16 * 1024 * 1024
     transport = home.sessions[0].line._transport
@@ -164,7 +164,7 @@ async def test_peer_that_takes_nothing_is_cut_off(home, tools):
     reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
     writer.write(b"BIG 1000\r\n")
     await tools.until(lambda: home.sessions and home.sessions[0].line._is_write_paused)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # that nothing more is read has no event
     home.pass_time(122)
     assert home.ended_count == 0  # the first look only notes how far it came
     home.pass_time(122)

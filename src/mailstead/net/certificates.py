@@ -68,7 +68,7 @@ class Certificates:
     async def watch(self) -> None:
         """Look at the files now and then, for ever."""
         while True:
-            await asyncio.sleep(self._watch_s)
+            await asyncio.sleep(self._watch_s)  # polled (tls.watch_s): works on every file system and with renames
             await asyncio.to_thread(self.look)
 
     def look(self) -> bool:

@@ -334,7 +334,7 @@ class Driver(asyncio.BufferedProtocol):
                 self._progress_s = self._pulse.now_s
                 self._heard_octets = 0
                 if self._events_left <= 0:  # work need not have waited for anything
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # not a wait: the turn of other conversations
                     self._events_left = EVENTS_PER_TURN
                 work = self._next_work()
             self._task = None
@@ -714,7 +714,7 @@ class Driver(asyncio.BufferedProtocol):
             await waiter
         elif self._drained_octets > DRAINED_OCTETS_PER_TURN:
             self._drained_octets = 0
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # not a wait: the turn of other conversations
         if self._is_ending:
             raise ConnectionAbortedError("the peer is gone")
 

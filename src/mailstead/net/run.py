@@ -38,7 +38,7 @@ class Servers:
         try:
             for listener in self.listeners:
                 listener.bind()
-        except Exception:
+        except Exception:  # whatever it is: no port stays taken, and it goes on upwards
             self.close()
             raise
 
@@ -84,7 +84,7 @@ class Servers:
         cut_off = sum(listener.abort_all() for listener in self.listeners)
         if cut_off:
             _log.warning("conversations cut off at the stop limit", count=cut_off)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop, in which the aborted conversations end
 
 
 def raise_file_limit(wanted: int) -> int:

@@ -133,7 +133,7 @@ class SmtpSession:
         return None
 
     async def _greet_late(self) -> None:
-        await asyncio.sleep(self._banner_delay_s)
+        await asyncio.sleep(self._banner_delay_s)  # the delay is the feature: who talks earlier gives himself away
         self._connection.greet(refuses_early_talkers=True)
 
     def handle(self, event: Any) -> Awaitable[None] | None:

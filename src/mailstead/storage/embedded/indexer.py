@@ -53,7 +53,7 @@ class Indexer:
             account_id, due_at_s = next(iter(self._due_at_s.items()))
             wait_s = due_at_s - self._clock.monotonic_s()
             if wait_s > 0:
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(wait_s)  # until the account has been quiet for long enough
                 continue
             del self._due_at_s[account_id]
             try:

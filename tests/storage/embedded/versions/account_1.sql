@@ -107,6 +107,7 @@ CREATE VIRTUAL TABLE text_index USING fts5 (
     "from", "to", cc, bcc, subject, header, body,
     content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1'
 );
+INSERT INTO text_index (text_index, rank) VALUES ('automerge', 16);
 CREATE VIRTUAL TABLE text_term USING fts5vocab (text_index, row);
 
 PRAGMA user_version = 1;

@@ -118,7 +118,7 @@ class Names:
             if any(pattern.matches(name) for pattern in patterns):
                 matching.append(name)
             if count % NAMES_PER_TURN == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # not a wait: the turn of other conversations
         return matching
 
     def is_chosen(self, name: str, command: List) -> bool:
