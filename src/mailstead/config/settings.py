@@ -30,9 +30,9 @@ class Server:
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
     services: tuple[str, ...] = setting(
-        ("mx", "submission", "imap", "pop3"),
-        "Services to run; smtp means mx and submission.",
-        choices=("mx", "submission", "smtp", "imap", "pop3"),
+        ("mx", "submission", "imap", "pop3", "sieve", "queue", "web"),
+        "Services to run; smtp means mx and submission. One that has no address to listen on is left out, queue aside.",
+        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "web"),
     )
     metrics_listen: str = setting(
         "", "Address and port of the Prometheus metrics page; workers use the ports after it, one each; empty: none."
@@ -138,6 +138,144 @@ class Pop3(Listeners):
 
 
 @dataclass(frozen=True, slots=True)
+class Sieve(Listeners):
+    """The sieve service (ManageSieve), and the limits of scripts."""
+
+    idle_limit_s: float = setting(1800.0, "Silence of a logged-in client (RFC 5804 §1.2: at least 30 minutes).")
+    login_limit_s: float = setting(60.0, "Silence before log-in.")
+    steps_max: int = setting(1_000_000, "Steps that scripts may take over one whole delivery.", minimum=1000)
+    redirects_max: int = setting(4, "Redirects per message.", minimum=0)
+    redirects_per_day_max: int = setting(100, "Redirects per account and day.", minimum=0)
+    vacation_days_min: int = setting(1, "Fewest days between two vacation answers to one sender.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Web(Listeners):
+    """The web service: policies and set-up files that mail clients and servers fetch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """How names are looked up."""
+
+    servers: tuple[str, ...] = setting(
+        (), "Resolvers as address or address:port; empty: those of the system (/etc/resolv.conf)."
+    )
+    trusts_ad: bool = setting(
+        False,
+        "Believe the resolvers when they say that an answer is authentic (DNSSEC), although they are not on loopback; "
+        "those on loopback are always believed. DANE needs it.",
+    )
+    query_limit_s: float = setting(5.0, "How long one question may take, all its tries together.")
+    message_limit_s: float = setting(20.0, "How long all questions about one message may take.")
+    queries_per_message_max: int = setting(100, "Questions that one message may cause.", minimum=10)
+    cached_max: int = setting(50_000, "Answers that are remembered.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The authentication of senders."""
+
+    is_enabled: bool = setting(True, "Check SPF, DKIM, ARC and DMARC of incoming mail.")
+    trusted_sealers: tuple[str, ...] = setting((), "Domains whose ARC seals are believed.")
+    refuses_by_policy: bool = setting(True, "Refuse what the author's domain asks to refuse (DMARC p=reject).")
+    refuses_hard_fail: bool = setting(False, "Refuse an SPF fail even where no DMARC policy says so.")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may send us mail, and what becomes of it."""
+
+    junk_score: float = setting(5.0, "From this score on a message goes to Junk.")
+    refuse_score: float = setting(15.0, "From this score on a message is refused.")
+    allowlist: tuple[str, ...] = setting((), "Addresses, domains, IP networks spared heuristics and greylisting.")
+    denylist: tuple[str, ...] = setting((), "Addresses, domains, IP networks whose mail is refused.")
+    dns_blocklists: tuple[str, ...] = setting(
+        (), "DNS block lists asked for each client, as zone or zone=score; a bare zone refuses. None by default."
+    )
+    dns_allowlists: tuple[str, ...] = setting((), "DNS allow lists, as zone or zone=score. None by default.")
+    greylists: bool = setting(False, "Let senders who fail authentication come again before they are believed.")
+    greylist_delay_s: float = setting(300.0, "How long they wait.")
+    refused_extensions: tuple[str, ...] = setting(
+        ("ade", "adp", "bat", "cmd", "com", "cpl", "exe", "hta", "ins", "isp", "jse", "lnk", "msc", "msi", "msp", "mst",
+         "pif", "scr", "sct", "shb", "vbe", "vbs", "wsc", "wsf", "wsh"),
+        "Attachments with these extensions are refused.",
+    )  # fmt: skip
+    messages_per_sender_hour_max: int = setting(
+        1000, "Messages that one network may bring in an hour; allow-listed ones aside; 0: any number.", minimum=0
+    )
+    messages_per_recipient_hour_max: int = setting(
+        2000, "Messages that one mailbox takes in an hour; 0: any number.", minimum=0
+    )
+    learns_junk: bool = setting(True, "Learn from what people move into Junk and out of it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rspamd:
+    """An Rspamd beside us; off unless an address is set."""
+
+    url: str = setting("", "Address of its worker, such as http://127.0.0.1:11333; empty: not used.")
+    password: Secret = setting(Secret(""), "Password, if the worker asks for one.")
+    limit_s: float = setting(10.0, "How long a scan may take; after that mail goes on without it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Clamav:
+    """A ClamAV daemon beside us; off unless an address is set."""
+
+    address: str = setting("", "Where clamd listens: host:port, or the path of its socket; empty: not used.")
+    limit_s: float = setting(30.0, "How long a scan may take.")
+    is_required: bool = setting(True, "Without an answer mail waits (4xx) rather than going on unscanned.")
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Mail that waits to go out."""
+
+    connections_max: int = setting(50, "Connections to others at a time, per process.", minimum=1)
+    connections_per_destination_max: int = setting(5, "Connections to one destination.", minimum=1)
+    messages_per_connection_max: int = setting(100, "Messages through one connection.", minimum=1)
+    expires_s: float = setting(5 * 86400.0, "How long delivery is tried (RFC 5321 §4.5.4.1: 4 to 5 days).")
+    delay_told_s: float = setting(4 * 3600.0, "After how long the author is told of a delay.")
+    finished_kept_s: float = setting(2 * 86400.0, "How long finished items can be looked at.")
+    first_retry_s: float = setting(300.0, "Wait before the second attempt; each further wait is twice as long …")
+    retry_max_s: float = setting(4 * 3600.0, "… up to this.")
+    future_release_max_s: float = setting(30 * 86400.0, "How far in the future a message may be released (RFC 4865).")
+    recipients_per_day_max: int = setting(
+        2000, "Recipients that an account's submissions may have per day; 0: any number.", minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """How mail leaves."""
+
+    smarthost: str = setting("", "host:port of a relay for all outgoing mail; domains may have their own. Empty: by MX.")
+    smarthost_username: str = setting("", "Log-in at it.")
+    smarthost_password: Secret = setting(Secret(""), "Password at it.")
+    smarthost_security: str = setting("starttls", "How it is reached.", choices=("starttls", "tls", "none"))
+    source_ipv4: str = setting("", "Address to connect from; empty: the system's choice.")
+    source_ipv6: str = setting("", "Address to connect from; empty: the system's choice.")
+    ip_version: str = setting("auto", "Which IP version is used for outgoing mail.", choices=("auto", "4", "6"))
+    port: int = setting(25, "Port of mail exchangers; another one than 25 is for tests.", minimum=1)
+    ca_file: str = setting("", "PEM file of certificate authorities that are believed; empty: the system's.")
+    allows_private_addresses: bool = setting(
+        False, "Also deliver to, and fetch from, private and loopback addresses; for tests and closed networks."
+    )
+    sends_tls_reports: bool = setting(True, "Send TLS-RPT reports to domains that ask for them.")
+    sends_dmarc_reports: bool = setting(False, "Send DMARC aggregate reports to domains that ask for them.")
+    srs_domain: str = setting("", "Domain of rewritten senders of forwarded mail; empty: the alias's own domain.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is kept of where messages went."""
+
+    kept_days: int = setting(7, "For how many days; 0: nothing is kept.", minimum=0)
+    reports_kept_days: int = setting(90, "For how many days DMARC and TLS reports are kept.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole."""
 
@@ -150,3 +288,13 @@ class Settings:
     submission: Listeners = field(default_factory=Listeners)
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
+    sieve: Sieve = field(default_factory=Sieve)
+    web: Web = field(default_factory=Web)
+    dns: Dns = field(default_factory=Dns)
+    authentication: Authentication = field(default_factory=Authentication)
+    policy: Policy = field(default_factory=Policy)
+    rspamd: Rspamd = field(default_factory=Rspamd)
+    clamav: Clamav = field(default_factory=Clamav)
+    queue: Queue = field(default_factory=Queue)
+    relay: Relay = field(default_factory=Relay)
+    trace: Trace = field(default_factory=Trace)

@@ -2,11 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
+from typing import Final
 
 from mailstead.model.address import Address
 from mailstead.model.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class HostTarget:
+    """Mail goes to this host and port, with the recipient's address unchanged."""
+
+    host: str
+    """A name (lower-case A-labels) or an IP address (IPv6 without brackets)."""
+    port: int = 25
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """Mail is posted there as JSON."""
+
+    url: str
+    """``http://`` or ``https://``."""
+
+    def __str__(self) -> str:
+        return self.url
+
+
+Target = Address | HostTarget | WebhookTarget
+"""Where an alias leads. How each is written: `policy.targets`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainTerms:
+    """What an administrator has chosen for one domain. The defaults are those of a new domain."""
+
+    uses_dns_rules: bool = False
+    """Aliases are also read from ``forward-email=`` TXT records."""
+    verification: str = ""
+    """Value that ``forward-email-site-verification=`` must have; empty: not asked."""
+    serves_subdomains: bool = False
+    """Mail for subdomains that are no domains of their own is treated as for this domain."""
+    requires_tls_inbound: bool = False
+    allowlist: tuple[str, ...] = ()
+    """Addresses, domains, IP networks whose mail is spared heuristics and greylisting."""
+    denylist: tuple[str, ...] = ()
+    """Addresses, domains, IP networks whose mail is refused."""
+    refused_extensions: tuple[str, ...] = ()
+    """Extensions of attachments that are refused, beside those of the server's setting."""
+    webhook_key: str = ""
+    """Key of X-Webhook-Signature; made with the domain."""
+    targets_per_alias_max: int = 10
+    keeps_trace: bool = True
+    mta_sts_mode: str = "enforce"
+    """Of our own policy for the domain: ``enforce``, ``testing`` or ``none``."""
+    smarthost: str = ""
+    """``host:port`` of the relay for outgoing mail; empty: directly by MX."""
+    smarthost_username: str = ""
+    smarthost_password: str = field(default="", repr=False)
+    smarthost_security: str = "starttls"
+    source_ipv4: str = ""
+    source_ipv6: str = ""
+    ip_version: str = "auto"
+    """Of outgoing connections: ``auto``, ``4``, ``6``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +77,7 @@ class Domain:
     """A mail domain we serve."""
 
     name: str
-    catch_all: Address | None = None
-    """Where mail for unknown local parts goes; None refuses it."""
+    terms: DomainTerms = DomainTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +89,76 @@ class Account:
     """The main address."""
     quota_octets: int | None = None
     is_enabled: bool = True
+    forward_to: tuple[Target, ...] = ()
+    """Mail also goes there …"""
+    keeps_copy: bool = True
+    """… and into the mailbox, unless this is False (with no `forward_to` it always does)."""
+    sending_limit: int | None = None
+    """Recipients per day that its submissions may have; None: the server's setting."""
+
+
+CATCH_ALL: Final = "*"
+"""Local part of the alias that gets what no other address of the domain does."""
+
+
+class AliasKind(Enum):
+    """In the order of precedence. Spec: reference 5.7, precedence exact > pattern > catch-all."""
+
+    EXACT = 0
+    PATTERN = 1
+    CATCH_ALL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An address that stands for other addresses."""
+    """An address that stands for others; or a pattern (``/^sales-(.+)$/``), or ``*``, that stands for many addresses."""
 
     address: Address
-    targets: tuple[Address, ...]
-    """Local accounts or further aliases; foreign targets are kept and refused until relaying exists."""
+    """Its local part is a name, a regular expression between slashes, or ``*``."""
+    targets: tuple[Target, ...]
+    is_enabled: bool = True
+    disabled_code: int = 550
+    """What senders are told while it is switched off or has run out: 250 (taken and dropped), 421 or 550."""
+    expires_at: datetime | None = None
+    description: str = ""
+    is_masked: bool = False
+    """An address made up at random, to be given to one correspondent."""
+
+    @property
+    def kind(self) -> AliasKind:
+        """Which of the three."""
+        local_part = self.address.local_part
+        if local_part == CATCH_ALL:
+            return AliasKind.CATCH_ALL
+        return AliasKind.PATTERN if len(local_part) > 2 and local_part[0] == local_part[-1] == "/" else AliasKind.EXACT
+
+    def is_working(self, now: datetime) -> bool:
+        """Whether it takes mail at that moment."""
+        return self.is_enabled and (self.expires_at is None or now < self.expires_at)
+
+
+class KeyState(Enum):
+    """Where a DKIM key is in its life."""
+
+    PENDING = "pending"
+    """Published, or to be published, but not signing yet."""
+    ACTIVE = "active"
+    RETIRED = "retired"
+    """Signs no more; its record stays published until mail signed with it has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """A signing key of a domain."""
+
+    domain: str
+    selector: str
+    algorithm: str
+    """``rsa-sha256`` or ``ed25519-sha256``."""
+    private_key: bytes = field(repr=False)
+    """PKCS#8, DER."""
+    created_at: datetime
+    state: KeyState
 
 
 @dataclass(frozen=True, slots=True)

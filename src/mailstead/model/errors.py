@@ -194,6 +194,114 @@ class StoreDamaged(StorageUnavailable):
     default_text = "The store is damaged; the administrator has been told"
 
 
+class DnsUnavailable(TryAgainLater):
+    """The domain name system gives no answer just now, or one that cannot be believed."""
+
+    default_text = "The domain name system does not answer; please try again later"
+
+
+class RateLimited(TryAgainLater):
+    """Too much of something in too short a time; a little later it may go on."""
+
+    default_text = "Too much mail in a short time; please try again later"
+
+
+class Greylisted(TryAgainLater):
+    """A sender we do not know yet is to come again. Spec: RFC 6647."""
+
+    default_text = "We do not know you yet; please try again in a few minutes"
+
+
+class Deferred(TryAgainLater):
+    """Policy says not now; the text is the reason."""
+
+    default_text = "Not accepted now by policy; please try again later"
+
+
+class AddressPaused(TryAgainLater):
+    """An alias is switched off, with the wish that senders come again."""
+
+    default_text = "That mailbox is disabled at present"
+
+
+class AddressDisabled(MailsteadError):
+    """An alias is switched off for good, or has run out."""
+
+    default_text = "That mailbox is disabled"
+
+
+class TlsRequired(MailsteadError):
+    """The recipient's domain takes no mail in clear text."""
+
+    default_text = "That domain takes mail over TLS only; say STARTTLS first"
+
+
+class RequireTlsImpossible(MailsteadError):
+    """A message must go over verified TLS all the way, and cannot. Spec: RFC 8689."""
+
+    default_text = "The message requires TLS, and cannot be sent on that way"
+
+
+class NoSuchQueueItem(MailsteadError):
+    """The queue has no such item (any more)."""
+
+    default_text = "No such item in the queue"
+
+
+class NoSuchScript(MailsteadError):
+    """The account has no script of that name."""
+
+    default_text = "No script of that name"
+
+
+class ScriptExists(MailsteadError):
+    """A script of that name is there already."""
+
+    default_text = "A script of that name exists already"
+
+
+class ScriptActive(MailsteadError):
+    """The active script cannot be deleted. Spec: RFC 5804 §2.10."""
+
+    default_text = "That script is active; deactivate it first"
+
+
+class BadScript(MailsteadError):
+    """A script has errors; the text says where and what."""
+
+    default_text = "The script has errors"
+
+
+class BadScriptName(MailsteadError):
+    """The name cannot be a script's. Spec: RFC 5804 §1.6."""
+
+    default_text = "That cannot be the name of a script"
+
+
+class WebRefused(MailsteadError):
+    """A web address that we do not go to: private, loopback, a wrong scheme (attack row 37)."""
+
+    default_text = "That web address is not allowed"
+
+
+class WebFailed(TryAgainLater):
+    """A web server does not answer as it should."""
+
+    default_text = "The web server does not answer"
+
+
+class BadTarget(MailsteadError):
+    """A text is no target of an alias."""
+
+    default_text = "An alias leads to an address, a host:port or a web address"
+
+
+class NoSuchKey(MailsteadError):
+    """A domain has no such DKIM key."""
+
+    default_text = "No such key"
+
+
 class BadSettings(MailsteadError):
     """A setting is unknown or has a value that it cannot have."""
 

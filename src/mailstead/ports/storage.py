@@ -10,25 +10,41 @@ cut. (Why verbs and not an open transaction object: docs/adr/0002.) The promises
 4. When `append` has returned, the message survives a power cut.
 5. A wake-up follows each commit, at least once, possibly merged, carrying no data. The adapter sends it.
 6. A read sees one moment: each reading verb is one snapshot.
-7. A queue item is leased to one worker; an expired lease returns it. (Comes with the queue.)
+7. A queue item is leased to one worker; an expired lease returns it. (`ports.queue`)
 8. Of two simultaneous creations of one address exactly one wins, and the loser gets `AddressTaken`.
 
 Errors of all verbs, beside those named: StorageUnavailable, StorageFull (writing verbs), NoSuchAccount (account
 verbs). None of them blocks the event loop.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, AppPassword, Credentials, Domain, Verifier
+from mailstead.model.directory import (
+    Account,
+    Alias,
+    AppPassword,
+    Credentials,
+    DkimKey,
+    Domain,
+    DomainTerms,
+    KeyState,
+    Target,
+    Verifier,
+)
+from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
 from mailstead.model.flags import Flag, FlagOperation
 from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import Appended, Changes, Copied, MessageRecord, NewMessage, OctetRange, Stored, Wanted
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
+from mailstead.ports.memory import Memory
+from mailstead.ports.queue import Queue
+from mailstead.ports.trace import Reports, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class Directory(Protocol):
     async def remove_domain(self, name: str) -> None:
         """Errors: NoSuchDomain; DomainInUse while accounts or aliases have addresses in it."""
 
-    async def set_catch_all(self, name: str, target: Address | None) -> None:
+    async def set_terms(self, name: str, terms: DomainTerms) -> None:
         """Errors: NoSuchDomain."""
 
     async def accounts(self, domain: str | None = None) -> list[Account]:
@@ -73,7 +89,13 @@ class Directory(Protocol):
         """One account by its key."""
 
     async def find(self, address: Address) -> Account | Alias | None:
-        """Who has exactly this address; plus-addressing and catch-all are the use case's."""
+        """Who has exactly this address; plus-addressing is the use case's.
+
+        Patterns and the catch-all are found by `patterns`, not here.
+        """
+
+    async def patterns(self, domain: str) -> list[Alias]:
+        """The aliases of a domain that are patterns, in the order of their creation, then its catch-all if it has one."""
 
     async def add_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
@@ -86,11 +108,22 @@ class Directory(Protocol):
     async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
         """Errors: NoSuchAccount."""
 
+    async def set_forwarding(
+        self, account_id: AccountId, forward_to: Sequence[Target], *, keeps_copy: bool
+    ) -> None:
+        """Errors: NoSuchAccount."""
+
+    async def set_sending_limit(self, account_id: AccountId, sending_limit: int | None) -> None:
+        """Errors: NoSuchAccount."""
+
     async def addresses_of(self, account_id: AccountId) -> list[Address]:
         """The main address and every alias that leads only to this account: what a log-in may send as."""
 
     async def add_alias(self, alias: Alias) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
+
+    async def replace_alias(self, alias: Alias) -> None:
+        """Change an alias; its address stays. Errors: NoSuchAlias."""
 
     async def remove_alias(self, address: Address) -> None:
         """Errors: NoSuchAlias."""
@@ -117,9 +150,21 @@ class Directory(Protocol):
     async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
         """Errors: NoSuchAccount."""
 
+    async def dkim_keys(self, domain: str) -> list[DkimKey]:
+        """All signing keys of a domain, oldest first."""
+
+    async def add_dkim_keys(self, keys: Sequence[DkimKey]) -> None:
+        """Add all or none. Errors: NoSuchDomain; AddressTaken, when the domain has such a selector."""
+
+    async def set_dkim_states(self, domain: str, states: Mapping[str, KeyState]) -> None:
+        """Change the states of keys by selector, all at once. Errors: NoSuchKey."""
+
+    async def remove_dkim_key(self, domain: str, selector: str) -> None:
+        """Errors: NoSuchKey."""
+
 
 class AccountStore(Protocol):
-    """One account: mailboxes, messages, change log. A light handle; files open behind it as needed."""
+    """One account: mailboxes, messages, change log, filters. A light handle; files open behind it as needed."""
 
     # reading, each one snapshot
 
@@ -167,7 +212,49 @@ class AccountStore(Protocol):
         Good for comparing within one process only.
         """
 
+    async def scripts(self) -> list[SieveScript]:
+        """All Sieve scripts by name. Spec: RFC 5804 §2.7."""
+
+    async def script(self, name: str) -> bytes:
+        """A script's text. Errors: NoSuchScript."""
+
+    async def filtering(self) -> Filtering:
+        """What a delivery must know before it files a message: the active script, preferences, mailboxes. One hop."""
+
+    async def preferences(self) -> dict[str, bytes]:
+        """Settings of the account that filters use (vacation, junk …), by key."""
+
+    async def junk_counts(self, tokens: Sequence[int]) -> JunkCounts:
+        """How often these tokens (64-bit hashes, signed) were in good and in junk messages."""
+
+    async def junk_backlog(self, limit: int) -> list[JunkLesson]:
+        r"""Messages that came into or went out of a mailbox of special use \\Junk by a person's hand, not learned yet."""
+
     # writing, each one unit of work
+
+    async def put_script(self, name: str, octets: bytes) -> None:
+        """Make or replace a script; the caller has checked it. Errors: LimitReached."""
+
+    async def delete_script(self, name: str) -> None:
+        """Errors: NoSuchScript, ScriptActive."""
+
+    async def rename_script(self, name: str, new_name: str) -> None:
+        """Errors: NoSuchScript, ScriptExists."""
+
+    async def activate_script(self, name: str | None) -> None:
+        """Make one script the active one; None: none is. Errors: NoSuchScript."""
+
+    async def set_preferences(self, values: Mapping[str, bytes | None]) -> None:
+        """Set (None: remove) settings."""
+
+    async def remember_first(self, kind: str, key: str, now: datetime, until: datetime) -> bool:
+        """Remember a fact until then; False if it was remembered already. What has run out is forgotten. Atomic."""
+
+    async def remembered(self, kind: str, now: datetime) -> frozenset[str]:
+        """All keys of a kind that have not run out."""
+
+    async def learn(self, lessons: Sequence[JunkLesson], counts: Mapping[int, tuple[int, int]]) -> None:
+        """Add to the counts of tokens (good, junk; may be negative) and take the lessons off the backlog."""
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
         """Append all or none. Errors: NoSuchMailbox, OverQuota, LimitReached (keywords)."""
@@ -256,6 +343,22 @@ class Storage(Protocol):
     @property
     def accounts(self) -> Accounts:
         """Per account: mailboxes, messages, change log."""
+
+    @property
+    def queue(self) -> Queue:
+        """Mail that waits to go out."""
+
+    @property
+    def memory(self) -> Memory:
+        """Small facts that run out."""
+
+    @property
+    def trace(self) -> Trace:
+        """Where messages went."""
+
+    @property
+    def reports(self) -> Reports:
+        """What others report about our domains."""
 
     def check(self) -> AsyncIterator[Finding]:
         """Check every account store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present.

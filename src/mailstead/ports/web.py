@@ -1,0 +1,40 @@
+"""The one outgoing HTTP client: policies, webhooks, scanners' APIs.
+
+Promises (attack row 37): the name is resolved once, every address is checked, and the connection goes to a checked
+address; private, loopback, link-local and other special addresses are refused unless allowed by setting; no
+redirects are followed; size and time are bounded; certificates are verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WebResponse:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    octets: bytes = b""
+
+
+class WebClient(Protocol):
+    """Errors of all verbs: WebRefused (an address or scheme we do not go to; permanent), WebFailed (temporary)."""
+
+    async def get(self, url: str, *, octets_max: int = 65536, limit_s: float = 30.0) -> WebResponse:
+        """GET. A body above `octets_max` is WebFailed."""
+
+    async def post(
+        self,
+        url: str,
+        octets: bytes,
+        headers: Mapping[str, str],
+        *,
+        octets_max: int = 65536,
+        limit_s: float = 30.0,
+    ) -> WebResponse:
+        """POST. Of the answer's body at most `octets_max` are read, the rest is left."""
