@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias
+from mailstead.model.directory import Account, Alias, Target
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import AliasLoop, NoSuchAddress, NotOurDomain
 from mailstead.policy.names import is_postmaster, without_detail
@@ -25,12 +25,24 @@ REMEMBERED_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
-    """Where mail for one address goes; never empty."""
+class Forward:
+    """A copy that leaves the house."""
 
-    accounts: tuple[Account, ...]
-    foreign: tuple[Address, ...] = ()
-    """Targets in domains that are not ours."""
+    via: Address
+    """The alias or account through which it leaves: whose domain rewrites the sender, where bounces are shown."""
+    target: Target
+    recipient: Address
+    """Whom to name in RCPT at the target; for a webhook, the address that was written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where mail for one address goes."""
+
+    accounts: tuple[Account, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    is_silent: bool = False
+    """Nobody gets it, and the sender is told that all is well: a disabled alias that answers 250."""
 
 
 class Addresses:
@@ -123,7 +135,7 @@ class Addresses:
         else:
             raise AliasLoop("That address leads through too many aliases", address=address.key)
         if accounts or foreign:
-            return Resolution(tuple(accounts.values()), tuple(foreign.values()))
+            return Resolution(tuple(accounts.values()), tuple(Forward(address, to, to) for to in foreign.values()))
         if has_looped:
             raise AliasLoop("That address leads back to itself", address=address.key)
         raise NoSuchAddress(address=address.key)
