@@ -1,6 +1,7 @@
 """The envelope of a message in transit. Spec: RFC 5321 §2.3.1, RFC 3461 (DSN), RFC 6531 (SMTPUTF8)."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from mailstead.model.address import Address
 from mailstead.model.errors import NotAllowed
@@ -33,6 +34,12 @@ class Envelope:
     """Spec: RFC 3461 §4.3. FULL or HDRS."""
     envid: str | None = None
     """Spec: RFC 3461 §4.4."""
+    require_tls: bool = False
+    """Spec: RFC 8689 §2."""
+    hold_for_s: int | None = None
+    """Spec: RFC 4865 §4 (HOLDFOR)."""
+    hold_until: datetime | None = None
+    """Spec: RFC 4865 §4 (HOLDUNTIL)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Command lines to values, strictly: what is not in the grammar is refused, with a reply that says where.
 
 Spec: RFC 5321 §4.1 (commands, paths), RFC 1870 (SIZE), RFC 6152 and RFC 3030 (BODY, BDAT), RFC 6531 (SMTPUTF8),
-RFC 3461 (DSN), RFC 4954 (AUTH).
+RFC 3461 (DSN), RFC 4954 (AUTH), RFC 8689 (REQUIRETLS), RFC 4865 (FUTURERELEASE).
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -120,10 +121,19 @@ def _parameters(text: str, *, is_extended: bool) -> dict[str, str | None]:
     return parameters
 
 
-def mail(text: str, *, is_extended: bool, message_octets_max: int, takes_auth: bool) -> Envelope:
-    """Read what follows ``MAIL``.
+def mail(
+    text: str,
+    *,
+    is_extended: bool,
+    message_octets_max: int,
+    takes_auth: bool,
+    takes_require_tls: bool = False,
+    hold_max_s: int = 0,
+) -> Envelope:
+    """Read what follows ``MAIL``; `hold_max_s`: for how long a release may be put off, 0: not offered.
 
-    Spec: RFC 5321 §4.1.1.2; RFC 1870 §6; RFC 6152 §3; RFC 3030 §3; RFC 6531 §3.4; RFC 3461 §4.3, §4.4; RFC 4954 §5.
+    Spec: RFC 5321 §4.1.1.2; RFC 1870 §6; RFC 6152 §3; RFC 3030 §3; RFC 6531 §3.4; RFC 3461 §4.3, §4.4; RFC 4954 §5;
+    RFC 8689 §2; RFC 4865 §4.
     Errors: CommandRefusedError: 501, 552 (declared too large), 553 (address), 555 (unknown parameter).
     """
     match = _MAIL.fullmatch(text)
@@ -137,6 +147,7 @@ def mail(text: str, *, is_extended: bool, message_octets_max: int, takes_auth: b
         return Envelope(mail_from)
     parameters = _parameters(match["rest"], is_extended=is_extended)
     body, smtputf8, size, ret, envid = "7BIT", False, None, None, None
+    require_tls, hold_for_s, hold_until = False, None, None
     for name, value in parameters.items():
         if name == "SIZE":
             size = _size(value, message_octets_max)
@@ -154,6 +165,14 @@ def mail(text: str, *, is_extended: bool, message_octets_max: int, takes_auth: b
                 raise _syntax("RET is FULL or HDRS")
         elif name == "ENVID":
             envid = xtext(value or "", ENVID_CHARACTERS_MAX)
+        elif name == "REQUIRETLS" and takes_require_tls:
+            require_tls = True
+            if value is not None:
+                raise _syntax("REQUIRETLS takes no value")
+        elif name == "HOLDFOR" and hold_max_s:
+            hold_for_s = _hold_for(value, hold_max_s)
+        elif name == "HOLDUNTIL" and hold_max_s:
+            hold_until = _hold_until(value)
         elif name == "AUTH" and takes_auth:
             # RFC 4954 §5: to be taken and, by who does not trust the client's word, forgotten.
             xtext(value or "", ORCPT_CHARACTERS_MAX)
@@ -161,7 +180,9 @@ def mail(text: str, *, is_extended: bool, message_octets_max: int, takes_auth: b
             raise CommandRefusedError(reply(555, "5.5.4", f"Unknown parameter {name}"), "unknown-parameter")
     if not (smtputf8 or text.isascii()):
         raise _syntax("That address needs SMTPUTF8", "5.6.7", 553)
-    return Envelope(mail_from, (), body, smtputf8, size, ret, envid)
+    if hold_for_s is not None and hold_until is not None:
+        raise _syntax("HOLDFOR and HOLDUNTIL exclude each other")  # RFC 4865 §4.1
+    return Envelope(mail_from, (), body, smtputf8, size, ret, envid, require_tls, hold_for_s, hold_until)
 
 
 def rcpt(text: str, *, is_extended: bool, is_smtputf8: bool, hostname: str) -> Recipient:
@@ -197,6 +218,26 @@ def rcpt(text: str, *, is_extended: bool, is_smtputf8: bool, hostname: str) -> R
         else:
             raise CommandRefusedError(reply(555, "5.5.4", f"Unknown parameter {name}"), "unknown-parameter")
     return Recipient(address, notify, orcpt)
+
+
+def _hold_for(value: str | None, hold_max_s: int) -> int:
+    """Read HOLDFOR=. Spec: RFC 4865 §4.1 (future-release-integer)."""
+    if not value or not re.fullmatch(r"[1-9][0-9]{0,8}", value):
+        raise _syntax("HOLDFOR is a number of seconds")
+    if int(value) > hold_max_s:
+        raise _syntax(f"HOLDFOR is at most {hold_max_s} seconds here")
+    return int(value)
+
+
+def _hold_until(value: str | None) -> datetime:
+    """Read HOLDUNTIL=; how far in the future it may lie is for who knows the time. Spec: RFC 4865 §4.1 (date-time)."""
+    try:
+        until = datetime.fromisoformat(value or "")
+    except ValueError:
+        until = None
+    if until is None or until.tzinfo is None:
+        raise _syntax("HOLDUNTIL is a moment such as 2030-01-01T12:00:00Z")
+    return until
 
 
 def _size(value: str | None, message_octets_max: int) -> int:

@@ -64,6 +64,8 @@ class ServerConnection:
         offers_starttls: bool = True,
         mechanisms: tuple[str, ...] = (),
         requires_auth: bool = False,
+        hold_max_s: int = 0,
+        hold_until_max: str = "",
     ) -> None:
         self._hostname = hostname
         self._limits = limits or Limits()
@@ -71,6 +73,8 @@ class ServerConnection:
         self._offers_starttls = offers_starttls
         self._mechanisms = mechanisms
         self._requires_auth = requires_auth
+        self._hold_max_s = hold_max_s
+        self._hold_until_max = hold_until_max
         self._is_authenticated = False
         self._framing = Framing()
         self._output: list[bytes] = []
@@ -365,7 +369,8 @@ class ServerConnection:
         """List what is offered now.
 
         Spec: RFC 2920, RFC 1870 §3, RFC 6152 §2, RFC 6531 §3.1, RFC 3030 §2 and §3, RFC 3461 §3, RFC 2034 §3,
-        RFC 9422 §3, RFC 3207 §4.2 (not again under TLS), RFC 4954 §3, RFC 8314 §3.3 (AUTH only under TLS; row 21).
+        RFC 9422 §3, RFC 3207 §4.2 (not again under TLS), RFC 4954 §3, RFC 8314 §3.3 (AUTH only under TLS; row 21),
+        RFC 8689 §2 (REQUIRETLS only under TLS), RFC 4865 §3 (FUTURERELEASE, with the longest time and the last moment).
         """
         limits = self._limits
         offered = ["PIPELINING", f"SIZE {limits.message_octets_max}", "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING"]
@@ -373,6 +378,10 @@ class ServerConnection:
         offered.append(f"LIMITS MAILMAX={limits.transactions_max} RCPTMAX={limits.recipients_max}")
         if self._offers_starttls and not self._is_encrypted:
             offered.append("STARTTLS")
+        if self._is_encrypted:
+            offered.append("REQUIRETLS")
+        if self._hold_max_s:
+            offered.append(f"FUTURERELEASE {self._hold_max_s} {self._hold_until_max}")
         if self._mechanisms and self._is_encrypted and not self._is_authenticated:
             offered.append("AUTH " + " ".join(self._mechanisms))
         return offered
@@ -441,6 +450,8 @@ class ServerConnection:
             is_extended=self._is_extended,
             message_octets_max=self._limits.message_octets_max,
             takes_auth=bool(self._mechanisms),
+            takes_require_tls=self._is_encrypted,
+            hold_max_s=self._hold_max_s,
         )
         self._is_smtputf8 = envelope.smtputf8
         self._is_binarymime = envelope.body == "BINARYMIME"

@@ -62,6 +62,8 @@ def mail_from(envelope: Envelope, extensions: frozenset[str]) -> bytes:
         words.append(f"BODY={envelope.body}")
     if envelope.smtputf8:
         words.append("SMTPUTF8")
+    if envelope.require_tls and "REQUIRETLS" in extensions:
+        words.append("REQUIRETLS")
     if "DSN" in extensions:
         if envelope.ret:
             words.append(f"RET={envelope.ret}")
