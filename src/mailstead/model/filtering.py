@@ -32,8 +32,6 @@ class Filtering:
     preferences: dict[str, bytes] = field(default_factory=dict)
     mailboxes: dict[str, str | None] = field(default_factory=dict)
     """Names of all mailboxes with their special_use."""
-    seen_keys: frozenset[str] = frozenset()
-    """What the ``duplicate`` test has seen and not forgotten (RFC 7352)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +52,5 @@ class JunkLesson:
     blob_id: BlobId
     size_octets: int
     is_junk: bool
+    learned_as: bool | None = None
+    """How it was learned before (True: as junk), which is to be taken back; None: it was not."""

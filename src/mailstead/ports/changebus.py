@@ -14,6 +14,9 @@ from mailstead.model.ids import AccountId
 DIRECTORY = AccountId("directory")
 """The topic of changes to domains, accounts and aliases."""
 
+FILTERS = AccountId("filters")
+"""The topic of changes to any account's scripts and preferences."""
+
 
 class ChangeBus(Protocol):
     """Publish and watch wake-ups by account. All calls are made on the event loop."""

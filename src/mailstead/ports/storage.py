@@ -228,7 +228,10 @@ class AccountStore(Protocol):
         """How often these tokens (64-bit hashes, signed) were in good and in junk messages."""
 
     async def junk_backlog(self, limit: int) -> list[JunkLesson]:
-        r"""Messages that came into or went out of a mailbox of special use \\Junk by a person's hand, not learned yet."""
+        r"""Messages that came into or went out of a mailbox of special use \Junk by a person's hand, not learned yet.
+
+        The last move counts; throwing away (into \Trash) says nothing. A lesson goes with its message.
+        """
 
     # writing, each one unit of work
 
@@ -254,10 +257,18 @@ class AccountStore(Protocol):
         """All keys of a kind that have not run out."""
 
     async def learn(self, lessons: Sequence[JunkLesson], counts: Mapping[int, tuple[int, int]]) -> None:
-        """Add to the counts of tokens (good, junk; may be negative) and take the lessons off the backlog."""
+        """Add to the counts of tokens (good, junk; may be negative) and take the lessons off the backlog.
 
-    async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
-        """Append all or none. Errors: NoSuchMailbox, OverQuota, LimitReached (keywords)."""
+        Errors: TryAgainLater, when a lesson was learned by others, said anew, or went with its message: ask again.
+        """
+
+    async def append(
+        self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False
+    ) -> list[Appended]:
+        r"""Append all or none; what a delivery puts into \Junk is no lesson (`junk_backlog`).
+
+        Errors: NoSuchMailbox, OverQuota, LimitReached (keywords).
+        """
 
     async def replace(self, mailbox_id: MailboxId, uid: Uid, name: str, message: NewMessage) -> Appended:
         """Append to `name` and expunge `uid` in one unit. Spec: RFC 8508. Errors: as append; NoSuchMessage."""

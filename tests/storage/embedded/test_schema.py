@@ -1,18 +1,22 @@
 """Stores written by every earlier version open, and are then like new ones."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 import pytest
 
 from mailstead.model.errors import StoreDamaged
+from mailstead.model.filtering import JunkCounts, JunkLesson, SieveScript
+from mailstead.model.ids import BlobId
 from mailstead.model.message import OctetRange, Wanted
 from mailstead.model.search import Contains, TextField
 from mailstead.model.uidset import UidSet
 from mailstead.storage.embedded import account_file, schema
 
 SCRIPTS = sorted(Path(__file__).parent.joinpath("versions").glob("account_*.sql"))
+NOW = datetime(2026, 11, 3, tzinfo=UTC)
 ALL = UidSet([(1, 2**32 - 1)])
 
 
@@ -21,6 +25,24 @@ def tables(db: apsw.Connection) -> dict[str, str]:
         name: re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", sql or ""))
         for name, sql in db.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
     }
+
+
+async def check_filters(account, version):
+    """What version 2 brought is empty in a store of version 1, and as it was in later ones."""
+    filtering = await account.filtering()
+    (old_lesson,) = await account.junk_backlog(10) if version != "account_1" else (None,)
+    if version == "account_1":
+        assert (filtering.script_name, filtering.preferences) == ("", {})
+        assert await account.junk_counts([-7]) == JunkCounts(0, 0, {})
+        await account.put_script("new", b"keep;")
+        assert await account.scripts() == [SieveScript("new", 5, is_active=False)]
+    else:
+        assert (filtering.script_name, filtering.script) == ("present", b"stop;")
+        assert filtering.scripts == {"old": b"keep;", "present": b"stop;"}
+        assert filtering.preferences == {"vacation.enabled": b"1"}
+        assert await account.remembered("vacation", NOW) == {"bob@example.test"}
+        assert old_lesson == JunkLesson(BlobId(1), 128, is_junk=True, learned_as=False)
+        assert await account.junk_counts([-7, 8]) == JunkCounts(1, 0, {-7: (1, 0)})
 
 
 def test_there_is_a_script_of_every_version():
@@ -49,6 +71,7 @@ async def test_a_store_of_an_earlier_version_opens(files, account_id, make, scri
     assert appended.uid == 3
     found = await account.search(snapshot.mailbox.mailbox_id, Contains(TextField.SUBJECT, "version 1"))
     assert list(found) == [2]
+    await check_filters(account, script.stem)
     assert [finding async for finding in opened.check()] == []
     new, old = apsw.Connection(":memory:"), files.connect(account_id)
     schema.migrate(new)

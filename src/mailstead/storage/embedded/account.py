@@ -1,10 +1,12 @@
 """`AccountStore` on one encrypted file: each verb is one hop to a reader thread or one unit of work of a writer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import apsw
 
+from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
 from mailstead.model.flags import Flag, FlagOperation
 from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
@@ -20,7 +22,18 @@ from mailstead.model.message import (
 )
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
-from mailstead.storage.embedded import mailboxes, message_reads, message_writes, octets, rows, search, text_index
+from mailstead.ports.changebus import FILTERS
+from mailstead.storage.embedded import (
+    filters,
+    junk,
+    mailboxes,
+    message_reads,
+    message_writes,
+    octets,
+    rows,
+    search,
+    text_index,
+)
 from mailstead.storage.embedded.reader import Reader
 from mailstead.storage.embedded.transaction import Transaction
 from mailstead.storage.embedded.writer import Writer
@@ -48,6 +61,10 @@ class EmbeddedAccountStore:
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         return await self._writer.run(self.account_id, work)
+
+    async def _change_filters(self, work: Callable[[Transaction], None], *, grows: bool = False) -> None:
+        """Change what `filtering` gives; no mailbox changes by it, so watchers of the account sleep on."""
+        await self._writer.run(self.account_id, work, grows=grows, wakes=False, topic=FILTERS)
 
     # reading
 
@@ -130,12 +147,74 @@ class EmbeddedAccountStore:
         """See `AccountStore.annotation_marks`."""
         return await self._read(mailboxes.annotation_marks)
 
+    async def scripts(self) -> list[SieveScript]:
+        """See `AccountStore.scripts`."""
+        return await self._read(filters.scripts)
+
+    async def script(self, name: str) -> bytes:
+        """See `AccountStore.script`."""
+        return await self._read(lambda db: filters.script(db, name))
+
+    async def filtering(self) -> Filtering:
+        """See `AccountStore.filtering`."""
+        return await self._read(filters.filtering)
+
+    async def preferences(self) -> dict[str, bytes]:
+        """See `AccountStore.preferences`."""
+        return await self._read(filters.preferences)
+
+    async def remembered(self, kind: str, now: datetime) -> frozenset[str]:
+        """See `AccountStore.remembered`."""
+        return await self._read(lambda db: filters.remembered(db, kind, now))
+
+    async def junk_counts(self, tokens: Sequence[int]) -> JunkCounts:
+        """See `AccountStore.junk_counts`."""
+        return await self._read(lambda db: junk.counts(db, tokens))
+
+    async def junk_backlog(self, limit: int) -> list[JunkLesson]:
+        """See `AccountStore.junk_backlog`."""
+        return await self._read(lambda db: junk.backlog(db, limit))
+
     # writing
 
-    async def append(self, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
+    async def put_script(self, name: str, octets: bytes) -> None:
+        """See `AccountStore.put_script`."""
+        await self._change_filters(lambda transaction: filters.put_script(transaction, name, octets), grows=True)
+
+    async def delete_script(self, name: str) -> None:
+        """See `AccountStore.delete_script`."""
+        await self._change_filters(lambda transaction: filters.delete_script(transaction, name))
+
+    async def rename_script(self, name: str, new_name: str) -> None:
+        """See `AccountStore.rename_script`."""
+        await self._change_filters(lambda transaction: filters.rename_script(transaction, name, new_name))
+
+    async def activate_script(self, name: str | None) -> None:
+        """See `AccountStore.activate_script`."""
+        await self._change_filters(lambda transaction: filters.activate_script(transaction, name))
+
+    async def set_preferences(self, values: Mapping[str, bytes | None]) -> None:
+        """See `AccountStore.set_preferences`."""
+        await self._change_filters(lambda transaction: filters.set_preferences(transaction, values))
+
+    async def remember_first(self, kind: str, key: str, now: datetime, until: datetime) -> bool:
+        """See `AccountStore.remember_first`."""
+        return await self._writer.run(
+            self.account_id, lambda transaction: filters.remember_first(transaction, kind, key, now, until), wakes=False
+        )
+
+    async def learn(self, lessons: Sequence[JunkLesson], counts: Mapping[int, tuple[int, int]]) -> None:
+        """See `AccountStore.learn`."""
+        await self._writer.run(
+            self.account_id, lambda transaction: junk.learn(transaction, lessons, counts), wakes=False
+        )
+
+    async def append(self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False) -> list[Appended]:
         """See `AccountStore.append`."""
         appended = await self._writer.run(
-            self.account_id, lambda transaction: message_writes.append(transaction, name, messages), grows=True
+            self.account_id,
+            lambda transaction: message_writes.append(transaction, name, messages, is_delivery=is_delivery),
+            grows=True,
         )
         self._indexer.note(self.account_id)
         return appended

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import apsw
 
 from mailstead.model.errors import StoreDamaged
+from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX
 from mailstead.storage.embedded import contents, octets, rows
 from mailstead.storage.embedded.rows import DELETED_BIT, MAILBOX_COLUMNS, SEEN_BIT, MailboxRow, select, select_one
 
@@ -20,7 +21,7 @@ def findings(db: apsw.Connection) -> list[str]:
         broken_pages = [f"SQLite: {text}" for (text,) in select(db, "PRAGMA integrity_check(20)") if text != "ok"]
         if broken_pages:
             return broken_pages  # the rest would only stumble over them
-        return [*_account(db), *_mailboxes(db), *_contents(db), *_octets(db)]
+        return [*_account(db), *_mailboxes(db), *_contents(db), *_octets(db), *_filters(db)]
 
 
 def _account(db: apsw.Connection) -> Iterator[str]:
@@ -137,3 +138,26 @@ def _octets(db: apsw.Connection) -> Iterator[str]:
     for content_id, size_octets in sizes.items():
         if found[content_id] != size_octets:
             yield f"content {content_id} has {found[content_id]} octets instead of {size_octets}"
+
+
+def _filters(db: apsw.Connection) -> Iterator[str]:
+    """Scripts are within their limits; lessons have a content and say something; no count is below nothing."""
+    for name, octets_count in select(
+        db, "SELECT name, length(octets) FROM script WHERE length(octets) > ?", (SCRIPT_OCTETS_MAX,)
+    ):
+        yield f"script {name!r} has {octets_count} octets"
+    (script_count,) = select_one(db, "SELECT count(*) FROM script")
+    if script_count > SCRIPTS_MAX:
+        yield f"there are {script_count} scripts"
+    for (content_id,) in select(
+        db,
+        "SELECT content_id FROM junk_lesson WHERE content_id NOT IN (SELECT content_id FROM content)"
+        " OR ifnull(said, learned) IS NULL OR said IS learned",
+    ):
+        yield f"the junk lesson of content {content_id} has no content, or says nothing"
+    negative = select(db, "SELECT token FROM junk_token WHERE good_count < 0 OR junk_count < 0 LIMIT 20")
+    for (token,) in negative:
+        yield f"junk token {token} has a count below 0"
+    totals = select(db, "SELECT good_count, junk_count FROM junk_total")
+    if len(totals) != 1 or min(totals[0]) < 0:
+        yield f"totals of junk are {totals}"

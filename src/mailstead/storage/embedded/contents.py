@@ -104,6 +104,7 @@ def release(transaction: Transaction, content_ids: Iterable[int]) -> None:
         " AND content_id IN (SELECT value FROM json_each(?))",
         (hashes, ids),
     )
+    db.execute("DELETE FROM junk_lesson WHERE content_id IN (SELECT value FROM json_each(?))", (ids,))
     db.execute(
         "DELETE FROM text_index WHERE rowid IN (SELECT value FROM json_each(?) WHERE value <= ?)",
         (ids, account.indexed_to),

@@ -9,7 +9,7 @@ from mailstead.model.flags import Flag, FlagOperation, Flags, flag_set
 from mailstead.model.ids import ModSeq, Uid, UidValidity
 from mailstead.model.message import Appended, Copied, FlagChange, NewMessage, Stored
 from mailstead.model.uidset import UidSet
-from mailstead.storage.embedded import contents
+from mailstead.storage.embedded import contents, junk
 from mailstead.storage.embedded.rows import (
     BIT_OF,
     DELETED_BIT,
@@ -29,7 +29,9 @@ from mailstead.storage.embedded.transaction import Transaction
 _INSERT: Final = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def append(transaction: Transaction, name: str, messages: Sequence[NewMessage]) -> list[Appended]:
+def append(
+    transaction: Transaction, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False
+) -> list[Appended]:
     """See `AccountStore.append`. Everything that can be refused is refused before the first row is written."""
     mailbox = transaction.mailbox_named(name)
     transaction.reserve(len(messages), sum(message.facts.size_octets for message in messages))
@@ -40,11 +42,13 @@ def append(transaction: Transaction, name: str, messages: Sequence[NewMessage]) 
     uid = mailbox.uidnext
     size_octets = unseen_count = deleted_count = 0
     first_unseen_uid = mailbox.first_unseen_uid
+    content_ids: list[int] = []
     for message, flags in zip(messages, flag_sets, strict=True):
         bits, keywords = row_flags(_spelt(flags, spelling))
         facts, internaldate = message.facts, message.internaldate
         zone = internaldate.utcoffset()
         content_id, thread_no = contents.add(transaction, message)
+        content_ids.append(content_id)
         transaction.db.execute(
             _INSERT,
             (
@@ -82,6 +86,8 @@ def append(transaction: Transaction, name: str, messages: Sequence[NewMessage]) 
             first_unseen_uid=first_unseen_uid,
         )
     )
+    if not is_delivery:
+        junk.note_arrival(transaction, content_ids, None, mailbox)
     return appended
 
 
@@ -170,11 +176,12 @@ def expunge(transaction: Transaction, mailbox_id: int, uids: UidSet | None, *, o
 
 def copy(transaction: Transaction, mailbox_id: int, uids: UidSet, target: str) -> Copied:
     """See `AccountStore.copy`. Spec: RFC 9051 §6.4.7."""
-    transaction.mailbox(mailbox_id)
+    source = transaction.mailbox(mailbox_id)
     taken = _rows(transaction, mailbox_id, uids, 0)
     into = transaction.mailbox_named(target)
     transaction.reserve(len(taken), sum(row.size_octets for row in taken))
     contents.share(transaction.db, (row.content_id for row in taken))
+    junk.note_arrival(transaction, [row.content_id for row in taken], source, into)
     return _put_rows(transaction, taken, into)
 
 
@@ -187,6 +194,7 @@ def move(transaction: Transaction, mailbox_id: int, uids: UidSet, target: str) -
         return Copied(UidValidity(into.uidvalidity), [], [])
     # Counted out with the source and in again with the target: the account's numbers stay, so no quota is asked.
     _take_out(transaction, source, taken)
+    junk.note_arrival(transaction, [row.content_id for row in taken], source, into)
     account = transaction.account
     transaction.account = account._replace(
         message_count=account.message_count + len(taken),

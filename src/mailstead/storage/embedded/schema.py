@@ -127,7 +127,52 @@ INSERT INTO text_index (text_index, rank) VALUES ('automerge', 16);
 CREATE VIRTUAL TABLE text_term USING fts5vocab (text_index, row);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1,)
+VERSION_2: Final = """
+-- Sieve scripts. Names are keys and nothing else; no file or folder is made from them.
+CREATE TABLE script (
+    name TEXT NOT NULL PRIMARY KEY,
+    is_active INTEGER NOT NULL,
+    octets BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX active_script ON script (is_active) WHERE is_active = 1;
+
+CREATE TABLE preference (
+    key TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Small facts that run out: who got a vacation answer, which messages came before.
+CREATE TABLE remembered (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    until_s INTEGER NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX remembered_by_until ON remembered (kind, until_s);
+
+-- What the owner says about mail by moving it into Junk and out of it.
+CREATE TABLE junk_lesson (
+    content_id INTEGER PRIMARY KEY,
+    said INTEGER,                         -- waits to be learned: 0 good, 1 junk; NULL: nothing waits
+    learned INTEGER                       -- how it stands in the counts: 0 good, 1 junk; NULL: not at all
+) STRICT;
+CREATE INDEX junk_backlog ON junk_lesson (content_id) WHERE said IS NOT NULL;
+
+CREATE TABLE junk_token (
+    token INTEGER PRIMARY KEY,            -- a hash
+    good_count INTEGER NOT NULL,          -- messages that had it
+    junk_count INTEGER NOT NULL
+) STRICT;
+
+-- One row.
+CREATE TABLE junk_total (
+    good_count INTEGER NOT NULL,
+    junk_count INTEGER NOT NULL
+) STRICT;
+INSERT INTO junk_total VALUES (0, 0);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2)
 """Step n brings a file from version n to version n + 1."""
 
 

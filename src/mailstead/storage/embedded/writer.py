@@ -44,6 +44,8 @@ class Unit:
     future: asyncio.Future[Any]
     grows: bool
     wakes: bool
+    topic: AccountId | None = None
+    """Watched beside the account's own topic."""
     alone: bool = False
     """Not in a transaction of an account but by itself in the account's thread: making and removing stores."""
     result: Any = None
@@ -82,24 +84,24 @@ class Writer:
         *,
         grows: bool = False,
         wakes: bool = True,
+        topic: AccountId | None = None,
     ) -> T:
         """Do a unit of work and wait until it is synced.
 
-        `grows`: refused with StorageFull when the disk's reserve is reached. `wakes`: watchers are woken after it.
+        `grows`: refused with StorageFull when the disk's reserve is reached. `wakes`: watchers of the account are woken
+        after it. `topic`: and so are those of this topic.
         """
-        return await self._submit(account_id, work, grows=grows, wakes=wakes, alone=False)
+        result: T = await self._submit(Unit(account_id, work, _future(), grows, wakes, topic))
+        return result
 
     async def run_alone(self, account_id: AccountId, work: Callable[[], T], *, grows: bool = False) -> T:
         """Run in the account's thread with its turn, outside a transaction: for making and removing its file."""
-        return await self._submit(account_id, lambda _: work(), grows=grows, wakes=True, alone=True)
+        result: T = await self._submit(Unit(account_id, lambda _: work(), _future(), grows, wakes=True, alone=True))
+        return result
 
-    async def _submit(
-        self, account_id: AccountId, work: Callable[[Transaction], T], *, grows: bool, wakes: bool, alone: bool
-    ) -> T:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        unit = Unit(account_id, work, future, grows, wakes, alone)
-        self._queues[hash(account_id) % len(self._queues)].put(unit)
-        return await future
+    async def _submit(self, unit: Unit) -> Any:
+        self._queues[hash(unit.account_id) % len(self._queues)].put(unit)
+        return await unit.future
 
     def close(self) -> None:
         """Finish what waits and end the threads. Blocks; called when nobody submits any more."""
@@ -142,14 +144,15 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the waiting must be told
             is_changed = False
             _fail(batch, error)
-        wakes = is_changed and any(unit.wakes and unit.error is None for unit in batch)
-        self._outbox.post(lambda: self._deliver(account_id, batch, wakes=wakes))
+        done = [unit for unit in batch if is_changed and unit.error is None]
+        topics = {unit.topic for unit in done if unit.topic} | {unit.account_id for unit in done if unit.wakes}
+        self._outbox.post(lambda: self._deliver(batch, topics))
 
-    def _deliver(self, account_id: AccountId, batch: list[Unit], *, wakes: bool) -> None:
+    def _deliver(self, batch: list[Unit], topics: set[AccountId]) -> None:
         for unit in batch:
             settle(unit.future, unit.result, unit.error)
-        if wakes:
-            self._bus.publish(account_id)
+        for topic in topics:
+            self._bus.publish(topic)
 
     def _commit(self, account_id: AccountId, batch: list[Unit]) -> bool:
         """Run the units of a batch and commit them; tells whether anything changed."""
@@ -208,6 +211,10 @@ class DiskReserve:
             self._has_room = disk.f_bavail * disk.f_frsize > self._reserve_octets
             self._looked_at_s = now_s
         return self._has_room
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
 
 
 def _take_batch(units: "deque[Unit]") -> list[Unit]:
