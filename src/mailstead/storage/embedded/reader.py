@@ -8,15 +8,15 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import apsw
 
 from mailstead.model.ids import AccountId
 from mailstead.ports.clock import Clock
 from mailstead.storage.embedded import account_file
-from mailstead.storage.embedded.open_accounts import OpenAccounts
 from mailstead.storage.embedded.outbox import Outbox, settle
 
 T = TypeVar("T")
@@ -26,6 +26,13 @@ CALL_LIMIT_S: Final = 60.0
 """A reading call that takes longer is ended; the text of its error says so."""
 STEPS_BETWEEN_LOOKS: Final = 200_000
 """SQLite instructions between two looks at the time limit; some milliseconds."""
+
+
+class ReadingConnections(Protocol):
+    """Who lends reading connections of each file."""
+
+    def reader(self, account_id: AccountId) -> AbstractContextManager[apsw.Connection]:
+        """Lend one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,8 +47,8 @@ class _Call:
 class Reader:
     """The reader threads. `run` is called on the event loop."""
 
-    def __init__(self, accounts: OpenAccounts, outbox: Outbox, clock: Clock, thread_count: int) -> None:
-        self._accounts = accounts
+    def __init__(self, connections: ReadingConnections, outbox: Outbox, clock: Clock, thread_count: int) -> None:
+        self._connections = connections
         self._outbox = outbox
         self._clock = clock
         self._ready: deque[_Call | None] = deque()
@@ -118,7 +125,7 @@ class Reader:
         try:
             if not call.is_abandoned:
                 call.ends_at_s = self._clock.monotonic_s() + CALL_LIMIT_S
-                with self._accounts.reader(call.account_id) as db:
+                with self._connections.reader(call.account_id) as db:
                     db.set_progress_handler(lambda: self._must_end(call), STEPS_BETWEEN_LOOKS)
                     try:
                         result = call.work(db)

@@ -4,6 +4,8 @@ Each account is pinned to one writer thread, so within this process it has one w
 by BEGIN IMMEDIATE (promise 1). While one batch is being synced the next one gathers. Accounts of a thread take turns,
 and the syncs of different files overlap in different threads. Nothing is acknowledged before COMMIT has returned
 (promise 4).
+
+`GroupWriter` is for any set of files; `Writer` is the one of the accounts.
 """
 
 import asyncio
@@ -11,10 +13,12 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import apsw
 
@@ -29,10 +33,33 @@ from mailstead.storage.embedded.transaction import Transaction
 from mailstead.telemetry import metrics
 
 T = TypeVar("T")
+TransactionT = TypeVar("TransactionT", bound="UnitTransaction")
 
 UNITS_PER_BATCH_MAX: Final = 256
 DISK_LOOK_S: Final = 1.0
 """How long a look at the free space of the disk is believed."""
+
+
+class UnitTransaction(Protocol):
+    """What units of one batch share: the connection, and what is kept in memory until `flush`."""
+
+    db: apsw.Connection
+
+    def mark(self) -> Any:
+        """Note what is in memory before a unit."""
+
+    def restore(self, state: Any) -> None:
+        """Put it back after a failed unit."""
+
+    def flush(self) -> None:
+        """Write it, before COMMIT."""
+
+
+class WritingConnections(Protocol):
+    """Who lends the one writing connection of each file."""
+
+    def writer(self, account_id: AccountId) -> AbstractContextManager[apsw.Connection]:
+        """Lend it; only one thread asks at a time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +67,7 @@ class Unit:
     """One unit of work on its way: what to do, and who waits for it."""
 
     account_id: AccountId
-    work: Callable[[Transaction], Any]
+    work: Callable[[Any], Any]
     future: asyncio.Future[Any]
     grows: bool
     wakes: bool
@@ -52,26 +79,30 @@ class Unit:
     error: BaseException | None = None
 
 
-class Writer:
-    """The writer threads. `run` is called on the event loop."""
+class GroupWriter(Generic[TransactionT]):
+    """The writer threads of some files. `run` is called on the event loop."""
 
     def __init__(
         self,
-        accounts: OpenAccounts,
+        connections: WritingConnections,
+        begin: Callable[[apsw.Connection, datetime], TransactionT],
         outbox: Outbox,
         bus: ChangeBus,
         clock: Clock,
         disk: "DiskReserve",
+        *,
         thread_count: int,
+        name: str,
     ) -> None:
-        self._accounts = accounts
+        self._connections = connections
+        self._begin = begin
         self._outbox = outbox
         self._bus = bus
         self._clock = clock
         self._disk = disk
         self._queues: list[SimpleQueue[Unit | None]] = [SimpleQueue() for _ in range(max(1, thread_count))]
         self._threads = [
-            threading.Thread(target=self._serve, args=(queue,), name=f"store-writer-{number}", daemon=True)
+            threading.Thread(target=self._serve, args=(queue,), name=f"{name}-{number}", daemon=True)
             for number, queue in enumerate(self._queues)
         ]
         for thread in self._threads:
@@ -80,7 +111,7 @@ class Writer:
     async def run(
         self,
         account_id: AccountId,
-        work: Callable[[Transaction], T],
+        work: Callable[[TransactionT], T],
         *,
         grows: bool = False,
         wakes: bool = True,
@@ -160,13 +191,13 @@ class Writer:
         if not live:
             return False
         if live[0].alone:
-            live[0].result = live[0].work(None)  # type: ignore[arg-type] # a unit alone has no transaction
+            live[0].result = live[0].work(None)  # a unit alone has no transaction
             return True
-        with self._accounts.writer(account_id) as db:
+        with self._connections.writer(account_id) as db:
             before = db.total_changes()
             db.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(db, self._clock.now())
+                transaction = self._begin(db, self._clock.now())
                 if len(live) == 1:
                     # No savepoint: if the only unit fails, the whole transaction is rolled back.
                     live[0].result = live[0].work(transaction)
@@ -191,6 +222,30 @@ class Writer:
             return batch
         _fail([unit for unit in batch if unit.grows], StorageFull())
         return [unit for unit in batch if not unit.grows]
+
+
+class Writer(GroupWriter[Transaction]):
+    """The writer threads of the accounts."""
+
+    def __init__(
+        self,
+        accounts: OpenAccounts,
+        outbox: Outbox,
+        bus: ChangeBus,
+        clock: Clock,
+        disk: "DiskReserve",
+        thread_count: int,
+    ) -> None:
+        super().__init__(
+            accounts,
+            lambda db, now: Transaction(db, now),  # noqa: PLW0108 - looked up at each call, so that tests may break it
+            outbox,
+            bus,
+            clock,
+            disk,
+            thread_count=thread_count,
+            name="store-writer",
+        )
 
 
 class DiskReserve:
@@ -224,7 +279,7 @@ def _take_batch(units: "deque[Unit]") -> list[Unit]:
     return batch
 
 
-def _run_in_savepoint(transaction: Transaction, unit: Unit) -> None:
+def _run_in_savepoint(transaction: UnitTransaction, unit: Unit) -> None:
     """Run a unit so that its failure leaves the others of the batch alone."""
     db = transaction.db
     state = transaction.mark()
