@@ -48,6 +48,13 @@ class Queue(Protocol):
     async def lease_more(self, destination: Destination, now: datetime, until: datetime, limit: int) -> list[Delivery]:
         """Lease further due deliveries of one destination, for a connection that is open; no limit per destination."""
 
+    async def lease_overdue(self, now: datetime, told_before: datetime, until: datetime, limit: int) -> list[Delivery]:
+        """Lease deliveries that nobody has leased and that wait too long, whether due or at a destination that rests.
+
+        Those are: items expired at `now`; and items accepted before `told_before`, with somebody to notify, whose author
+        has not been told of a delay. Oldest first.
+        """
+
     async def octets(self, item_id: QueueItemId) -> bytes:
         """The message. Errors: NoSuchQueueItem."""
 

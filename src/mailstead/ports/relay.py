@@ -59,6 +59,10 @@ class RelaySession(Protocol):
     def is_open(self) -> bool:
         """Whether another message may go through it."""
 
+    @property
+    def offers_dsn(self) -> bool:
+        """Whether the server takes over the duty to notify. Spec: RFC 3461 §5.2.2."""
+
     async def send(self, envelope: Envelope, octets: bytes) -> Sequence[RemoteReply]:
         """Send one message; one reply per recipient of the envelope, in order. Never raises for what the peer does.
 

@@ -13,6 +13,7 @@ DEFLATE_OCTETS: Final = Gauge("mailstead_deflate_octets", "Memory of compressed 
 CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New certificates seen", ["result"])
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
+RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
 COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores")
 COMMIT_UNITS: Final = Counter("mailstead_commit_units_total", "Units of work in those commits")

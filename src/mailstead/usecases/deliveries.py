@@ -1,8 +1,10 @@
-"""Delivery: a complete message into the INBOX of each of its recipients, and only then an answer.
+"""Delivery: a complete message into the mailboxes of its recipients, and only then an answer.
 
 SMTP has one answer for all recipients of a message (RFC 5321 §4.2.5), so what if it fails for some?
 
 - It failed for all: the error is the answer; a temporary one if any of them is.
+- Further copies that leave the house go into the queue behind that, in one unit. If even this fails, the answer is
+  temporary too.
 - It failed for some: the answer is temporary, whatever the failure, so the sender keeps the message and comes again
   for all. A permanent failure (over quota) is then said at RCPT, to that recipient alone, and the others go through.
   Nothing is ever lost, and no bounce is ever made by us (attack row 17). So that those who have the message
@@ -22,15 +24,28 @@ from typing import Final
 from mailstead.mime.facts import message_facts
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
-from mailstead.model.errors import MailsteadError, OverQuota, TryAgainLater
+from mailstead.model.errors import (
+    BadMailboxName,
+    LimitReached,
+    MailboxExists,
+    MailsteadError,
+    NoSuchMailbox,
+    OverQuota,
+    TryAgainLater,
+)
+from mailstead.model.flags import Flags
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import MessageFacts, NewMessage, Octets
+from mailstead.model.queue import NewItem
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 
 INLINE_OCTETS_MAX: Final = 64 * 1024
 """Smaller messages are parsed on the event loop: a hop to a thread would cost more."""
+
+_QUEUE: Final = AccountId("queue")
+"""Stands for the queue among the accounts for which something failed."""
 
 REMEMBERED_MAX: Final = 1000
 """How many partly delivered messages we remember."""
@@ -38,12 +53,21 @@ REMEMBERED_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One recipient's copy: whose it is, and the trace fields that stand before the message in it."""
+    """One copy: into which mailbox of whom, and the trace fields that stand before the message in it."""
 
     account_id: AccountId
     listed_trace: bytes
     """Return-Path and Delivered-To, which clients ask for in lists (`mime.section.LISTED_FIELDS`)."""
     received: bytes
+    """Received and what our checks have found."""
+    mailbox: str = INBOX
+    flags: Flags = frozenset()
+    creates: bool = False
+    """A mailbox that is not there is made; otherwise the message goes to INBOX then."""
+    special_use: str | None = None
+    """Of a mailbox to be made."""
+    octets: bytes | None = None
+    """The message as a filter has changed it; None: as it came."""
 
     @property
     def trace(self) -> bytes:
@@ -57,6 +81,7 @@ class Deliveries:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._accounts = storage.accounts
         self._directory = storage.directory
+        self._queue = storage.queue
         self._clock = clock
         self._partly: OrderedDict[bytes, frozenset[AccountId]] = OrderedDict()
 
@@ -79,19 +104,37 @@ class Deliveries:
         if usage.quota_messages is not None and usage.message_count >= usage.quota_messages:
             raise OverQuota
 
-    async def deliver(self, octets: bytearray, copies: Sequence[Copy], mail_from: Address | None) -> None:
-        """Append the message to the INBOX of every recipient; when this returns, all of them survive a power cut.
+    async def deliver(
+        self,
+        octets: bytearray,
+        copies: Sequence[Copy],
+        mail_from: Address | None,
+        items: Sequence[NewItem] = (),
+        *,
+        fingerprint: bytes | None = None,
+    ) -> None:
+        """Append all copies and queue all items; when this returns, all of them survive a power cut.
+
+        `fingerprint`: of the octets as they came, where we have changed them in a way that is another one each time.
 
         Errors: see the module's text; OverQuota, StorageFull, StorageUnavailable, TryAgainLater.
         Effects: `octets` may be changed and is the store's until this returns.
         """
-        if len(copies) == 1 and not self._partly:
+        if len(copies) == 1 and not items and not self._partly:
             await self._append_small_or_large(octets, copies)
             return
-        fingerprint = await _fingerprint(octets, mail_from)
+        if not copies and not self._partly:
+            await self._put(items)
+            return
+        fingerprint = fingerprint or await fingerprint_of(octets, mail_from)
         had_before = self._partly.get(fingerprint, frozenset())
         copies = [copy for copy in copies if copy.account_id not in had_before]
         failures = await self._append_each(octets, copies)
+        if not failures and items:
+            try:
+                await self._put(items)
+            except MailsteadError as error:
+                failures = {_QUEUE: error}
         if not failures:
             self._partly.pop(fingerprint, None)
             return
@@ -102,12 +145,27 @@ class Deliveries:
                 self._partly.popitem(last=False)
         raise _answer(list(failures.values()), is_partial=bool(delivered))
 
+    async def _put(self, items: Sequence[NewItem]) -> None:
+        if items:
+            await self._queue.put(items)
+
     async def _append_small_or_large(self, octets: bytearray, copies: Sequence[Copy]) -> None:
         for error in (await self._append_each(octets, copies)).values():
             raise error
 
     async def _append_each(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
         """Append all copies, perhaps none; give what failed."""
+        changed = [copy for copy in copies if copy.octets is not None]
+        failures = await self._append_unchanged(octets, [copy for copy in copies if copy.octets is None])
+        for copy in changed:
+            joined = copy.trace + (copy.octets or b"")
+            try:
+                await self._append(copy, joined, await asyncio.to_thread(message_facts, joined))
+            except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
+                failures[copy.account_id] = error
+        return failures
+
+    async def _append_unchanged(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
         if not copies:
             return {}
         if len(octets) > INLINE_OCTETS_MAX:
@@ -116,13 +174,13 @@ class Deliveries:
             copy = copies[0]
             joined = copy.trace + octets
             try:
-                await self._append(copy.account_id, joined, message_facts(joined))
+                await self._append(copy, joined, message_facts(joined))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
                 return {copy.account_id: error}
             return {}
         first = copies[0]
         facts = message_facts(first.trace + octets)
-        appends = [self._append(copy.account_id, copy.trace + octets, _facts_of(copy, first, facts)) for copy in copies]
+        appends = [self._append(copy, copy.trace + octets, _facts_of(copy, first, facts)) for copy in copies]
         results = await asyncio.gather(*appends, return_exceptions=True)
         return _failures(copies, results)
 
@@ -142,14 +200,34 @@ class Deliveries:
             try:
                 if facts is None:
                     first, facts = copy, await asyncio.to_thread(message_facts, octets)
-                await self._append(copy.account_id, octets, _facts_of(copy, first, facts))
+                await self._append(copy, octets, _facts_of(copy, first, facts))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
                 failures[copy.account_id] = error
         return failures
 
-    async def _append(self, account_id: AccountId, octets: Octets, facts: MessageFacts) -> None:
-        message = NewMessage(octets, facts, self._clock.now())
-        await self._accounts.of(account_id).append(INBOX, [message])
+    async def _append(self, copy: Copy, octets: Octets, facts: MessageFacts) -> None:
+        store = self._accounts.of(copy.account_id)
+        message = NewMessage(octets, facts, self._clock.now(), copy.flags)
+        try:
+            await store.append(copy.mailbox, [message], is_delivery=True)
+        except NoSuchMailbox:
+            if copy.mailbox == INBOX:
+                raise
+            await self._append_elsewhere(copy, message)
+
+    async def _append_elsewhere(self, copy: Copy, message: NewMessage) -> None:
+        """The mailbox that a filter has named is not there: make it if asked, else INBOX takes the message."""
+        store = self._accounts.of(copy.account_id)
+        mailbox = INBOX
+        if copy.creates:
+            try:
+                await store.create_mailbox(copy.mailbox, copy.special_use)
+                mailbox = copy.mailbox
+            except MailboxExists:
+                mailbox = copy.mailbox
+            except (BadMailboxName, LimitReached):
+                pass  # INBOX always takes it
+        await store.append(mailbox, [message], is_delivery=True)
 
 
 def _facts_of(copy: Copy, first: Copy, facts: MessageFacts) -> MessageFacts:
@@ -175,7 +253,7 @@ def _facts_of(copy: Copy, first: Copy, facts: MessageFacts) -> MessageFacts:
     )
 
 
-async def _fingerprint(octets: bytearray, mail_from: Address | None) -> bytes:
+async def fingerprint_of(octets: bytearray, mail_from: Address | None) -> bytes:
     """Recognise a message that is sent again: same sender, same octets."""
 
     def digest() -> bytes:

@@ -1,5 +1,7 @@
 """Reception: mail that others bring, from MAIL to the answer behind the data, as one small transaction.
 
+At the end of the data the message is authenticated, judged, and dispatched: into mailboxes, into the queue, or back.
+
 Spec: RFC 5321 §3.3 (the transaction), §4.4 (trace fields), §6.1 (responsibility), §6.3 (loops).
 """
 
@@ -8,21 +10,37 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final
 
+from mailstead.mailauth.results import authentication_results, received_spf, results_text, without_forged
+from mailstead.mailauth.verify import SenderVerifier
+from mailstead.mime.header import first_values, unfolded
 from mailstead.model.address import Address
-from mailstead.model.directory import Account
+from mailstead.model.authentication import Authentication
 from mailstead.model.envelope import Envelope, Peer, Recipient
-from mailstead.model.errors import MailLoop, NotOurDomain, TryAgainLater
+from mailstead.model.errors import (
+    Deferred,
+    Greylisted,
+    MailLoop,
+    MailsteadError,
+    NotOurDomain,
+    PolicyRefused,
+    TlsRequired,
+)
 from mailstead.model.ids import AccountId
+from mailstead.model.verdict import Decision, Judgement
 from mailstead.ports.clock import Clock
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Addresses, Resolution
-from mailstead.usecases.deliveries import Copy, Deliveries
+from mailstead.usecases.bounces import Bounces
+from mailstead.usecases.deliveries import Deliveries
+from mailstead.usecases.dispatch import Accepted, Dispatch, Leaving, Target
+from mailstead.usecases.screening import Screened, Screening
 from mailstead.usecases.staged import StagedOctets
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.tracefields import Hop
+from mailstead.usecases.tracing import MessageTrace, Tracing
 
 _run: Final = secrets.token_hex(4)
 _numbers: Final = itertools.count(1)
@@ -43,24 +61,17 @@ class ReceptionTerms:
     """Spec: RFC 5321 §6.3: at least 100 is suggested, and fewer is what busy servers use; attack row 18."""
 
 
-class Target(NamedTuple):
-    """An account that gets the message, and the recipient through which it does."""
-
-    account: Account
-    rcpt_to: Address
-
-
 class Reception:
     """One message from MAIL to its answer. Whoever begins one ends it with `accept` or `abandon`."""
 
-    def __init__(
-        self, house: Receptions, hop: Hop, envelope: Envelope, staged: StagedOctets, *, is_submission: bool = False
-    ) -> None:
+    def __init__(self, house: Receptions, hop: Hop, envelope: Envelope, staged: StagedOctets) -> None:
         self._house = house
         self._hop = hop
         self._staged = staged
         self._targets: dict[AccountId, Target] = {}
-        self._is_submission = is_submission
+        self._leaving: dict[tuple[str, str], Leaving] = {}
+        self._bounced: list[Address] = []
+        """Addresses of ours that stand for rewritten senders: the message is a bounce of what we sent on."""
         self.envelope = envelope
         self.queue_id = new_queue_id()
 
@@ -72,17 +83,21 @@ class Reception:
     def add_recipient(self, recipient: Recipient) -> Awaitable[None] | None:
         """Take a recipient; done when this gives None, which it does where the directory's answer is in memory.
 
-        Errors, at once or when awaited: NoSuchAddress, NotOurDomain, OverQuota; TryAgainLater for an alias that
-        leads out of the house, as long as relaying does not exist.
+        Errors, at once or when awaited: NoSuchAddress, NotOurDomain, OverQuota, AddressPaused, AddressDisabled,
+        TlsRequired, DnsUnavailable; NotAllowed for what is no bounce of ours (attack row 14).
         Spec: RFC 5321 §3.3 (refuse at RCPT what will not be delivered).
         """
         resolution = self._house.addresses.resolve_cached(recipient.address)
         if resolution is None:
-            return self._add_unknown(recipient.address)
-        return self._add(recipient.address, resolution)
+            return self._add_unknown(recipient)
+        return self._add(recipient, resolution)
 
-    async def _add_unknown(self, address: Address) -> None:
-        house = self._house
+    async def _add_unknown(self, recipient: Recipient) -> None:
+        house, address = self._house, recipient.address
+        if await house.bounces.is_return_address(address, self.envelope.mail_from):
+            self._bounced.append(address)
+            self._named(recipient)
+            return
         is_bare_postmaster = address == Address("postmaster", house.terms.hostname)
         try:
             resolution = await house.addresses.resolve(address)
@@ -90,27 +105,33 @@ class Reception:
             if not is_bare_postmaster:
                 raise
             resolution = await house.addresses.resolve(await house.deliveries.postmaster(address))
-        more = self._add(address, resolution)
+        more = self._add(recipient, resolution)
         if more is not None:
             await more
 
-    def _add(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
-        if resolution.foreign:
-            raise TryAgainLater("That address leads to another server, and mail is not relayed yet; try again later")
+    def _add(self, recipient: Recipient, resolution: Resolution) -> Awaitable[None] | None:
+        if resolution.requires_tls and not (self._hop.peer.is_encrypted or self._hop.is_authenticated):
+            raise TlsRequired
         if any(account.quota_octets is not None for account in resolution.accounts):
-            return self._add_with_room(address, resolution)
-        self._keep(address, resolution)
+            return self._add_with_room(recipient, resolution)
+        self._keep(recipient, resolution)
         return None
 
-    async def _add_with_room(self, address: Address, resolution: Resolution) -> None:
+    async def _add_with_room(self, recipient: Recipient, resolution: Resolution) -> None:
         for account in resolution.accounts:
             if account.quota_octets is not None:
                 await self._house.deliveries.check_room(account, self.envelope.size_octets or 0)
-        self._keep(address, resolution)
+        self._keep(recipient, resolution)
 
-    def _keep(self, address: Address, resolution: Resolution) -> None:
+    def _keep(self, recipient: Recipient, resolution: Resolution) -> None:
         for account in resolution.accounts:
-            self._targets.setdefault(account.account_id, Target(account, address))
+            self._targets.setdefault(account.account_id, Target(account, recipient))
+        for forward in resolution.forwards:
+            self._leaving.setdefault((str(forward.target), forward.recipient.key), Leaving(forward, recipient))
+        self._named(recipient)
+
+    def _named(self, recipient: Recipient) -> None:
+        self.envelope = replace(self.envelope, recipients=(*self.envelope.recipients, recipient))
 
     def write(self, chunk: bytes) -> None:
         """Take octets of the message. Errors: MessageTooLarge, StorageFull."""
@@ -121,53 +142,172 @@ class Reception:
         self._staged.release()
 
     async def accept(self) -> None:
-        """Check the complete message and deliver it; when this returns it is on stable storage, for every recipient.
+        """Check the complete message and dispatch it; when this returns it is on stable storage, for every recipient.
 
-        Errors: MessageTooLarge (header), BadMessage, MailLoop; OverQuota, StorageFull, StorageUnavailable,
-        TryAgainLater (see `deliveries`).
+        Errors: MessageTooLarge (header), BadMessage, MailLoop; PolicyRefused, Deferred, Greylisted, RateLimited by
+        policy; OverQuota, StorageFull, StorageUnavailable, TryAgainLater (see `deliveries`).
         Effects: nothing of the message stays in memory, whatever the outcome.
         Spec: RFC 5321 §6.1; attack rows 8 and 18.
         """
+        trace = await self._house.tracing.of(
+            self.queue_id, "in", self.envelope.mail_from, self._domain_of_ours(), self._hop.peer.address
+        )
         try:
-            header = self._staged.header()
-            self._check_loop(header)
-            await self._deliver()
+            await self._accept(trace)
+        except MailsteadError as error:
+            trace.note("answered", "defer" if error.is_temporary else "refuse", error.public_text)
+            raise
         finally:
             self._staged.release()
+
+    def _domain_of_ours(self) -> str:
+        return self.envelope.recipients[0].address.domain if self.envelope.recipients else ""
+
+    async def _accept(self, trace: MessageTrace) -> None:
+        house = self._house
+        header = self._staged.header()
+        note_arrival(trace, self._hop, self.envelope, header, len(self._staged.octets))
+        self._check_loop(header)
+        if self._bounced:
+            await house.bounces.absorb(bytes(self._staged.octets), self._bounced, trace)
+        if not (self._targets or self._leaving):
+            return  # a bounce that is absorbed, or an alias that is switched off without a word
+        clean = without_forged(header, house.terms.hostname)
+        if len(clean) != len(header):
+            self._staged.octets[: len(header)] = clean
+            header = clean
+        found, results, text = None, "", ""
+        if house.verifier is not None:
+            mail_from, helo = self.envelope.mail_from, self._hop.helo
+            found = await house.verifier.verify(self._staged.octets, header, self._hop.peer, helo, mail_from)
+            text = results_text(found, house.terms.hostname, mail_from, helo)
+            results = authentication_results(found, house.terms.hostname, mail_from, helo)
+            results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
+            _note_authentication(trace, found)
+        targets = await self._judge(trace, header, found)
+        await house.dispatch.dispatch(
+            Accepted(
+                self.queue_id,
+                self._hop,
+                self.envelope,
+                self._staged.octets,
+                header,
+                trace,
+                authentication=found,
+                results=results,
+                results_text=text,
+            ),
+            targets,
+            tuple(self._leaving.values()),
+        )
+
+    async def _judge(self, trace: MessageTrace, header: bytes, found: Authentication | None) -> list[Target]:
+        """Ask policy; give the targets with what it says for each.
+
+        A refusal for one account only is not the sender's answer while others take the message: there it is junk.
+        Errors: PolicyRefused, Deferred, Greylisted, RateLimited.
+        """
+        screening = self._house.screening
+        message = Screened(
+            self.queue_id,
+            self._hop.peer,
+            self._hop.helo,
+            self.envelope.mail_from,
+            tuple(each.address for each in self.envelope.recipients),
+            self._staged.octets,
+            header,
+            found,
+        )
+        common = await screening.judge(message)
+        trace.note_checks(common.checks)
+        _raise(common)
+        targets: list[Target] = []
+        refused: list[Judgement] = []
+        for target in self._targets.values():
+            own = await screening.judge_for(target.account, message, common)
+            trace.note_checks(own.checks[len(common.checks) :], target.account.address)
+            if own.decision in {Decision.REFUSE, Decision.DEFER}:
+                refused.append(own)
+                own = replace(own, decision=Decision.QUARANTINE)
+            targets.append(target._replace(judgement=own))
+        if refused and len(refused) == len(targets) and not self._leaving:
+            _raise(refused[0])
+        return targets
 
     def _check_loop(self, header: bytes) -> None:
         """Refuse a message that goes in circles. Spec: RFC 5321 §6.3, RFC 9228 §5; attack row 18."""
         trace = tracefields.read(header)
         if trace.received_count > self._house.terms.received_max:
             raise MailLoop(f"The message has more than {self._house.terms.received_max} Received fields")
-        if self._is_submission:
+        if self._hop.is_authenticated:
             return  # a person who sends received mail on leaves its Delivered-To in place
         for target in self._targets.values():
             if target.account.address.key in trace.delivered_to:
                 raise MailLoop("The message has been delivered to that address before")
+        for leaving in self._leaving.values():
+            if leaving.forward.via.key in trace.original_to:
+                raise MailLoop("The message has been sent on through that address before")
 
-    async def _deliver(self) -> None:
-        at = self._house.clock.now()
-        return_path = tracefields.return_path(self.envelope.mail_from)
-        copies = []
-        for target in self._targets.values():
-            listed_trace = return_path + tracefields.delivered_to(target.account.address)
-            received = tracefields.received(self._hop, self.queue_id, target.rcpt_to, at)
-            copies.append(Copy(target.account.account_id, listed_trace.encode(), received.encode()))
-        await self._house.deliveries.deliver(self._staged.octets, copies, self.envelope.mail_from)
+
+def _raise(judgement: Judgement) -> None:
+    """Errors: what the decision means for the sender; nothing for those that let the message in."""
+    if judgement.decision in {Decision.ALLOW, Decision.QUARANTINE}:
+        return
+    check = judgement.deciding
+    text = check.public_text if check else ""
+    if judgement.decision is Decision.DEFER:
+        raise (Greylisted if check and check.name == "greylist" else Deferred)(text or None)
+    raise PolicyRefused(text or "The message looks like junk", check=check.name if check else "score")
+
+
+def note_arrival(trace: MessageTrace, hop: Hop, envelope: Envelope, header: bytes, size_octets: int) -> None:
+    """Note how a message came, for each recipient."""
+    message_id = unfolded(first_values(header).get(b"message-id", b"")).decode("ascii", "replace")
+    trace.identify(message_id.strip("<> ")[:300])
+    how = f"{hop.protocol} {hop.peer.tls_version}" if hop.peer.is_encrypted else hop.protocol
+    peer = hop.peer.address if hop.is_authenticated else f"{hop.helo} [{hop.peer.address}]"
+    for recipient in envelope.recipients:
+        trace.note("received", "", f"{size_octets} octets by {how}", recipient=recipient.address, peer=peer)
+
+
+def _note_authentication(trace: MessageTrace, found: Authentication) -> None:
+    trace.note("spf", found.spf.result, found.spf.explanation or found.spf.mechanism or found.spf.domain)
+    for each in found.dkim:
+        trace.note("dkim", each.result, f"{each.domain} {each.selector} {each.reason}".strip())
+    if found.arc.result != "none":
+        trace.note("arc", found.arc.result, found.arc.reason or ", ".join(found.arc.sealers))
+    dmarc = found.dmarc
+    trace.note("dmarc", dmarc.result, dmarc.reason or f"{dmarc.author_domain} asks for {dmarc.policy}")
+    trace.note("iprev", found.iprev.result, found.iprev.name)
 
 
 class Receptions:
     """Begins receptions; one object for all conversations of the process."""
 
     def __init__(
-        self, addresses: Addresses, deliveries: Deliveries, staging: Staging, clock: Clock, terms: ReceptionTerms
+        self,
+        addresses: Addresses,
+        deliveries: Deliveries,
+        dispatch: Dispatch,
+        bounces: Bounces,
+        screening: Screening,
+        tracing: Tracing,
+        staging: Staging,
+        clock: Clock,
+        terms: ReceptionTerms,
+        *,
+        verifier: SenderVerifier | None,
     ) -> None:
         self.addresses: Final = addresses
         self.deliveries: Final = deliveries
+        self.dispatch: Final = dispatch
+        self.bounces: Final = bounces
+        self.screening: Final = screening
+        self.tracing: Final = tracing
         self.staging: Final = staging
         self.clock: Final = clock
         self.terms: Final = terms
+        self.verifier: Final = verifier
 
     def begin(self, peer: Peer, helo: str, envelope: Envelope, *, is_extended: bool = True) -> Reception:
         """Begin with what MAIL said. Any sender is taken: who may say what is for mail authentication to judge."""

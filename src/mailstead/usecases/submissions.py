@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Final
 
@@ -14,70 +15,118 @@ from mailstead.mime.address import addresses_of
 from mailstead.mime.header import Field, fields
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor, Envelope, Peer, Recipient
-from mailstead.model.errors import BadAddress, BadMessage, NotAllowed, NotOurDomain, TryAgainLater
-from mailstead.usecases.addresses import Resolution
-from mailstead.usecases.receptions import Reception, Receptions
+from mailstead.model.errors import (
+    BadAddress,
+    BadMessage,
+    NoSuchAddress,
+    NotAllowed,
+    NotOurDomain,
+    PolicyRefused,
+    RateLimited,
+)
+from mailstead.ports.storage import Storage
+from mailstead.usecases.deliveries import fingerprint_of
+from mailstead.usecases.dispatch import Accepted
+from mailstead.usecases.receptions import Reception, Receptions, note_arrival
+from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.staged import StagedOctets
 from mailstead.usecases.tracefields import Hop
+from mailstead.usecases.tracing import MessageTrace
 
 _AUTHOR_FIELDS: Final = frozenset({b"from", b"sender", b"resent-from", b"resent-sender"})
 _BLIND_FIELDS: Final = frozenset({b"bcc", b"resent-bcc"})
 
-NO_RELAY_TEXT: Final = "Mail to other servers is not relayed yet; this comes with the next release"
+_TELLING_FIELDS: Final = frozenset(
+    {
+        b"user-agent",
+        b"x-mailer",
+        b"x-newsreader",
+        b"x-originating-ip",
+        b"x-originating-client",
+        b"x-source-ip",
+        b"x-mimeole",
+        b"x-msmail-priority",
+    }
+)
+"""Spec: attack row 104 (what a submission must not tell)."""
 
 
 class Submission(Reception):
     """One message of a logged-in author."""
 
     def __init__(self, house: Submissions, actor: Actor, hop: Hop, envelope: Envelope, staged: StagedOctets) -> None:
-        super().__init__(house.receptions, hop, envelope, staged, is_submission=True)
+        super().__init__(house.receptions, hop, envelope, staged)
         self._submissions = house
         self._actor = actor
+        self._direct: dict[str, Recipient] = {}
 
     def add_recipient(self, recipient: Recipient) -> Awaitable[None] | None:
-        """Take a recipient; as long as there is no queue, only our own domains.
+        """Take a recipient, here or elsewhere.
 
-        Errors: as of receptions, but TryAgainLater for other domains: the mail is not wrong, it is we who lack a part.
+        Errors: as of receptions; NoSuchAddress for one that is suppressed, as mail to it has failed for good.
         """
         try:
             more = super().add_recipient(recipient)
         except NotOurDomain:
-            raise TryAgainLater(NO_RELAY_TEXT) from None
-        return self._await_local(more) if more is not None else None
+            return self._add_direct(recipient)
+        return self._await_either(more, recipient) if more is not None else None
 
-    @staticmethod
-    async def _await_local(more: Awaitable[None]) -> None:
+    async def _await_either(self, more: Awaitable[None], recipient: Recipient) -> None:
         try:
             await more
         except NotOurDomain:
-            raise TryAgainLater(NO_RELAY_TEXT) from None
+            await self._add_direct(recipient)
 
-    def _add(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
-        if resolution.foreign:
-            raise TryAgainLater(NO_RELAY_TEXT)
-        return super()._add(address, resolution)
+    async def _add_direct(self, recipient: Recipient) -> None:
+        suppressed = await self._submissions.queue.suppressed([recipient.address])
+        for suppression in suppressed.values():
+            raise NoSuchAddress(f"Mail to that address has failed for good: {suppression.reason}")
+        self._direct.setdefault(recipient.address.key, recipient)
+        self._named(recipient)
 
-    async def accept(self) -> None:
-        """Check the author, complete the header, then deliver.
+    async def _accept(self, trace: MessageTrace) -> None:
+        """Check the author and the limits, complete and sign the message, then dispatch it.
 
         Errors: NotAllowed when From or Sender name somebody else (attack row 15), BadMessage for no or several From;
-        else as of receptions.
-        Effects: adds Date and Message-ID if missing, removes Bcc (see `_completed`).
+        RateLimited; else as of receptions.
+        Effects: adds Date and Message-ID if missing, removes what tells too much (see `_completed`), signs.
         """
-        try:
-            header = self._staged.header()
-            found = list(fields(header))
-            await self._check_authors(header, found)
-            completed = self._completed(header, found)
-            if completed != header:
-                self._staged.octets[: len(header)] = completed
-        except BaseException:
-            self._staged.release()
-            raise
-        await super().accept()
+        house = self._house
+        header = self._staged.header()
+        note_arrival(trace, self._hop, self.envelope, header, len(self._staged.octets))
+        self._check_loop(header)
+        found = list(fields(header))
+        domain = await self._check_authors(header, found)
+        await self._submissions.check_limit(self._actor, len(self.envelope.recipients))
+        fingerprint = None
+        if self._direct or self._leaving or len(self._targets) > 1:
+            fingerprint = await fingerprint_of(self._staged.octets, self.envelope.mail_from)
+        completed = self._completed(header, found)
+        self._staged.octets[: len(header)] = completed
+        signature = await self._submissions.sealing.signature(bytes(self._staged.octets), domain)
+        self._staged.octets[:0] = signature
+        await house.dispatch.dispatch(
+            Accepted(
+                self.queue_id,
+                self._hop,
+                self.envelope,
+                self._staged.octets,
+                signature + completed,
+                trace,
+                submitter=self._actor.account_id,
+                domain=domain,
+                fingerprint=fingerprint,
+            ),
+            tuple(self._targets.values()),
+            tuple(self._leaving.values()),
+            tuple(self._direct.values()),
+        )
 
-    async def _check_authors(self, header: bytes, found: list[Field]) -> None:
-        """Check that the header speaks only in the author's own names.
+    def _domain_of_ours(self) -> str:
+        return self._actor.address.domain if self._actor.address else ""
+
+    async def _check_authors(self, header: bytes, found: list[Field]) -> str:
+        """Check that the header speaks only in the author's own names; give the domain of From.
 
         Exactly one From (RFC 5322 §3.6); every address in From, Sender and their Resent forms must be the author's own
         (RFC 6409 §6.1). Stricter than a Sender beside a foreign From, as readers show From.
@@ -87,6 +136,7 @@ class Submission(Reception):
             raise BadMessage("A message has exactly one From field")
         if sum(field.name == b"sender" for field in found) > 1:
             raise BadMessage("A message has at most one Sender field")
+        domain = ""
         for field in found:
             if field.name not in _AUTHOR_FIELDS:
                 continue
@@ -96,13 +146,18 @@ class Submission(Reception):
             if not listed:
                 raise BadMessage(f"The {field.name.decode('ascii').capitalize()} field has no address")
             for entry in listed:
-                await self._submissions.check_sender(self._actor, _address(entry.local_part, entry.domain))
+                address = _address(entry.local_part, entry.domain)
+                await self._submissions.check_sender(self._actor, address)
+                if field.name == b"from" and address is not None:
+                    domain = address.domain
+        return domain
 
     def _completed(self, header: bytes, found: list[Field]) -> bytes:
         """Give the header with what is missing and without what must not be seen.
 
         Date and Message-ID are added in front (RFC 6409 §8.2, §8.3). Bcc is removed: every recipient gets the same
-        octets, and a blind copy is to stay blind (RFC 5322 §3.6.3, the first of its three ways).
+        octets, and a blind copy is to stay blind (RFC 5322 §3.6.3, the first of its three ways). So is what tells
+        about the author's machine: which program, from which address.
         """
         names = {field.name for field in found}
         added = b""
@@ -113,7 +168,7 @@ class Submission(Reception):
             added += f"Message-ID: <{secrets.token_hex(12)}@{domain}>\r\n".encode()
         pieces, end = [added], 0
         for field in found:
-            if field.name in _BLIND_FIELDS:
+            if field.name in _BLIND_FIELDS or field.name in _TELLING_FIELDS:
                 pieces.append(header[end : field.start])
                 end = field.stop + len(b"\r\n")
         pieces.append(header[end:])
@@ -123,18 +178,36 @@ class Submission(Reception):
 class Submissions:
     """Begins submissions; one object for all conversations of the process."""
 
-    def __init__(self, receptions: Receptions) -> None:
+    def __init__(
+        self,
+        receptions: Receptions,
+        storage: Storage,
+        sealing: Sealing,
+        *,
+        recipients_per_day_max: int,
+        hold_max_s: float,
+    ) -> None:
         self.receptions: Final = receptions
+        self.queue: Final = storage.queue
+        self.sealing: Final = sealing
+        self._directory = storage.directory
+        self._memory = storage.memory
+        self._recipients_per_day_max = recipients_per_day_max
+        self._hold_max_s = hold_max_s
 
     async def begin(self, actor: Actor, peer: Peer, helo: str, envelope: Envelope) -> Submission:
         """Begin with what MAIL said.
 
         The null sender is allowed, as disposition notifications have it (RFC 8098 §2.1); From still tells the author.
-        Errors: NotAllowed when the sender is not the author's own address (RFC 6409 §6.1; attack row 15).
+        Errors: NotAllowed when the sender is not the author's own address (RFC 6409 §6.1; attack row 15); PolicyRefused
+        for a release too far in the future (RFC 4865 §5).
         """
         if envelope.mail_from is not None:
             await self.check_sender(actor, envelope.mail_from)
-        terms = self.receptions.terms
+        terms, clock = self.receptions.terms, self.receptions.clock
+        latest = clock.now() + timedelta(seconds=self._hold_max_s)
+        if envelope.hold_until is not None and envelope.hold_until > latest:
+            raise PolicyRefused("That moment is too far in the future")
         hop = Hop(peer, helo, terms.hostname, is_extended=True, is_authenticated=True, is_smtputf8=envelope.smtputf8)
         staged = StagedOctets(self.receptions.staging, terms.message_octets_max)
         return Submission(self, actor, hop, envelope, staged)
@@ -143,6 +216,23 @@ class Submissions:
         """Check that an address is the author's own. Errors: NotAllowed; the same for others' and for nobody's."""
         if address is None or not await self.receptions.addresses.may_send_as(actor, address):
             raise NotAllowed("You may send only with your own addresses")
+
+    async def check_limit(self, actor: Actor, recipient_count: int) -> None:
+        """Count the recipients of a message for this day (UTC). Errors: RateLimited above what the account may."""
+        if actor.account_id is None:
+            return
+        account = await self._directory.account(actor.account_id)
+        limit = self._recipients_per_day_max
+        if account is not None and account.sending_limit is not None:
+            limit = account.sending_limit
+        elif not limit:
+            return
+        now = self.receptions.clock.now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        key = f"{actor.account_id} {now.date()}"
+        counted = await self._memory.count("sent", {key: recipient_count}, now, midnight)
+        if counted[key] > limit:
+            raise RateLimited(f"You may send to {limit} recipients a day; go on tomorrow")
 
 
 def _address(local_part: bytes | None, domain: bytes | None) -> Address | None:

@@ -16,7 +16,9 @@ from typing import Final
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer
 
-_TRACE: Final = re.compile(rb"^(received|delivered-to)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_TRACE: Final = re.compile(
+    rb"^(received|delivered-to|x-original-to)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ class Hop:
         return word + ("S" if self.peer.is_encrypted else "") + ("A" if self.is_authenticated else "")
 
 
-def received(hop: Hop, queue_id: str, rcpt_to: Address, at: datetime) -> str:
+def received(hop: Hop, queue_id: str, rcpt_to: Address | None, at: datetime) -> str:
     """Write a Received field, folded, with its CRLF.
 
     A submission tells neither the address nor the name of the author's machine: that is the author's own affair
     (RFC 5321 §7.6 knows the concern), the log has it, and ``from`` stays in the grammar with a name that cannot exist.
-    ``for`` names only the recipient of this copy, so that no blind copy shows.
+    ``for`` names only the recipient of this copy, so that no blind copy shows; None: a copy for several.
 
     Spec: RFC 5321 §4.4 (Time-stamp-line).
     """
@@ -58,10 +60,10 @@ def received(hop: Hop, queue_id: str, rcpt_to: Address, at: datetime) -> str:
         address = hop.peer.address
         source = f"{hop.helo} ([{'IPv6:' if ':' in address else ''}{address}])"
     tls = f" ({hop.peer.tls_version} {hop.peer.tls_cipher})" if hop.peer.is_encrypted else ""
+    to = f"\r\n\tfor <{rcpt_to}>; " if rcpt_to else ";\r\n\t"
     return (
         f"Received: from {source}\r\n"
-        f"\tby {hop.hostname} with {hop.protocol}{tls} id {queue_id}\r\n"
-        f"\tfor <{rcpt_to}>; {_date(at.replace(microsecond=0))}\r\n"
+        f"\tby {hop.hostname} with {hop.protocol}{tls} id {queue_id}{to}{_date(at.replace(microsecond=0))}\r\n"
     )
 
 
@@ -80,6 +82,11 @@ def delivered_to(address: Address) -> str:
     return f"Delivered-To: {address}\r\n"
 
 
+def original_to(address: Address) -> str:
+    """Write an X-Original-To field: through which address of ours a forwarded copy went."""
+    return f"X-Original-To: {address}\r\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What earlier hops have left in a header."""
@@ -87,15 +94,19 @@ class Trace:
     received_count: int
     delivered_to: frozenset[str]
     """In the form of `Address.key`, as far as they are addresses."""
+    original_to: frozenset[str]
+    """Addresses through which it was sent on, in the same form."""
 
 
 def read(header: bytes) -> Trace:
     """Read the trace fields of a header. Spec: RFC 5321 §6.3 (loop detection), RFC 9228 §5; attack row 18."""
     received_count = 0
     delivered: set[str] = set()
+    original: set[str] = set()
     for name, value in _TRACE.findall(header):
         if len(name) == len("received"):
             received_count += 1
         else:
-            delivered.add(value.decode("utf-8", "replace").strip().strip("<>").casefold())
-    return Trace(received_count, frozenset(delivered))
+            named = delivered if len(name) == len("delivered-to") else original
+            named.add(value.decode("utf-8", "replace").strip().strip("<>").casefold())
+    return Trace(received_count, frozenset(delivered), frozenset(original))

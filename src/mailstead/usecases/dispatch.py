@@ -1,0 +1,356 @@
+"""What becomes of an accepted message: copies for mailboxes, items for the queue, all on stable storage or an error.
+
+For each account its filters decide; what leaves the house (forwards, redirects, answers of filters, a submission's
+foreign recipients) becomes items of the queue: forwards with a sender of ours (SRS), sealed (ARC), and with notices
+only for a sender whom somebody vouches for (attack row 17).
+
+Spec: RFC 5321 §3.9.2 (forwarding), §4.4 (trace fields); RFC 3461 §5.2 (notifications); RFC 5429 (reject).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from mailstead.mime.dsn import Action
+from mailstead.mime.header import first_values, unfolded
+from mailstead.model.address import Address
+from mailstead.model.authentication import Authentication, Result
+from mailstead.model.directory import Account
+from mailstead.model.envelope import Envelope, Recipient
+from mailstead.model.errors import PolicyRefused
+from mailstead.model.ids import AccountId
+from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
+from mailstead.model.verdict import Judgement
+from mailstead.ports.clock import Clock
+from mailstead.ports.storage import Storage
+from mailstead.usecases import tracefields
+from mailstead.usecases.addresses import Forward
+from mailstead.usecases.deliveries import Copy, Deliveries
+from mailstead.usecases.filters import Filed, Filters, Incoming
+from mailstead.usecases.notices import Notices, Told
+from mailstead.usecases.routes import Routes
+from mailstead.usecases.sealing import Sealing
+from mailstead.usecases.tracefields import Hop
+from mailstead.usecases.tracing import MessageTrace
+
+
+class Target(NamedTuple):
+    """An account that gets the message, and the recipient through which it does."""
+
+    account: Account
+    recipient: Recipient
+    judgement: Judgement | None = None
+
+
+class Leaving(NamedTuple):
+    """A copy that leaves the house through an alias or account, and the recipient through which it does."""
+
+    forward: Forward
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A complete message that passed all checks, and all that is known of it."""
+
+    queue_id: str
+    hop: Hop
+    envelope: Envelope
+    octets: bytearray = field(repr=False)
+    """With what we add for everybody: a submission's signature."""
+    header: bytes = field(repr=False)
+    trace: MessageTrace
+    authentication: Authentication | None = None
+    """None: a submission, or nothing was checked."""
+    results: str = ""
+    """Authentication-Results and Received-SPF, with CRLF."""
+    results_text: str = ""
+    """What ARC seals: the payload of Authentication-Results."""
+    submitter: AccountId | None = None
+    """Who submitted it; None: it came from others."""
+    domain: str = ""
+    """Of ours, on whose behalf a submission goes."""
+    fingerprint: bytes | None = None
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether the envelope's sender is one that somebody vouches for: notices go only there (attack row 17)."""
+        mail_from = self.envelope.mail_from
+        if mail_from is None:
+            return False
+        if self.submitter is not None:
+            return True
+        found = self.authentication
+        if found is None:
+            return False
+        if found.spf.result is Result.PASS and found.spf.scope == "mfrom" and not found.spf.is_from_all:
+            return True
+        return any(
+            each.result is Result.PASS and f".{mail_from.domain}".endswith(f".{each.domain}")
+            for each in found.dkim
+            if "." in each.domain
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchTerms:
+    """How long things wait."""
+
+    hostname: str
+    expires_s: float = 5 * 86400.0
+
+
+class Dispatch:
+    """Sends accepted messages on their ways."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        deliveries: Deliveries,
+        filters: Filters,
+        routes: Routes,
+        sealing: Sealing,
+        notices: Notices,
+        terms: DispatchTerms,
+    ) -> None:
+        self._directory = storage.directory
+        self._clock = clock
+        self._deliveries: Final = deliveries
+        self._filters = filters
+        self._routes = routes
+        self._sealing = sealing
+        self._notices = notices
+        self._terms = terms
+
+    async def dispatch(
+        self,
+        message: Accepted,
+        targets: Sequence[Target],
+        leaving: Sequence[Leaving] = (),
+        direct: Sequence[Recipient] = (),
+    ) -> None:
+        """Deliver and queue; when this returns, all of it survives a power cut.
+
+        `direct`: foreign recipients of a submission. Errors: PolicyRefused when every recipient's filter rejects; else
+        as of `Deliveries.deliver`.
+        """
+        copies: list[Copy] = []
+        items: list[NewItem] = []
+        rejected: list[tuple[Target, str]] = []
+        told: list[Told] = []
+        for target in targets:
+            filed = await self._decide(message, target)
+            if filed.rejection is not None:
+                rejected.append((target, filed.rejection))
+                continue
+            copies += self._copies(message, target, filed)
+            items += await self._items_of_filter(message, target, filed)
+            if "SUCCESS" in target.recipient.notify:
+                told.append(Told(target.recipient, Action.DELIVERED, RemoteReply(250, "2.0.0", "Delivered")))
+        if rejected and len(rejected) == len(targets) and not leaving and not direct and not items:
+            raise PolicyRefused(rejected[0][1] or "The recipient does not want this message")
+        for target, text in rejected:
+            reply = RemoteReply(550, "5.7.1", text or "The recipient does not want this message", is_permanent=True)
+            told.append(Told(target.recipient, Action.FAILED, reply))
+        if leaving:
+            items += await self._forward_items(message, leaving)
+            told += [
+                Told(each.recipient, Action.EXPANDED, RemoteReply(250, "2.0.0", "Sent on"))
+                for each in leaving
+                if "SUCCESS" in each.recipient.notify
+            ]
+        if direct:
+            items.append(await self._direct_item(message, direct))
+        if told and message.may_be_answered:
+            items += await self._notices.about_reception(message.envelope, message.octets, message.queue_id, told)
+        await self._deliveries.deliver(
+            message.octets, copies, message.envelope.mail_from, items, fingerprint=message.fingerprint
+        )
+        self._note(message, copies, items, targets)
+
+    async def _decide(self, message: Accepted, target: Target) -> Filed:
+        filed = await self._filters.decide(
+            Incoming(
+                octets=message.octets,
+                mail_from=message.envelope.mail_from,
+                rcpt_to=target.recipient.address,
+                account=target.account,
+                queue_id=message.queue_id,
+                peer=message.hop.peer,
+                helo=message.hop.helo,
+                authentication=message.authentication,
+                judgement=target.judgement,
+                is_submission=message.submitter is not None,
+            )
+        )
+        for note in filed.notes:
+            message.trace.note("filter", "", note, recipient=target.account.address)
+        for problem in filed.problems:
+            message.trace.note("filter", "error", problem, recipient=target.account.address)
+        return filed
+
+    def _copies(self, message: Accepted, target: Target, filed: Filed) -> list[Copy]:
+        address = target.account.address
+        listed = tracefields.return_path(message.envelope.mail_from) + tracefields.delivered_to(address)
+        received = tracefields.received(message.hop, message.queue_id, target.recipient.address, self._clock.now())
+        further = (received + message.results).encode()
+        return [
+            Copy(
+                target.account.account_id,
+                listed.encode(),
+                further,
+                filing.mailbox,
+                filing.flags,
+                filing.creates,
+                filing.special_use,
+                filed.octets,
+            )
+            for filing in filed.filings
+        ]
+
+    async def _items_of_filter(self, message: Accepted, target: Target, filed: Filed) -> list[NewItem]:
+        """Redirects and answers that an account's filter asks for."""
+        items: list[NewItem] = []
+        account = target.account
+        if filed.redirects:
+            forwards = [
+                Leaving(Forward(account.address, each.address, each.address), Recipient(each.address))
+                for each in filed.redirects
+            ]
+            items += await self._forward_items(message, forwards, account.account_id, filed.octets)
+        for reply in filed.replies:
+            items.append(await self._reply_item(message, account, reply.octets, reply.mail_from, reply.recipient))
+        return items
+
+    async def _reply_item(
+        self, message: Accepted, account: Account, octets: bytes, mail_from: Address | None, recipient: Address
+    ) -> NewItem:
+        domain = account.address.domain
+        signed = await self._sealing.sign(octets, domain)
+        now = self._clock.now()
+        # RFC 3834 §3.3, RFC 5230 §5: an answer that cannot be delivered is not answered again.
+        to = Recipient(recipient, frozenset({"NEVER"}))
+        return NewItem(
+            queue_id=message.queue_id,
+            kind=ItemKind.REPLY,
+            mail_from=mail_from,
+            recipients=(await self._routes.to_address(to, domain),),
+            octets=signed,
+            accepted_at=now,
+            expires_at=now + timedelta(seconds=self._terms.expires_s),
+            domain=domain,
+            account_id=account.account_id,
+            priority=-1,
+        )
+
+    async def _forward_items(
+        self,
+        message: Accepted,
+        leaving: Sequence[Leaving],
+        account_id: AccountId | None = None,
+        octets: bytes | None = None,
+    ) -> list[NewItem]:
+        """One item for each domain of ours through which copies leave, as that domain rewrites and seals."""
+        by_domain: dict[str, list[Leaving]] = {}
+        for each in leaving:
+            by_domain.setdefault(each.forward.via.domain, []).append(each)
+        items: list[NewItem] = []
+        now = self._clock.now()
+        for domain, group in by_domain.items():
+            vias = {each.forward.via for each in group}
+            via = next(iter(vias)) if len(vias) == 1 else None
+            recipients = [await self._leaving_recipient(each) for each in group]
+            before = tracefields.received(message.hop, message.queue_id, via, now) + message.results
+            if via is not None:
+                before += tracefields.original_to(via)
+            sealed = await self._sealing.seal(
+                before.encode() + bytes(octets if octets is not None else message.octets),
+                domain,
+                message.results_text,
+                message.authentication.arc if message.authentication else None,
+            )
+            items.append(
+                NewItem(
+                    queue_id=message.queue_id,
+                    kind=ItemKind.FORWARD,
+                    mail_from=await self._sealing.rewritten(message.envelope.mail_from, domain),
+                    recipients=tuple(recipients),
+                    octets=sealed,
+                    accepted_at=now,
+                    expires_at=now + timedelta(seconds=self._terms.expires_s),
+                    domain=domain,
+                    account_id=account_id,
+                    notify_to=message.envelope.mail_from if message.may_be_answered else None,
+                    body=message.envelope.body,
+                    smtputf8=message.envelope.smtputf8,
+                    ret=message.envelope.ret,
+                    envid=message.envelope.envid,
+                    require_tls=message.envelope.require_tls,
+                    tls_optional=_is_tls_optional(message),
+                    message_id=_message_id(message.header),
+                )
+            )
+        return items
+
+    async def _leaving_recipient(self, each: Leaving) -> NewRecipient:
+        # RFC 3461 §5.2.7.3 (c): an expansion is told by us (EXPANDED); what happens behind it is told on failure only,
+        # and names the recipient as the sender knew it.
+        orcpt = each.recipient.orcpt or f"rfc822;{each.recipient.address}"
+        notify = each.recipient.notify - {"SUCCESS"} or frozenset({"FAILURE"} if each.recipient.notify else ())
+        recipient = Recipient(each.forward.recipient, notify, orcpt)
+        return await self._routes.to_target(each.forward.target, recipient, each.forward.via)
+
+    async def _direct_item(self, message: Accepted, direct: Sequence[Recipient]) -> NewItem:
+        """The item of a submission to others."""
+        envelope, now = message.envelope, self._clock.now()
+        not_before = envelope.hold_until
+        if envelope.hold_for_s is not None:
+            not_before = now + timedelta(seconds=envelope.hold_for_s)
+        only = direct[0].address if len(direct) == 1 and len(envelope.recipients) <= 1 else None
+        received = tracefields.received(message.hop, message.queue_id, only, now)
+        return NewItem(
+            queue_id=message.queue_id,
+            kind=ItemKind.SUBMISSION,
+            mail_from=envelope.mail_from,
+            recipients=tuple([await self._routes.to_address(each, message.domain) for each in direct]),
+            octets=received.encode() + bytes(message.octets),
+            accepted_at=now,
+            expires_at=(not_before or now) + timedelta(seconds=self._terms.expires_s),
+            domain=message.domain,
+            account_id=message.submitter,
+            notify_to=envelope.mail_from,
+            body=envelope.body,
+            smtputf8=envelope.smtputf8,
+            ret=envelope.ret,
+            envid=envelope.envid,
+            require_tls=envelope.require_tls,
+            tls_optional=_is_tls_optional(message),
+            not_before=not_before,
+            message_id=_message_id(message.header),
+        )
+
+    @staticmethod
+    def _note(message: Accepted, copies: Sequence[Copy], items: Sequence[NewItem], targets: Sequence[Target]) -> None:
+        address_of = {target.account.account_id: target.account.address for target in targets}
+        for copy in copies:
+            message.trace.note("delivered", "delivered", f"into {copy.mailbox}", recipient=address_of[copy.account_id])
+        for item in items:
+            for recipient in item.recipients:
+                shown = recipient.url or recipient.recipient.address
+                via = f" through {recipient.via}" if recipient.via else ""
+                message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
+
+
+def _message_id(header: bytes) -> str:
+    value = first_values(header).get(b"message-id", b"")
+    return unfolded(value).decode("ascii", "replace").strip("<> ")[:300]
+
+
+def _is_tls_optional(message: Accepted) -> bool:
+    """Whether the author asks to disregard TLS policies. Spec: RFC 8689 §5 (ignored beside REQUIRETLS)."""
+    value = first_values(message.header).get(b"tls-required", b"")
+    return not message.envelope.require_tls and unfolded(value).lower() == b"no"
