@@ -1,12 +1,23 @@
 """The directory's part of the storage port: any adapter must pass. Promise 8 is here."""
 
 import asyncio
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, Domain, Verifier
+from mailstead.model.directory import (
+    Account,
+    Alias,
+    DkimKey,
+    Domain,
+    DomainTerms,
+    HostTarget,
+    KeyState,
+    Verifier,
+    WebhookTarget,
+)
 from mailstead.model.errors import (
     AddressTaken,
     DomainExists,
@@ -15,6 +26,7 @@ from mailstead.model.errors import (
     NoSuchAccount,
     NoSuchAlias,
     NoSuchDomain,
+    NoSuchKey,
 )
 from mailstead.model.ids import AccountId
 from mailstead.storage.embedded.bus import LocalBus
@@ -60,18 +72,20 @@ async def add(directory, one: Account, number: int = 1) -> None:
 
 
 async def test_domains(directory):
-    other = Domain("a.test", address("postmaster"))
+    other = Domain(
+        "a.test", DomainTerms(uses_dns_rules=True, denylist=("x.test", "192.0.2.0/24"), smarthost="r.test:587")
+    )
     await directory.add_domain(other)
     assert await directory.domains() == [other, DOMAIN]
     assert await directory.domain("a.test") == other
     assert await directory.domain("b.test") is None
     with pytest.raises(DomainExists):
         await directory.add_domain(Domain("a.test"))
-    await directory.set_catch_all("a.test", None)
-    assert await directory.domain("a.test") == Domain("a.test")
+    await directory.set_terms("a.test", DomainTerms(keeps_trace=False))
+    assert await directory.domain("a.test") == Domain("a.test", DomainTerms(keeps_trace=False))
     await directory.remove_domain("a.test")
     assert await directory.domains() == [DOMAIN]
-    for call in (directory.remove_domain("a.test"), directory.set_catch_all("a.test", None)):
+    for call in (directory.remove_domain("a.test"), directory.set_terms("a.test", DomainTerms())):
         with pytest.raises(NoSuchDomain):
             await call
 
@@ -202,10 +216,115 @@ async def test_addresses_of_an_account_are_those_that_lead_only_to_it(directory)
         "loop2": ("loop1",),
     }.items():
         await directory.add_alias(Alias(address(name), tuple(address(target) for target in targets)))
+    await directory.add_alias(Alias(address("both"), (address("alice"), WebhookTarget("https://hook.test/"))))
     assert await directory.addresses_of(ALICE.account_id) == [ALICE.address, address("info"), address("sales")]
     assert await directory.addresses_of(BOB.account_id) == [BOB.address]
     await directory.remove_alias(address("info"))
     assert await directory.addresses_of(ALICE.account_id) == [ALICE.address]
+
+
+async def test_what_an_alias_has_is_kept(directory):
+    targets = (
+        Address("a b", "elsewhere.test"),
+        Address("user", "[192.0.2.1]"),
+        HostTarget("mail.elsewhere.test", 2525),
+        HostTarget("2001:db8::1"),
+        WebhookTarget("https://hook.test/a?b=c@d:1"),
+    )
+    alias = Alias(
+        address("Info"), targets, False, 421, datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC), "for the shop", is_masked=True
+    )
+    await directory.add_alias(alias)
+    assert await directory.find(address("info")) == alias
+    changed = replace(alias, targets=(address("bob"),), is_enabled=True, expires_at=None, description="")
+    await directory.replace_alias(changed)
+    assert await directory.find(address("info")) == changed
+    assert await directory.aliases() == [changed]
+    with pytest.raises(NoSuchAlias):
+        await directory.replace_alias(replace(alias, address=address("other")))
+    await add(directory, ALICE)
+    with pytest.raises(NoSuchAlias):
+        await directory.replace_alias(replace(alias, address=ALICE.address))
+
+
+async def test_patterns_come_in_the_order_of_creation_and_the_catch_all_last(directory):
+    await directory.add_domain(Domain("a.test"))
+    await directory.add_alias(Alias(address("*"), (address("bob"),)))
+    long = Alias(Address("/^(z|" + "y" * 150 + ")@\"'$/", "example.test"), (address("x"),))
+    others = [long, *(Alias(address(name), (address("$1"),)) for name in ("/^b-(.+)$/", "/^A-(.+)$/"))]
+    for alias in others:
+        await directory.add_alias(alias)
+    await directory.add_alias(Alias(address("/^a-(.+)$/", "a.test"), (address("x"),)))
+    catch_all = Alias(address("*"), (address("bob"),))
+    assert await directory.patterns("example.test") == [*others, catch_all]
+    assert await directory.patterns("b.test") == []
+    for one in ("*", "/^b-(.+)$/"):
+        assert await directory.find(address(one)) is None
+        with pytest.raises(AddressTaken):
+            await directory.add_alias(Alias(address(one), ()))
+    await directory.remove_alias(address("*"))
+    assert await directory.patterns("example.test") == others
+
+
+async def test_attack_015_a_pattern_lets_nobody_send_as_what_it_matches(directory):
+    await add(directory, ALICE)
+    await directory.add_alias(Alias(address("*"), (ALICE.address,)))
+    await directory.add_alias(Alias(address("/^a/"), (ALICE.address,)))
+    await directory.add_alias(Alias(address("hook"), (WebhookTarget("https://alice@example.test"),)))
+    assert await directory.addresses_of(ALICE.account_id) == [ALICE.address]
+    odd = Account(AccountId("c" * 16), Address("https://alice", "example.test"))
+    await add(directory, odd)
+    assert await directory.addresses_of(odd.account_id) == [odd.address]
+
+
+async def test_where_an_account_forwards_to(directory):
+    await add(directory, ALICE)
+    targets = (address("x", "elsewhere.test"), HostTarget("mail.test", 26), WebhookTarget("http://hook.test/"))
+    await directory.set_forwarding(ALICE.account_id, targets, keeps_copy=False)
+    await directory.set_sending_limit(ALICE.account_id, 50)
+    expected = replace(ALICE, forward_to=targets, keeps_copy=False, sending_limit=50)
+    assert await directory.find(ALICE.address) == await directory.account(ALICE.account_id) == expected
+    assert (await directory.credentials(ALICE.address)).account == expected
+    assert await directory.accounts() == [expected]
+    await directory.set_forwarding(ALICE.account_id, (), keeps_copy=True)
+    await directory.set_sending_limit(ALICE.account_id, None)
+    assert await directory.find(ALICE.address) == ALICE
+    whole = replace(BOB, forward_to=targets, keeps_copy=False, sending_limit=1)
+    await add(directory, whole)
+    assert await directory.find(BOB.address) == whole
+    nobody = AccountId("f" * 16)
+    for call in (
+        directory.set_forwarding(nobody, (), keeps_copy=True),
+        directory.set_sending_limit(nobody, 1),
+    ):
+        with pytest.raises(NoSuchAccount):
+            await call
+
+
+def key(selector, state=KeyState.ACTIVE, domain="example.test"):
+    return DkimKey(domain, selector, "ed25519-sha256", b"secret " * 9, datetime(2026, 1, 1, tzinfo=UTC), state)
+
+
+async def test_signing_keys(directories):
+    directory, other = directories
+    assert await other.dkim_keys("example.test") == []
+    await directory.add_dkim_keys([key("b"), key("a")])
+    assert await other.dkim_keys("example.test") == [key("a"), key("b")]
+    assert "secret" not in repr(key("a"))
+    with pytest.raises(AddressTaken):
+        await directory.add_dkim_keys([key("c"), key("b")])
+    with pytest.raises(NoSuchDomain):
+        await directory.add_dkim_keys([key("a", domain="other.test")])
+    with pytest.raises(NoSuchKey):
+        await directory.set_dkim_states("example.test", {"a": KeyState.RETIRED, "c": KeyState.ACTIVE})
+    assert await directory.dkim_keys("example.test") == [key("a"), key("b")]
+    await directory.set_dkim_states("example.test", {"a": KeyState.RETIRED, "b": KeyState.PENDING})
+    assert await other.dkim_keys("example.test") == [key("a", KeyState.RETIRED), key("b", KeyState.PENDING)]
+    await directory.remove_dkim_key("example.test", "a")
+    with pytest.raises(NoSuchKey):
+        await directory.remove_dkim_key("example.test", "a")
+    await directory.remove_domain("example.test")
+    assert await directory.dkim_keys("example.test") == []
 
 
 async def test_credentials_and_app_passwords(directory):

@@ -6,12 +6,12 @@ import apsw
 import pytest
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, Domain, Verifier
+from mailstead.model.directory import Account, Alias, AliasKind, Domain, DomainTerms, Verifier
 from mailstead.model.errors import NoSuchAccount, StoreDamaged
 from mailstead.model.ids import AccountId
 from mailstead.ports.changebus import DIRECTORY
 from mailstead.storage.embedded import directory as module
-from mailstead.storage.embedded import directory_schema, schema
+from mailstead.storage.embedded import directory_file, directory_schema, schema
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.directory import EmbeddedDirectory
 
@@ -143,3 +143,54 @@ def test_migrations_run_forward_from_each_version():
         schema.migrate(db, directory_schema.MIGRATIONS[:version])
         schema.migrate(db, directory_schema.MIGRATIONS)
         assert schema.version_of(db) == len(directory_schema.MIGRATIONS)
+
+
+@pytest.fixture
+def version_1(tmp_path, monkeypatch):
+    """A file as the first release wrote it."""
+    with monkeypatch.context() as before:
+        before.setattr(directory_schema, "MIGRATIONS", directory_schema.MIGRATIONS[:1])
+        db = directory_file.connect(tmp_path / "directory.db", MASTER)
+    db.execute("""
+        INSERT INTO domain VALUES ('a.test', NULL), ('b.test', 'Who@elsewhere.test'), ('c.test', '"x y"@c.test'),
+            ('d.test', NULL);
+        INSERT INTO account VALUES ('aaaaaaaaaaaaaaaa', 5, 1, x'00', 4096, '$argon2id', x'01', x'02');
+        INSERT INTO address VALUES ('alice@a.test', 'a.test', 'Alice@a.test', 'aaaaaaaaaaaaaaaa'),
+            ('info@a.test', 'a.test', 'Info@a.test', NULL), ('*@b.test', 'b.test', '*@b.test', NULL),
+            ('*@d.test', 'd.test', '*@d.test', NULL), ('/x/@d.test', 'd.test', '/x/@d.test', NULL),
+            ('//@d.test', 'd.test', '//@d.test', NULL), ('q r@d.test', 'd.test', '"q r"@d.test', NULL);
+        INSERT INTO alias_target VALUES ('info@a.test', 0, 'alice@a.test', 'alice@a.test'),
+            ('info@a.test', 1, 'x y@a.test', '"x y"@a.test'), ('*@b.test', 0, 'old@a.test', 'old@a.test'),
+            ('*@d.test', 0, 'alice@a.test', 'alice@a.test'), ('q r@d.test', 0, 'alice@a.test', 'alice@a.test');
+        """)
+    db.close()
+
+
+async def test_a_file_of_version_1_becomes_one_of_version_2(version_1, tmp_path, bus):
+    directory = EmbeddedDirectory(tmp_path, MASTER, bus)
+    alice = Account(AccountId("a" * 16), Address("Alice", "a.test"), 5)
+    assert await directory.find(alice.address) == alice
+    assert await directory.find(Address("info", "a.test")) == Alias(
+        Address("Info", "a.test"), (Address("alice", "a.test"), Address("x y", "a.test"))
+    )
+    assert await directory.patterns("a.test") == []
+    # The catch-all of the domain is an alias, in the place of one that was named * before.
+    assert await directory.patterns("b.test") == [Alias(Address("*", "b.test"), (Address("Who", "elsewhere.test"),))]
+    assert await directory.patterns("c.test") == [Alias(Address("*", "c.test"), (Address("x y", "c.test"),))]
+    assert [alias.kind for alias in await directory.patterns("d.test")] == [AliasKind.PATTERN, AliasKind.CATCH_ALL]
+    assert await directory.find(Address("//", "d.test")) == Alias(Address("//", "d.test"), ())
+    assert await directory.addresses_of(alice.account_id) == [alice.address, Address("q r", "d.test")]
+    domains = await directory.domains()
+    assert [domain.name for domain in domains] == ["a.test", "b.test", "c.test", "d.test"]
+    assert len({domain.terms.webhook_key for domain in domains}) == 4
+    assert all(len(domain.terms.webhook_key) == 64 for domain in domains)
+    await directory.close()
+
+
+async def test_terms_of_a_newer_release_are_read_and_broken_ones_are_told(directory):
+    directory._writer.execute("""UPDATE domain SET terms = '{"new": [1], "keeps_trace": false}'""")
+    assert await directory.domain("example.test") == Domain("example.test", DomainTerms(keeps_trace=False))
+    directory._writer.execute("""UPDATE domain SET terms = '{"keeps_trace": 7}'""")
+    directory._forget()
+    with pytest.raises(StoreDamaged):
+        await directory.domain("example.test")

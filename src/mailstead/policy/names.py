@@ -7,9 +7,11 @@ Spec: RFC 5321 §4.5.1 (postmaster).
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 from mailstead.model.address import Address
+from mailstead.model.directory import Alias, AliasKind
 from mailstead.model.verdict import Decision, Verdict
 
 DETAIL_SEPARATOR: Final = "+"
@@ -18,13 +20,21 @@ POSTMASTER: Final = "postmaster"
 RESERVED: Final = frozenset({"mailer-daemon"})
 """The house's own voice: notifications come from it, and answers to it must not loop."""
 
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
+"""General categories of Unicode that nobody sees; one who reads the address would write another one."""
+
 
 def may_be_given(address: Address) -> Verdict:
-    """Whether an account or alias may get this address."""
-    if address.local_part.casefold() in RESERVED:
-        return Verdict(Decision.REFUSE, (f"{address.local_part} is reserved for the server itself",))
-    if address.local_part.startswith(DETAIL_SEPARATOR):
-        return Verdict(Decision.REFUSE, (f"An address cannot begin with {DETAIL_SEPARATOR}",))
+    """Whether an account, or an alias that is no pattern, may get this address."""
+    local_part = address.local_part
+    if local_part.casefold() in RESERVED:
+        return Verdict(Decision.REFUSE, (f"{local_part} is reserved for the server itself",))
+    if local_part.startswith((DETAIL_SEPARATOR, "!")):
+        return Verdict(Decision.REFUSE, (f"An address cannot begin with {local_part[0]}",))
+    if any(unicodedata.category(character) in _INVISIBLE for character in local_part.replace(" ", "")):
+        return Verdict(Decision.REFUSE, ("An address cannot have characters that nobody sees",))
+    if Alias(address, ()).kind is not AliasKind.EXACT:
+        return Verdict(Decision.REFUSE, ("Only an alias can be a regular expression or the catch-all",))
     return Verdict(Decision.ALLOW)
 
 

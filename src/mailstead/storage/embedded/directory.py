@@ -1,16 +1,16 @@
 """The directory: domains, accounts, addresses, aliases and credentials in one encrypted SQLite file.
 
 Two threads, each with a connection: one commits, one reads, so that a log-in does not wait for another's sync. Each
-call is one hop. What is asked often (who has this address, what may log in, our domains) is remembered; the memory is
-forgotten at each commit of this process, at each wake-up from another one, and, should that be lost, when
-``PRAGMA data_version`` tells of a foreign commit, which is looked at once a second at most.
+call is one hop. What is asked often (who has this address, what may log in, our domains, what they sign with) is
+remembered; the memory is forgotten at each commit of this process, at each wake-up from another one, and, should that
+be lost, when ``PRAGMA data_version`` tells of a foreign commit, which is looked at once a second at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,7 +20,18 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, AppPassword, Credentials, Domain, Verifier
+from mailstead.model.directory import (
+    Account,
+    Alias,
+    AppPassword,
+    Credentials,
+    DkimKey,
+    Domain,
+    DomainTerms,
+    KeyState,
+    Target,
+    Verifier,
+)
 from mailstead.model.ids import AccountId
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
@@ -90,8 +101,13 @@ class EmbeddedDirectory:
         return await self._recall(("account", account_id), directory_reads.account, account_id)
 
     async def find(self, address: Address) -> Account | Alias | None:
-        """Who has exactly this address."""
+        """Who has exactly this address; patterns and the catch-all are found by `patterns`."""
         return await self._recall(("find", address.key), directory_reads.find, address.key)
+
+    async def patterns(self, domain: str) -> list[Alias]:
+        """The aliases of a domain that are patterns, in the order of their creation, then its catch-all."""
+        found = await self._recall(("patterns", domain), directory_reads.patterns, domain)
+        return list(found)
 
     async def addresses_of(self, account_id: AccountId) -> list[Address]:
         """The main address and every alias that leads only to this account."""
@@ -110,6 +126,11 @@ class EmbeddedDirectory:
         """Whose credentials changed after `since`."""
         return await self._read(directory_reads.credential_changes, since)
 
+    async def dkim_keys(self, domain: str) -> list[DkimKey]:
+        """All signing keys of a domain, oldest first."""
+        found = await self._recall(("dkim", domain), directory_reads.dkim_keys, domain)
+        return list(found)
+
     # writing
 
     async def add_domain(self, domain: Domain) -> None:
@@ -120,9 +141,9 @@ class EmbeddedDirectory:
         """Errors: NoSuchDomain; DomainInUse while accounts or aliases have addresses in it."""
         await self._write(directory_writes.remove_domain, name)
 
-    async def set_catch_all(self, name: str, target: Address | None) -> None:
+    async def set_terms(self, name: str, terms: DomainTerms) -> None:
         """Errors: NoSuchDomain."""
-        await self._write(directory_writes.set_catch_all, name, target)
+        await self._write(directory_writes.set_terms, name, terms)
 
     async def add_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
@@ -138,9 +159,21 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount."""
         await self._write(directory_writes.set_quota, account_id, quota_octets)
 
+    async def set_forwarding(self, account_id: AccountId, forward_to: Sequence[Target], *, keeps_copy: bool) -> None:
+        """Errors: NoSuchAccount."""
+        await self._write(directory_writes.set_forwarding, account_id, forward_to, keeps_copy)
+
+    async def set_sending_limit(self, account_id: AccountId, sending_limit: int | None) -> None:
+        """Errors: NoSuchAccount."""
+        await self._write(directory_writes.set_sending_limit, account_id, sending_limit)
+
     async def add_alias(self, alias: Alias) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
         await self._write(directory_writes.add_alias, alias)
+
+    async def replace_alias(self, alias: Alias) -> None:
+        """Errors: NoSuchAlias."""
+        await self._write(directory_writes.replace_alias, alias)
 
     async def remove_alias(self, address: Address) -> None:
         """Errors: NoSuchAlias."""
@@ -164,6 +197,18 @@ class EmbeddedDirectory:
     async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
         """Errors: NoSuchAccount."""
         await self._write(directory_writes.remove_app_password, account_id, app_password_id)
+
+    async def add_dkim_keys(self, keys: Sequence[DkimKey]) -> None:
+        """Add all or none. Errors: NoSuchDomain; AddressTaken, when the domain has such a selector."""
+        await self._write(directory_writes.add_dkim_keys, keys)
+
+    async def set_dkim_states(self, domain: str, states: Mapping[str, KeyState]) -> None:
+        """Errors: NoSuchKey."""
+        await self._write(directory_writes.set_dkim_states, domain, states)
+
+    async def remove_dkim_key(self, domain: str, selector: str) -> None:
+        """Errors: NoSuchKey."""
+        await self._write(directory_writes.remove_dkim_key, domain, selector)
 
     # the hops
 

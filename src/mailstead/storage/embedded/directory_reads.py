@@ -9,16 +9,31 @@ from typing import Any, Final
 import apsw
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, AppPassword, Credentials, Domain, Verifier
+from mailstead.model.directory import (
+    Account,
+    Alias,
+    AliasKind,
+    AppPassword,
+    Credentials,
+    DkimKey,
+    Domain,
+    KeyState,
+    Verifier,
+)
 from mailstead.model.ids import AccountId
 from mailstead.ports.storage import CredentialChanges
+from mailstead.storage.embedded.directory_values import address_of, target_of, targets_of, terms_of
 
 ALIAS_STEPS_MAX: Final = 10
 """How far `addresses_of` follows aliases of aliases."""
 
-_ACCOUNT: Final = """
-SELECT account.account_id, address.text, account.quota_octets, account.is_enabled
-FROM account JOIN address ON address.account_id = account.account_id
+_ACCOUNT_COLUMNS: Final = (
+    "account.account_id, address.text, address.domain, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit"
+)
+_ACCOUNT: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM account JOIN address ON address.account_id = account.account_id"  # noqa: S608
+_ALIAS: Final = """
+SELECT alias.key, address.text, alias.domain, is_enabled, disabled_code, expires_at_s, description, is_masked
+FROM alias JOIN address ON address.key = alias.key
 """
 
 
@@ -33,12 +48,12 @@ def data_version(db: apsw.Connection) -> int:
 
 def domains(db: apsw.Connection) -> list[Domain]:
     """All domains by name."""
-    return [_domain(*row) for row in db.execute("SELECT name, catch_all FROM domain ORDER BY name")]
+    return [_domain(*row) for row in db.execute("SELECT name, terms FROM domain ORDER BY name")]
 
 
 def domain(db: apsw.Connection, name: str) -> Domain | None:
     """One domain."""
-    row = db.execute("SELECT name, catch_all FROM domain WHERE name = ?", (name,)).fetchone()
+    row = db.execute("SELECT name, terms FROM domain WHERE name = ?", (name,)).fetchone()
     return _domain(*row) if row else None
 
 
@@ -55,29 +70,36 @@ def account(db: apsw.Connection, account_id: AccountId) -> Account | None:
 
 
 def find(db: apsw.Connection, key: str) -> Account | Alias | None:
-    """Who has exactly this address."""
-    row = db.execute("SELECT text, account_id FROM address WHERE key = ?", (key,)).fetchone()
+    """Who has exactly this address; patterns and the catch-all are nobody's address."""
+    row = db.execute("SELECT account_id FROM address WHERE key = ?", (key,)).fetchone()
     if row is None:
         return None
-    text, account_id = row
-    return account(db, account_id) if account_id else _alias(db, key, text)
+    if row[0]:
+        return account(db, row[0])
+    found: Any = db.execute(f"{_ALIAS} WHERE alias.key = ? AND kind = ?", (key, AliasKind.EXACT.value)).fetchone()
+    return _alias(db, *found) if found else None
+
+
+def patterns(db: apsw.Connection, domain_name: str) -> list[Alias]:
+    """The aliases of a domain that are patterns, in the order of their creation, then its catch-all."""
+    query = f"{_ALIAS} WHERE alias.domain = ? AND kind > 0 ORDER BY kind, alias_id"
+    rows: list[Any] = db.execute(query, (domain_name,)).fetchall()
+    return [_alias(db, *row) for row in rows]
 
 
 def aliases(db: apsw.Connection, domain_name: str | None) -> list[Alias]:
     """All aliases, or those of one domain, by address."""
-    query = (
-        "SELECT key, text FROM address WHERE account_id IS NULL AND (?1 IS NULL OR domain = ?1) ORDER BY domain, key"
-    )
+    query = f"{_ALIAS} WHERE ?1 IS NULL OR alias.domain = ?1 ORDER BY alias.domain, alias.key"
     rows: list[Any] = db.execute(query, (domain_name,)).fetchall()
-    return [_alias(db, key, text) for key, text in rows]
+    return [_alias(db, *row) for row in rows]
 
 
 def addresses_of(db: apsw.Connection, account_id: AccountId) -> list[Address]:
     """The main address and every alias that leads only to this account, also through other aliases."""
-    row = db.execute("SELECT key, text FROM address WHERE account_id = ?", (account_id,)).fetchone()
+    row = db.execute("SELECT key, text, domain FROM address WHERE account_id = ?", (account_id,)).fetchone()
     if row is None:
         return []
-    mine = {row[0]: Address.parse(row[1])}
+    mine = {row[0]: address_of(row[1], row[2])}
     newest = [row[0]]
     for _ in range(ALIAS_STEPS_MAX):
         # An alias with one target that is mine is mine. (An alias with several targets belongs to a group.)
@@ -85,16 +107,18 @@ def addresses_of(db: apsw.Connection, account_id: AccountId) -> list[Address]:
         for target in asked:
             rows: list[Any] = db.execute(
                 """
-                SELECT address.key, address.text FROM alias_target JOIN address ON address.key = alias_target.alias_key
-                WHERE alias_target.target_key = ?
+                SELECT address.key, address.text, address.domain FROM alias_target
+                JOIN address ON address.key = alias_target.alias_key
+                JOIN alias ON alias.key = address.key AND alias.kind = 0
+                WHERE alias_target.target_key = ? AND alias_target.kind = 'address'
                 AND (SELECT count(*) FROM alias_target AS other WHERE other.alias_key = address.key) = 1
                 ORDER BY address.key
                 """,
                 (target,),
             ).fetchall()
-            for key, text in rows:
+            for key, text, domain_name in rows:
                 if key not in mine:
-                    mine[key] = Address.parse(text)
+                    mine[key] = address_of(text, domain_name)
                     newest.append(key)
     return list(mine.values())
 
@@ -102,12 +126,11 @@ def addresses_of(db: apsw.Connection, account_id: AccountId) -> list[Address]:
 def credentials(db: apsw.Connection, key: str) -> Credentials | None:
     """All verifiers of the enabled account whose main address this is."""
     row = db.execute(
-        """
-        SELECT account.account_id, address.text, quota_octets, is_enabled,
-            scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key
+        f"""
+        SELECT scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key, {_ACCOUNT_COLUMNS}
         FROM address JOIN account ON account.account_id = address.account_id
         WHERE address.key = ? AND is_enabled
-        """,
+        """,  # noqa: S608
         (key,),
     ).fetchone()
     if row is None:
@@ -117,13 +140,13 @@ def credentials(db: apsw.Connection, key: str) -> Credentials | None:
         SELECT app_password_id, label, scopes, created_at_s, argon2id, scram_stored_key, scram_server_key
         FROM app_password WHERE account_id = ? ORDER BY app_password_id
         """,
-        (row[0],),
+        (row[5],),
     )
     app_passwords = tuple(
         AppPassword(number, label, frozenset(scopes.split()), datetime.fromtimestamp(created, UTC), Verifier(*verifier))
         for number, label, scopes, created, *verifier in rows
     )
-    return Credentials(_account(*row[:4]), row[4], row[5], Verifier(*row[6:]), app_passwords)
+    return Credentials(_account(*row[5:]), row[0], row[1], Verifier(*row[2:5]), app_passwords)
 
 
 def credential_changes(db: apsw.Connection, since: int) -> CredentialChanges:
@@ -134,14 +157,64 @@ def credential_changes(db: apsw.Connection, since: int) -> CredentialChanges:
     return CredentialChanges(latest, frozenset(account_id for _, account_id in rows))
 
 
-def _domain(name: str, catch_all: str | None) -> Domain:
-    return Domain(name, Address.parse(catch_all) if catch_all else None)
+def dkim_keys(db: apsw.Connection, domain_name: str) -> list[DkimKey]:
+    """All signing keys of a domain, oldest first."""
+    query = """
+        SELECT domain, selector, algorithm, private_key, created_at_s, state FROM dkim_key
+        WHERE domain = ? ORDER BY created_at_s, selector
+        """
+    rows: Iterable[Any] = db.execute(query, (domain_name,))
+    return [
+        DkimKey(name, selector, algorithm, private_key, datetime.fromtimestamp(created_at_s, UTC), KeyState(state))
+        for name, selector, algorithm, private_key, created_at_s, state in rows
+    ]
 
 
-def _account(account_id: str, address: str, quota_octets: int | None, is_enabled: int) -> Account:
-    return Account(AccountId(account_id), Address.parse(address), quota_octets, bool(is_enabled))
+def _domain(name: str, terms: str) -> Domain:
+    return Domain(name, terms_of(terms))
 
 
-def _alias(db: apsw.Connection, key: str, text: str) -> Alias:
-    rows = db.execute("SELECT text FROM alias_target WHERE alias_key = ? ORDER BY position", (key,))
-    return Alias(Address.parse(text), tuple(Address.parse(target) for (target,) in rows))
+def _account(
+    account_id: str,
+    text: str,
+    domain_name: str,
+    quota_octets: int | None,
+    is_enabled: int,
+    forward_to: str,
+    keeps_copy: int,
+    sending_limit: int | None,
+) -> Account:
+    return Account(
+        AccountId(account_id),
+        address_of(text, domain_name),
+        quota_octets,
+        bool(is_enabled),
+        targets_of(forward_to),
+        bool(keeps_copy),
+        sending_limit,
+    )
+
+
+def _alias(
+    db: apsw.Connection,
+    key: str,
+    text: str,
+    domain_name: str,
+    is_enabled: int,
+    disabled_code: int,
+    expires_at_s: int | None,
+    description: str,
+    is_masked: int,
+) -> Alias:
+    rows: Iterable[Any] = db.execute(
+        "SELECT kind, text FROM alias_target WHERE alias_key = ? ORDER BY position", (key,)
+    )
+    return Alias(
+        address_of(text, domain_name),
+        tuple(target_of(kind, target) for kind, target in rows),
+        bool(is_enabled),
+        disabled_code,
+        None if expires_at_s is None else datetime.fromtimestamp(expires_at_s, UTC),
+        description,
+        bool(is_masked),
+    )

@@ -58,5 +58,54 @@ CREATE TABLE credential_change (
 ) STRICT;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1,)
+VERSION_2: Final = """
+ALTER TABLE domain ADD COLUMN terms TEXT NOT NULL DEFAULT '{}';  -- JSON of DomainTerms
+UPDATE domain SET terms = json_object('webhook_key', lower(hex(randomblob(32))));
+
+-- What an alias has beside address and targets.
+CREATE TABLE alias (
+    alias_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of creation
+    key TEXT NOT NULL UNIQUE REFERENCES address (key) ON DELETE CASCADE,
+    domain TEXT NOT NULL,
+    kind INTEGER NOT NULL,                    -- AliasKind
+    is_enabled INTEGER NOT NULL DEFAULT 1,
+    disabled_code INTEGER NOT NULL DEFAULT 550,
+    expires_at_s INTEGER,
+    description TEXT NOT NULL DEFAULT '',
+    is_masked INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX alias_patterns ON alias (domain, kind, alias_id) WHERE kind > 0;
+
+ALTER TABLE alias_target ADD COLUMN kind TEXT NOT NULL DEFAULT 'address';  -- or host, web
+
+-- The catch-all was a column of the domain; now it is the alias named *, whatever an alias named so was before.
+DELETE FROM address WHERE account_id IS NULL AND key IN (SELECT '*@' || name FROM domain WHERE catch_all IS NOT NULL);
+INSERT OR IGNORE INTO address
+    SELECT '*@' || name, name, '*@' || name, NULL FROM domain WHERE catch_all IS NOT NULL;
+INSERT OR IGNORE INTO alias_target (alias_key, position, target_key, text)
+    SELECT '*@' || name, 0, lower(catch_all), catch_all FROM domain
+    WHERE catch_all IS NOT NULL
+    AND EXISTS (SELECT 1 FROM address WHERE key = '*@' || name AND account_id IS NULL);
+ALTER TABLE domain DROP COLUMN catch_all;
+
+INSERT INTO alias (key, domain, kind)
+    SELECT key, domain, CASE WHEN key = '*@' || domain THEN 2 WHEN key GLOB '/?*/@*' THEN 1 ELSE 0 END
+    FROM address WHERE account_id IS NULL ORDER BY key;
+
+ALTER TABLE account ADD COLUMN forward_to TEXT NOT NULL DEFAULT '[]';  -- JSON of [kind, text]
+ALTER TABLE account ADD COLUMN keeps_copy INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE account ADD COLUMN sending_limit INTEGER;
+
+CREATE TABLE dkim_key (
+    domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+    selector TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    private_key BLOB NOT NULL,                -- PKCS#8, DER; the whole file is encrypted
+    created_at_s INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (domain, selector)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2)
 """Step n brings a file from version n to version n + 1."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, AppPassword, Domain, Verifier
+from mailstead.model.directory import (
+    Account,
+    Alias,
+    AppPassword,
+    DkimKey,
+    Domain,
+    DomainTerms,
+    KeyState,
+    Target,
+    Verifier,
+)
 from mailstead.model.errors import (
     AddressTaken,
     DomainExists,
@@ -16,8 +27,11 @@ from mailstead.model.errors import (
     NoSuchAccount,
     NoSuchAlias,
     NoSuchDomain,
+    NoSuchKey,
 )
 from mailstead.model.ids import AccountId
+from mailstead.policy.targets import target_key
+from mailstead.storage.embedded.directory_values import json_of_targets, json_of_terms, row_of, text_of
 
 APP_PASSWORDS_MAX: Final = 25
 """App passwords per account; each costs time at a log-in with a wrong one."""
@@ -25,9 +39,8 @@ APP_PASSWORDS_MAX: Final = 25
 
 def add_domain(db: apsw.Connection, domain: Domain) -> None:
     """Insert if absent. Errors: DomainExists."""
-    catch_all = str(domain.catch_all) if domain.catch_all else None
     try:
-        db.execute("INSERT INTO domain VALUES (?, ?)", (domain.name, catch_all))
+        db.execute("INSERT INTO domain (name, terms) VALUES (?, ?)", (domain.name, json_of_terms(domain.terms)))
     except apsw.ConstraintError:
         raise DomainExists(domain=domain.name) from None
 
@@ -41,9 +54,9 @@ def remove_domain(db: apsw.Connection, name: str) -> None:
     _must_have_changed(db, NoSuchDomain(domain=name))
 
 
-def set_catch_all(db: apsw.Connection, name: str, target: Address | None) -> None:
+def set_terms(db: apsw.Connection, name: str, terms: DomainTerms) -> None:
     """Errors: NoSuchDomain."""
-    db.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (str(target) if target else None, name))
+    db.execute("UPDATE domain SET terms = ? WHERE name = ?", (json_of_terms(terms), name))
     _must_have_changed(db, NoSuchDomain(domain=name))
 
 
@@ -52,11 +65,18 @@ def add_account(
 ) -> None:
     """Insert if absent; the address's primary key decides. Errors: AddressTaken, NoSuchDomain."""
     db.execute(
-        "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        """
+        INSERT INTO account (account_id, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit,
+            scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
         (
             account.account_id,
             account.quota_octets,
             int(account.is_enabled),
+            json_of_targets(account.forward_to),
+            int(account.keeps_copy),
+            account.sending_limit,
             scram_salt,
             scram_iteration_count,
             *_columns(password),
@@ -78,13 +98,47 @@ def set_quota(db: apsw.Connection, account_id: AccountId, quota_octets: int | No
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
 
 
+def set_forwarding(db: apsw.Connection, account_id: AccountId, forward_to: Sequence[Target], keeps_copy: bool) -> None:
+    """Errors: NoSuchAccount."""
+    db.execute(
+        "UPDATE account SET forward_to = ?, keeps_copy = ? WHERE account_id = ?",
+        (json_of_targets(forward_to), int(keeps_copy), account_id),
+    )
+    _must_have_changed(db, NoSuchAccount(account_id=account_id))
+
+
+def set_sending_limit(db: apsw.Connection, account_id: AccountId, sending_limit: int | None) -> None:
+    """Errors: NoSuchAccount."""
+    db.execute("UPDATE account SET sending_limit = ? WHERE account_id = ?", (sending_limit, account_id))
+    _must_have_changed(db, NoSuchAccount(account_id=account_id))
+
+
 def add_alias(db: apsw.Connection, alias: Alias) -> None:
     """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
     _take_address(db, alias.address, None)
-    db.executemany(
-        "INSERT INTO alias_target VALUES (?, ?, ?, ?)",
-        [(alias.address.key, position, target.key, str(target)) for position, target in enumerate(alias.targets)],
+    db.execute(
+        """
+        INSERT INTO alias (is_enabled, disabled_code, expires_at_s, description, is_masked, key, domain, kind)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (*_attributes(alias), alias.address.key, alias.address.domain, alias.kind.value),
     )
+    _add_targets(db, alias)
+
+
+def replace_alias(db: apsw.Connection, alias: Alias) -> None:
+    """Change all but the address. Errors: NoSuchAlias."""
+    key = alias.address.key
+    db.execute(
+        """
+        UPDATE alias SET is_enabled = ?, disabled_code = ?, expires_at_s = ?, description = ?, is_masked = ?
+        WHERE key = ?
+        """,
+        (*_attributes(alias), key),
+    )
+    _must_have_changed(db, NoSuchAlias(address=key))
+    db.execute("DELETE FROM alias_target WHERE alias_key = ?", (key,))
+    _add_targets(db, alias)
 
 
 def remove_alias(db: apsw.Connection, key: str) -> None:
@@ -139,12 +193,68 @@ def remove_app_password(db: apsw.Connection, account_id: AccountId, app_password
     _note_credential_change(db, account_id)
 
 
-def _take_address(db: apsw.Connection, address: Address, account_id: AccountId | None) -> None:
-    (is_ours,) = _one(db, "SELECT count(*) FROM domain WHERE name = ?", address.domain)
+def add_dkim_keys(db: apsw.Connection, keys: Sequence[DkimKey]) -> None:
+    """Add all or none. Errors: NoSuchDomain; AddressTaken, when the domain has such a selector."""
+    for key in keys:
+        _must_have_domain(db, key.domain)
+        try:
+            db.execute(
+                "INSERT INTO dkim_key VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    key.domain,
+                    key.selector,
+                    key.algorithm,
+                    key.private_key,
+                    int(key.created_at.timestamp()),
+                    key.state.value,
+                ),
+            )
+        except apsw.ConstraintError:
+            raise AddressTaken(
+                f"{key.domain} has a key {key.selector} already", domain=key.domain, selector=key.selector
+            ) from None
+
+
+def set_dkim_states(db: apsw.Connection, domain: str, states: Mapping[str, KeyState]) -> None:
+    """Change the states of keys by selector, all at once. Errors: NoSuchKey."""
+    for selector, state in states.items():
+        db.execute("UPDATE dkim_key SET state = ? WHERE domain = ? AND selector = ?", (state.value, domain, selector))
+        _must_have_changed(db, NoSuchKey(domain=domain, selector=selector))
+
+
+def remove_dkim_key(db: apsw.Connection, domain: str, selector: str) -> None:
+    """Errors: NoSuchKey."""
+    db.execute("DELETE FROM dkim_key WHERE domain = ? AND selector = ?", (domain, selector))
+    _must_have_changed(db, NoSuchKey(domain=domain, selector=selector))
+
+
+def _attributes(alias: Alias) -> tuple[int, int, int | None, str, int]:
+    expires_at_s = None if alias.expires_at is None else int(alias.expires_at.timestamp())
+    return int(alias.is_enabled), alias.disabled_code, expires_at_s, alias.description, int(alias.is_masked)
+
+
+def _add_targets(db: apsw.Connection, alias: Alias) -> None:
+    db.executemany(
+        "INSERT INTO alias_target (alias_key, position, target_key, kind, text) VALUES (?, ?, ?, ?, ?)",
+        [
+            (alias.address.key, position, target_key(target), *row_of(target))
+            for position, target in enumerate(alias.targets)
+        ],
+    )
+
+
+def _must_have_domain(db: apsw.Connection, name: str) -> None:
+    (is_ours,) = _one(db, "SELECT count(*) FROM domain WHERE name = ?", name)
     if not is_ours:
-        raise NoSuchDomain(domain=address.domain)
+        raise NoSuchDomain(domain=name)
+
+
+def _take_address(db: apsw.Connection, address: Address, account_id: AccountId | None) -> None:
+    _must_have_domain(db, address.domain)
     try:
-        db.execute("INSERT INTO address VALUES (?, ?, ?, ?)", (address.key, address.domain, str(address), account_id))
+        db.execute(
+            "INSERT INTO address VALUES (?, ?, ?, ?)", (address.key, address.domain, text_of(address), account_id)
+        )
     except apsw.ConstraintError:
         raise AddressTaken(address=address.key) from None
 
