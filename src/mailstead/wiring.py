@@ -7,15 +7,21 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mailstead.config.settings import Listeners, Settings
+from mailstead.mailauth.verify import SenderVerifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import BadSettings
 from mailstead.policy.failures import Failures
+from mailstead.policy.retry import RetryTerms
+from mailstead.policy.srs import Srs
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
+from mailstead.ports.resolver import Resolver
 from mailstead.ports.storage import Storage
+from mailstead.ports.web import WebClient
 from mailstead.storage.embedded.bus import SocketBus
 from mailstead.storage.embedded.keys import default_master_key_file, derived_key, master_key
 from mailstead.storage.embedded.storage import EmbeddedStorage
@@ -23,17 +29,29 @@ from mailstead.telemetry import log
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
+from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.filters import Filters
+from mailstead.usecases.keys import Keys
 from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.notices import Notices
+from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
+from mailstead.usecases.routes import HouseRelayTerms, Routes
+from mailstead.usecases.screening import Screening
+from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.staging import Staging
+from mailstead.usecases.submissions import Submissions
+from mailstead.usecases.tracing import Tracing
 
 if TYPE_CHECKING:  # the command line opens houses without services, and should start quickly
     from mailstead.net.certificates import Certificates
     from mailstead.net.line import Session
     from mailstead.net.listener import Listener
     from mailstead.net.terms import Terms
+    from mailstead.services.queue.service import QueueService
     from mailstead.telemetry.transcript import Transcript
 
 _log = log.get("wiring")
@@ -41,7 +59,9 @@ _log = log.get("wiring")
 ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
 """Who the command line is: it can read the master key, so there is nothing it may not do."""
 
-SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3")
+SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "queue", "web")
+_LISTENING: Final = ("mx", "submission", "imap", "pop3", "sieve")
+"""Those whose conversations the driver holds."""
 _SHORT_NAMES: Final = {"smtp": ("mx", "submission")}
 
 _FILES_PER_CONNECTION_AND_STORE: Final = 20_000
@@ -56,14 +76,24 @@ class House:
     clock: Clock
     bus: ChangeBus
     storage: Storage
+    resolver: Resolver
+    web: WebClient
     accounts: Accounts
     addresses: Addresses
     domains: Domains
     aliases: Aliases
+    keys: Keys
     staging: Staging
     mailboxes: Mailboxes
+    filters: Filters
+    routes: Routes
+    notices: Notices
+    bounces: Bounces
+    dispatch: Dispatch
+    tracing: Tracing
     receptions: Receptions
     """Of mx and submission alike: both deliver into the same stores."""
+    submissions: Submissions
 
 
 @contextlib.asynccontextmanager
@@ -72,61 +102,200 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
     Errors: BadSettings, StorageUnavailable, StoreDamaged.
     """
+    from mailstead.net.dns import DnsResolver
+    from mailstead.net.web import SafeWebClient
+
     clock = SystemClock()
     bus = SocketBus(settings.server.data_dir)
     try:
         storage = await EmbeddedStorage.open(settings.store, settings.server.data_dir, bus, clock)
         try:
-            staging = Staging(settings.store.staged_octets_max)
-            accounts = Accounts(
-                storage,
-                bus,
-                clock,
-                failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
-                decoy_key=_decoy_key(settings),
+            resolver = DnsResolver(settings.dns, clock)
+            relay = settings.relay
+            web = SafeWebClient(
+                resolver,
+                allows_private=relay.allows_private_addresses,
+                ca_file=relay.ca_file,
+                hostname=settings.server.hostname,
             )
-            addresses = Addresses(storage, bus, clock)
-            try:
-                yield House(
-                    settings=settings,
-                    clock=clock,
-                    bus=bus,
-                    storage=storage,
-                    accounts=accounts,
-                    addresses=addresses,
-                    domains=Domains(storage),
-                    aliases=Aliases(storage),
-                    staging=staging,
-                    mailboxes=Mailboxes(
-                        storage,
-                        bus,
-                        clock,
-                        staging,
-                        sessions_per_account_max=settings.limits.sessions_per_account_max,
-                    ),
-                    receptions=Receptions(
-                        addresses,
-                        Deliveries(storage, clock),
-                        staging,
-                        clock,
-                        ReceptionTerms(
-                            settings.server.hostname, settings.smtp.message_octets_max, settings.smtp.received_max
-                        ),
-                    ),
-                )
-            finally:
-                addresses.close()
-                await accounts.close()
+            store = settings.store
+            master = master_key(settings.server.data_dir, store.master_key, store.master_key_file)
+            async with make_house(settings, storage, bus, clock, resolver, web, master) as house:
+                yield house
         finally:
             await storage.close()
     finally:
         bus.close()
 
 
-def _decoy_key(settings: Settings) -> bytes:
-    """The key of SCRAM's answers for unknown users: the same in all processes and after a restart."""
-    store = settings.store
-    return derived_key(master_key(settings.server.data_dir, store.master_key, store.master_key_file), "scram decoy")
+@contextlib.asynccontextmanager
+async def make_house(
+    settings: Settings,
+    storage: Storage,
+    bus: ChangeBus,
+    clock: Clock,
+    resolver: Resolver,
+    web: WebClient,
+    master: bytes,
+    *,
+    passwords: Passwords | None = None,
+) -> AsyncIterator[House]:
+    """Make the use cases on a store that is open; `passwords` with cheaper hashes are for tests."""
+    hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
+    staging = Staging(settings.store.staged_octets_max)
+    accounts = Accounts(
+        storage,
+        bus,
+        clock,
+        passwords=passwords,
+        failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
+        # SCRAM's answers for unknown users are the same in all processes and after a restart.
+        decoy_key=derived_key(master, "scram decoy"),
+    )
+    addresses = Addresses(storage, bus, clock, resolver=resolver)
+    srs = Srs((derived_key(master, "srs"),))
+    keys = Keys(storage, bus, clock)
+    sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
+    routes = Routes(storage, _relay_terms(settings))
+    notices = Notices(routes, sealing, clock, hostname=hostname)
+    bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
+    tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
+    deliveries = Deliveries(storage, clock)
+    filters = Filters(storage, bus, clock, settings.sieve, hostname=hostname)
+    dispatch = Dispatch(
+        storage,
+        clock,
+        deliveries,
+        filters,
+        routes,
+        sealing,
+        notices,
+        DispatchTerms(hostname, settings.queue.expires_s),
+    )
+    receptions = Receptions(
+        addresses,
+        deliveries,
+        dispatch,
+        bounces,
+        Screening(),
+        tracing,
+        staging,
+        clock,
+        ReceptionTerms(hostname, settings.smtp.message_octets_max, settings.smtp.received_max),
+        verifier=_verifier(settings, resolver, clock),
+    )
+    try:
+        yield House(
+            settings=settings,
+            clock=clock,
+            bus=bus,
+            storage=storage,
+            resolver=resolver,
+            web=web,
+            accounts=accounts,
+            addresses=addresses,
+            domains=Domains(storage, keys),
+            aliases=Aliases(storage),
+            keys=keys,
+            staging=staging,
+            mailboxes=Mailboxes(
+                storage, bus, clock, staging, sessions_per_account_max=settings.limits.sessions_per_account_max
+            ),
+            filters=filters,
+            routes=routes,
+            notices=notices,
+            bounces=bounces,
+            dispatch=dispatch,
+            tracing=tracing,
+            receptions=receptions,
+            submissions=Submissions(
+                receptions,
+                storage,
+                sealing,
+                recipients_per_day_max=settings.queue.recipients_per_day_max,
+                hold_max_s=settings.queue.future_release_max_s,
+            ),
+        )
+    finally:
+        filters.close()
+        keys.close()
+        addresses.close()
+        await accounts.close()
+
+
+def _verifier(settings: Settings, resolver: Resolver, clock: Clock) -> SenderVerifier | None:
+    """Give who authenticates senders; None where the setting says that nobody does."""
+    if not settings.authentication.is_enabled:
+        return None
+    return SenderVerifier(
+        resolver,
+        clock,
+        authserv_id=settings.server.hostname,
+        trusted_sealers=settings.authentication.trusted_sealers,
+        queries_max=settings.dns.queries_per_message_max,
+        limit_s=settings.dns.message_limit_s,
+    )
+
+
+def _relay_terms(settings: Settings) -> HouseRelayTerms:
+    relay = settings.relay
+    return HouseRelayTerms(
+        relay.smarthost,
+        relay.smarthost_username,
+        relay.smarthost_password,
+        relay.smarthost_security,
+        relay.source_ipv4,
+        relay.source_ipv6,
+        relay.ip_version,
+    )
+
+
+def make_queue_service(house: House) -> QueueService:
+    """Give the service that relays what waits."""
+    from mailstead.mailauth.mta_sts import MtaSts
+    from mailstead.mailauth.tlsrpt import TlsOutcomes
+    from mailstead.net.outbound.relay import SmtpRelay
+    from mailstead.services.queue.service import QueueService
+    from mailstead.usecases.homecoming import Homecoming
+    from mailstead.usecases.housekeeping import Housekeeping
+    from mailstead.usecases.relays import Relays, RelaysTerms
+    from mailstead.usecases.webhooks import Webhooks
+
+    settings, storage, clock = house.settings, house.storage, house.clock
+    hostname, queue = settings.server.hostname, settings.queue
+    outcomes = TlsOutcomes(storage.memory, clock)
+    sts = MtaSts(house.resolver, house.web, storage.memory, clock)
+    homecoming = Homecoming(
+        house.addresses, house.dispatch, house.tracing, hostname=hostname, received_max=settings.smtp.received_max
+    )
+    relays = Relays(
+        storage,
+        house.bus,
+        clock,
+        SmtpRelay(house.resolver, sts, outcomes, hostname, settings.relay, clock),
+        Webhooks(house.web, house.routes, clock, hostname=hostname),
+        homecoming,
+        house.routes,
+        house.notices,
+        house.bounces,
+        house.tracing,
+        RelaysTerms(
+            queue.connections_max,
+            queue.connections_per_destination_max,
+            queue.messages_per_connection_max,
+            queue.lease_s,
+            queue.delay_told_s,
+            RetryTerms(queue.first_retry_s, queue.retry_max_s),
+        ),
+    )
+    housekeeping = Housekeeping(
+        storage,
+        clock,
+        finished_kept=timedelta(seconds=queue.finished_kept_s),
+        trace_kept=timedelta(days=settings.trace.kept_days),
+        reports_kept=timedelta(days=settings.trace.reports_kept_days),
+    )
+    return QueueService(relays, housekeeping)
 
 
 def master_key_place(settings: Settings) -> str:
@@ -171,6 +340,11 @@ def _sessions(house: House, service: str) -> Callable[[bool], Callable[[], Sessi
             settings.imap.poll_s,
         )
         return lambda is_tls: lambda: imap.session(is_tls=is_tls)
+    if service == "sieve":
+        from mailstead.services.managesieve.session import ManageSieveService
+
+        sieve = ManageSieveService(house.filters, house.accounts, settings.sieve, hostname)
+        return lambda is_tls: lambda: sieve.session(is_tls=is_tls)
     from mailstead.services.pop3.session import Pop3Service
 
     pop3 = Pop3Service(house.mailboxes, house.accounts, settings.pop3, hostname)
@@ -182,7 +356,6 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
     from mailstead.proto.smtp.server import ServerConnection
     from mailstead.proto.smtp.types import Limits
     from mailstead.services.smtp.session import MxPolicy, SmtpSession, SubmissionPolicy
-    from mailstead.usecases.submissions import Submissions
 
     smtp, hostname = house.settings.smtp, house.settings.server.hostname
     limits = Limits(
@@ -204,7 +377,8 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
             )
 
         return mx
-    submission_policy = SubmissionPolicy(Submissions(house.receptions))
+    submission_policy = SubmissionPolicy(house.submissions)
+    hold_max_s = int(house.settings.queue.future_release_max_s)
 
     def submission(is_tls: bool) -> Callable[[], Session]:
         return lambda: SmtpSession(
@@ -215,6 +389,8 @@ def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], 
                 offers_starttls=not is_tls,
                 mechanisms=MECHANISMS,
                 requires_auth=True,
+                hold_max_s=hold_max_s,
+                hold_until_max=f"{house.clock.now() + timedelta(seconds=hold_max_s):%Y-%m-%dT%H:%M:%SZ}",
             ),
             submission_policy,
             house.accounts,
@@ -227,6 +403,7 @@ _REFUSALS: Final = {
     "mx": b"421 4.7.0 Too many connections; please try again later\r\n",
     "submission": b"421 4.7.0 Too many connections; please try again later\r\n",
     "imap": b"* BYE [UNAVAILABLE] Too many connections; please try again later\r\n",
+    "sieve": b'BYE (TRYLATER) "Too many connections; please try again later"\r\n',
     "pop3": b"-ERR [SYS/TEMP] Too many connections; please try again later\r\n",
 }
 
@@ -242,6 +419,8 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
     admission = Admission(limits.connections_max, limits.connections_per_address_max, limits.proxy_from)
     listeners: list[Listener] = []
     for service in chosen_services(settings.server.services):
+        if service not in _LISTENING:
+            continue
         section: Listeners = getattr(settings, service)
         make = _sessions(house, service)
 
@@ -260,7 +439,7 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
 
         listeners += [Listener(at, terms(is_tls=False), is_port_shared=is_port_shared) for at in section.listen]
         listeners += [Listener(at, terms(is_tls=True), is_port_shared=is_port_shared) for at in section.listen_tls]
-    if not listeners:
+    if not listeners and set(chosen_services(settings.server.services)) & set(_LISTENING):
         raise BadSettings(
             'No service has an address to listen on; set for example imap.listen_tls = [":993"], or try `serve --demo`'
         )
@@ -311,8 +490,11 @@ async def serve(
         _log.info(
             "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
         )
-        await servers.run(stop, when_ready)
-        _log.info("stopping")
+        async with asyncio.TaskGroup() as group:
+            if "queue" in chosen_services(server.services):
+                group.create_task(make_queue_service(house).run(stop))
+            await servers.run(stop, when_ready)
+            _log.info("stopping")
 
 
 def _show_metrics(at: str, worker: int) -> None:

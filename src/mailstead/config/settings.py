@@ -238,6 +238,9 @@ class Queue:
     expires_s: float = setting(5 * 86400.0, "How long delivery is tried (RFC 5321 §4.5.4.1: 4 to 5 days).")
     delay_told_s: float = setting(4 * 3600.0, "After how long the author is told of a delay.")
     finished_kept_s: float = setting(2 * 86400.0, "How long finished items can be looked at.")
+    lease_s: float = setting(
+        180.0, "How long a delivery belongs to the process that works on it; after a crash it waits so long.", minimum=1
+    )
     first_retry_s: float = setting(300.0, "Wait before the second attempt; each further wait is twice as long …")
     retry_max_s: float = setting(4 * 3600.0, "… up to this.")
     future_release_max_s: float = setting(30 * 86400.0, "How far in the future a message may be released (RFC 4865).")
@@ -250,7 +253,7 @@ class Queue:
 class Relay:
     """How mail leaves."""
 
-    smarthost: str = setting("", "host:port of a relay for all outgoing mail; domains may have their own. Empty: by MX.")
+    smarthost: str = setting("", "host:port of a relay for all mail; domains may have their own. Empty: by MX.")
     smarthost_username: str = setting("", "Log-in at it.")
     smarthost_password: Secret = setting(Secret(""), "Password at it.")
     smarthost_security: str = setting("starttls", "How it is reached.", choices=("starttls", "tls", "none"))

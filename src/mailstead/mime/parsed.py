@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import formataddr
 from typing import Any, Final
 
 from mailstead.mime.address import addresses_of
 from mailstead.mime.binary import decoded_part
+from mailstead.mime.charset import decoded
 from mailstead.mime.date import date_of
 from mailstead.mime.header import header_end, raw_fields, text_of, unfolded
 from mailstead.mime.text import part_text
@@ -54,7 +56,7 @@ def parsed_message(octets: Octets, *, has_attachments: bool = True, has_raw: boo
         found["html"] = "<br/>\n".join(pages)
     sent_at = date_of(values["date"]) if "date" in values else None
     if sent_at is not None:
-        found["date"] = sent_at.isoformat().replace("+00:00", "Z")
+        found["date"] = sent_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if "in-reply-to" in values:
         found["inReplyTo"] = _ascii(values["in-reply-to"])
     if "references" in values:
@@ -85,10 +87,16 @@ def _bodies(
         if part.media_type == "text/plain" and not is_attached:
             texts.append(part_text(octets, part, TEXT_OCTETS_MAX))
         elif part.media_type == "text/html" and not is_attached:
-            pages.append(part_text(octets, part, TEXT_OCTETS_MAX))
+            pages.append(_page(octets, part))
         elif has_attachments:
             attachments.append(_attachment(octets, part))
     return texts, pages, attachments
+
+
+def _page(octets: bytes, part: PartFacts) -> str:
+    """Give an HTML part as it is written."""
+    content = decoded_part(octets[part.body_start : part.body_end][:TEXT_OCTETS_MAX], part.encoding)
+    return decoded(content or b"", dict(part.params).get("charset"))
 
 
 def _attachment(octets: bytes, part: PartFacts) -> dict[str, Any]:
