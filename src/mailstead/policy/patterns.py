@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-import re2  # type: ignore[import-untyped]  # it comes without type hints
+import re2
 
 from mailstead.model.address import LOCAL_PART_OCTETS_MAX, Address, normal_domain
 from mailstead.model.directory import Target

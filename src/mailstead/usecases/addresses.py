@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, Target
+from mailstead.model.directory import Account, Alias, Target, WebhookTarget
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AliasLoop, NoSuchAddress, NotOurDomain
-from mailstead.policy.names import is_postmaster, without_detail
+from mailstead.model.errors import (
+    AddressDisabled,
+    AddressPaused,
+    AliasLoop,
+    MailsteadError,
+    NoSuchAddress,
+    NotOurDomain,
+)
+from mailstead.policy.names import without_detail
+from mailstead.policy.targets import target_key
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
 from mailstead.ports.clock import Clock
+from mailstead.ports.resolver import Resolver
 from mailstead.ports.storage import Directory, Storage
+from mailstead.usecases.owners import Owner, Owners
 
 DEPTH_MAX: Final = 10
 """Aliases of aliases of aliases … that are followed."""
@@ -21,7 +32,7 @@ RECIPIENTS_MAX: Final = 1000
 """Addresses that one may stand for."""
 REMEMBERED_MAX: Final = 20_000
 REMEMBERED_S: Final = 2.0
-"""How long an answer holds if another process changes the directory and its wake-up is lost."""
+"""How long an answer holds if another process changes the directory and its wake-up is lost, or an alias runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +54,39 @@ class Resolution:
     forwards: tuple[Forward, ...] = ()
     is_silent: bool = False
     """Nobody gets it, and the sender is told that all is well: a disabled alias that answers 250."""
+    requires_tls: bool = False
+    """The domain takes no mail in clear text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How an address is resolved, for administrators: it names the targets."""
+
+    steps: tuple[str, ...]
+    resolution: Resolution | None
+    refusal: MailsteadError | None
+    """What a sender would be told."""
 
 
 class Addresses:
-    """Resolves addresses. `postmaster` is who gets mail for a postmaster that a domain does not have."""
+    """Resolves addresses.
 
-    def __init__(self, storage: Storage, bus: ChangeBus, clock: Clock, postmaster: Address | None = None) -> None:
+    `postmaster` is who gets mail for a postmaster that a domain does not have. `resolver` is for domains with rules in
+    the DNS; without one their mail waits.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        bus: ChangeBus,
+        clock: Clock,
+        postmaster: Address | None = None,
+        *,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._directory: Directory = storage.directory
+        self._owners = Owners(storage.directory, resolver, postmaster)
         self._clock = clock
-        self._postmaster = postmaster
         self._remembered: dict[str, tuple[float, Resolution]] = {}
         self._generation = 0
         self._watch: AbstractContextManager[None] = bus.watch(DIRECTORY, self._forget)
@@ -69,97 +104,181 @@ class Addresses:
         return remembered[1]
 
     async def resolve(self, address: Address) -> Resolution:
-        """Give all accounts and foreign addresses that an address stands for, each once.
+        """Give all accounts that an address stands for, and all ways out of the house, each once.
 
-        The order at each step: the exact address; without its ``+detail``; the domain's catch-all; for a postmaster
-        that is still nobody, the administrator's `postmaster` address, else the domain's first account, as somebody
-        must read it.
+        Aliases of aliases are followed; a target that leads back is dropped, but an account that hands on all its mail
+        keeps what would come back to it. For who has an address see `Owners`. No error names a target.
 
         Spec: RFC 5321 §3.9.1 (aliases), §4.5.1 (postmaster).
-        Errors: NotOurDomain; NoSuchAddress, also when all targets are gone; AliasLoop, when there are only loops, or
-        too many steps or targets.
+        Errors: NotOurDomain; NoSuchAddress, also when all targets are gone; AddressPaused, AddressDisabled; AliasLoop,
+        when there are only loops, or too many steps or targets; DnsUnavailable and Deferred, for rules in the DNS.
         """
         remembered = self.resolve_cached(address)
         if remembered:
             return remembered
         generation = self._generation
-        if await self._directory.domain(address.domain) is None:
-            raise NotOurDomain(domain=address.domain)
-        resolution = await self._expand(address)
+        resolution = await _Walk(self._owners, address, self._clock.now()).resolve()
         if generation == self._generation:
             if len(self._remembered) >= REMEMBERED_MAX:
                 del self._remembered[next(iter(self._remembered))]
             self._remembered[address.key] = (self._clock.monotonic_s() + REMEMBERED_S, resolution)
         return resolution
 
+    async def explain(self, address: Address) -> Explanation:
+        """Resolve an address and tell each step. For administrators only: it names what `resolve` keeps to itself."""
+        walk = _Walk(self._owners, address, self._clock.now())
+        try:
+            resolution = await walk.resolve()
+        except MailsteadError as error:
+            reasons = [f"{name}: {value}" for name, value in error.log_fields.items() if name in {"reason", "problems"}]
+            return Explanation((*walk.steps, *reasons), None, error)
+        return Explanation(tuple(walk.steps), resolution, None)
+
     async def may_send_as(self, actor: Actor, address: Address) -> bool:
         """Whether a log-in may use the address in MAIL FROM and From: it leads only to its account.
 
-        ``user+detail@`` goes with ``user@``. An administrator without account has no address at all.
+        ``user+detail@`` goes with ``user@``. Regular expressions and catch-alls give nobody a right to what they match,
+        nor does an alias that is switched off. An administrator without account has no address at all.
 
         Spec: RFC 6409 §6.1.
         """
         if actor.account_id is None:
             return False
         own = {own.key for own in await self._directory.addresses_of(actor.account_id)}
-        if address.key in own:
-            return True
-        plain = without_detail(address)
-        # user+detail@ is mine if user@ is, unless it was given to somebody else
-        return plain is not None and plain.key in own and await self._directory.find(address) is None
-
-    async def _expand(self, address: Address) -> Resolution:
-        accounts: dict[str, Account] = {}
-        foreign: dict[str, Address] = {}
-        seen = {address.key}
-        has_looped = False
-        level = [address]
-        for _ in range(DEPTH_MAX + 1):
-            next_level: list[Address] = []
-            for one in level:
-                owner = await self._owner(one)
-                if isinstance(owner, Account):
-                    accounts[owner.account_id] = owner
-                elif isinstance(owner, Address):
-                    foreign[owner.key] = owner
-                elif isinstance(owner, tuple):
-                    new = [target for target in owner if target.key not in seen]
-                    has_looped = has_looped or len(new) < len(owner)
-                    seen.update(target.key for target in new)
-                    next_level += new
-            if len(accounts) + len(foreign) + len(next_level) > RECIPIENTS_MAX:
-                raise AliasLoop("That address stands for too many others", address=address.key)
-            level = next_level
-            if not level:
-                break
-        else:
-            raise AliasLoop("That address leads through too many aliases", address=address.key)
-        if accounts or foreign:
-            return Resolution(tuple(accounts.values()), tuple(Forward(address, to, to) for to in foreign.values()))
-        if has_looped:
-            raise AliasLoop("That address leads back to itself", address=address.key)
-        raise NoSuchAddress(address=address.key)
-
-    async def _owner(self, address: Address) -> Account | Address | tuple[Address, ...] | None:
-        """Give an account, a foreign address, the addresses to go on with, or nobody."""
-        domain = await self._directory.domain(address.domain)
-        if domain is None:
-            return address
         found = await self._directory.find(address)
-        if found is None and (plain := without_detail(address)):
+        plain = without_detail(address)
+        if address.key not in own and plain is not None and plain.key in own and found is None:
+            # user+detail@ is mine if user@ is, unless it was given to somebody else
+            address = plain
             found = await self._directory.find(plain)
-        if isinstance(found, Alias):
-            return found.targets
-        if found is not None:
-            return found
-        if domain.catch_all:
-            return (domain.catch_all,)
-        if is_postmaster(address):
-            if self._postmaster:
-                return (self._postmaster,)
-            return next(iter(await self._directory.accounts(domain.name)), None)
-        return None
+        return address.key in own and (not isinstance(found, Alias) or found.is_working(self._clock.now()))
 
     def _forget(self) -> None:
         self._generation += 1
         self._remembered.clear()
+
+
+class _Place(NamedTuple):
+    """An address on the way, with whom it came from."""
+
+    address: Address
+    via: Address
+    ancestors: frozenset[str]
+    """Keys of the owners passed."""
+
+
+class _Walk:
+    """One address followed to all its ends, level by level."""
+
+    def __init__(self, owners: Owners, asked: Address, now: datetime) -> None:
+        self._owners = owners
+        self._asked = asked
+        self._now = now
+        self._accounts: dict[str, Account] = {}
+        self._forwards: dict[tuple[str, str], Forward] = {}
+        self._visited: set[str] = set()
+        self._codes: set[int] = set()
+        """What the aliases that are switched off answer."""
+        self._has_looped = False
+        self.steps: list[str] = []
+
+    async def resolve(self) -> Resolution:
+        """Errors: see `Addresses.resolve`."""
+        domain = await self._owners.domain_of(self._asked.domain)
+        if domain is None:
+            self.steps.append(f"{self._asked.domain} is not served here")
+            raise NotOurDomain(domain=self._asked.domain)
+        await self._expand()
+        if self._accounts or self._forwards:
+            return Resolution(
+                tuple(self._accounts.values()),
+                tuple(self._forwards.values()),
+                requires_tls=domain.terms.requires_tls_inbound,
+            )
+        if 421 in self._codes:
+            raise AddressPaused(address=self._asked.key)
+        if 550 in self._codes:
+            raise AddressDisabled(address=self._asked.key)
+        if self._codes:
+            return Resolution(is_silent=True, requires_tls=domain.terms.requires_tls_inbound)
+        if self._has_looped:
+            raise AliasLoop("That address leads back to itself", address=self._asked.key)
+        raise NoSuchAddress(address=self._asked.key)
+
+    async def _expand(self) -> None:
+        level = [_Place(self._asked, self._asked, frozenset())]
+        for _ in range(DEPTH_MAX + 1):
+            next_level: list[_Place] = []
+            for place in level:
+                next_level += await self._step(place)
+            if len(self._accounts) + len(self._forwards) + len(next_level) > RECIPIENTS_MAX:
+                raise AliasLoop("That address stands for too many others", address=self._asked.key)
+            level = next_level
+            if not level:
+                return
+        raise AliasLoop("That address leads through too many aliases", address=self._asked.key)
+
+    async def _step(self, place: _Place) -> list[_Place]:
+        """Take one address to its owner; give the addresses to go on with."""
+        address = place.address
+        domain = await self._owners.domain_of(address.domain)
+        if domain is None:
+            self._leave(place.via, address, address)
+            return []
+        if domain.name != address.domain:
+            self.steps.append(f"{address.domain} is served with {domain.name}")
+        owner = await self._owners.owner(address, domain)
+        if owner is None:
+            self.steps.append(f"{address}: nobody has it")
+            return []
+        self.steps.append(f"{address}: {owner.how}{_where_to(owner)}")
+        if owner.key in place.ancestors:
+            self._close_loop(owner)
+            return []
+        if owner.key in self._visited:  # in another branch, which has all its targets
+            return []
+        self._visited.add(owner.key)
+        return self._go_on(place, owner)
+
+    def _go_on(self, place: _Place, owner: Owner) -> list[_Place]:
+        has = owner.has
+        if isinstance(has, Account):
+            if has.keeps_copy or not has.forward_to:
+                self._accounts[has.account_id] = has
+        elif not has.is_working(self._now):
+            self.steps.append(f"{has.address} is {_why_not(has, self._now)}: answers {has.disabled_code}")
+            self._codes.add(has.disabled_code)
+            return []
+        ancestors = place.ancestors | {owner.key}
+        places: list[_Place] = []
+        for target in owner.targets:
+            if isinstance(target, Address):
+                places.append(_Place(target, has.address, ancestors))
+            else:
+                self._leave(has.address, target, self._asked if isinstance(target, WebhookTarget) else place.address)
+        return places
+
+    def _close_loop(self, owner: Owner) -> None:
+        if isinstance(owner.has, Account):  # mail that an account hands on, and gets back, stays there
+            self.steps.append(f"it leads back to account {owner.has.address}, which keeps it")
+            self._accounts[owner.has.account_id] = owner.has
+        else:
+            self.steps.append("it leads back to where it came from: dropped")
+            self._has_looped = True
+
+    def _leave(self, via: Address, target: Target, recipient: Address) -> None:
+        self.steps.append(f"leaves through {via} to {target}")
+        self._forwards.setdefault((target_key(target), recipient.key), Forward(via, target, recipient))
+
+
+def _where_to(owner: Owner) -> str:
+    targets = ", ".join(map(str, owner.targets))
+    if isinstance(owner.has, Account):
+        if not owner.targets:
+            return ""
+        return f" → {targets}{', with a copy' if owner.has.keeps_copy else ', without a copy'}"
+    return f" → {targets or 'nowhere'}"
+
+
+def _why_not(alias: Alias, now: datetime) -> str:
+    return "switched off" if not alias.is_enabled else f"over since {alias.expires_at or now:%Y-%m-%d}"
