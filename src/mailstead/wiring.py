@@ -20,6 +20,7 @@ from mailstead.policy.srs import Srs
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.ports.resolver import Resolver
+from mailstead.ports.scanner import Scanner
 from mailstead.ports.storage import Storage
 from mailstead.ports.web import WebClient
 from mailstead.storage.embedded.bus import SocketBus
@@ -33,14 +34,16 @@ from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
+from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
-from mailstead.usecases.screening import Screening
+from mailstead.usecases.screening import Screening, ScreeningTerms
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
@@ -161,7 +164,10 @@ async def make_house(
     bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
     deliveries = Deliveries(storage, clock)
-    filters = Filters(storage, bus, clock, settings.sieve, hostname=hostname)
+    filters = Filters(storage, bus, clock, _filter_terms(settings))
+    screening = _screening(
+        settings, storage, bus, clock, resolver, JunkFilter(storage, clock, derived_key(master, "junk"))
+    )
     dispatch = Dispatch(
         storage,
         clock,
@@ -177,7 +183,7 @@ async def make_house(
         deliveries,
         dispatch,
         bounces,
-        Screening(),
+        screening,
         tracing,
         staging,
         clock,
@@ -217,6 +223,7 @@ async def make_house(
             ),
         )
     finally:
+        screening.close()
         filters.close()
         keys.close()
         addresses.close()
@@ -235,6 +242,49 @@ def _verifier(settings: Settings, resolver: Resolver, clock: Clock) -> SenderVer
         queries_max=settings.dns.queries_per_message_max,
         limit_s=settings.dns.message_limit_s,
     )
+
+
+def _filter_terms(settings: Settings) -> FilterTerms:
+    sieve = settings.sieve
+    return FilterTerms(
+        hostname=settings.server.hostname,
+        steps_max=sieve.steps_max,
+        redirects_max=sieve.redirects_max,
+        redirects_per_day_max=sieve.redirects_per_day_max,
+        vacation_days_min=sieve.vacation_days_min,
+        junk_score=settings.policy.junk_score,
+    )
+
+
+def _screening(
+    settings: Settings, storage: Storage, bus: ChangeBus, clock: Clock, resolver: Resolver, junk_filter: JunkFilter
+) -> Screening:
+    """Give the policy pipeline with the scanners that are set. Errors: BadSettings."""
+    policy, scanners = settings.policy, list[Scanner]()
+    if settings.rspamd.url:
+        from mailstead.net.rspamd import Rspamd
+
+        scanners.append(Rspamd(settings.rspamd))
+    if settings.clamav.address:
+        from mailstead.net.clamd import Clamd
+
+        scanners.append(Clamd(settings.clamav))
+    terms = ScreeningTerms(
+        junk_score=policy.junk_score,
+        refuse_score=policy.refuse_score,
+        allowlist=policy.allowlist,
+        denylist=policy.denylist,
+        dns_blocklists=policy.dns_blocklists,
+        dns_allowlists=policy.dns_allowlists,
+        greylists=policy.greylists,
+        greylist_delay_s=policy.greylist_delay_s,
+        refused_extensions=policy.refused_extensions,
+        messages_per_sender_hour_max=policy.messages_per_sender_hour_max,
+        messages_per_recipient_hour_max=policy.messages_per_recipient_hour_max,
+        refuses_by_policy=settings.authentication.refuses_by_policy,
+        refuses_hard_fail=settings.authentication.refuses_hard_fail,
+    )
+    return Screening(storage, bus, clock, resolver, junk_filter if policy.learns_junk else None, scanners, terms)
 
 
 def _relay_terms(settings: Settings) -> HouseRelayTerms:

@@ -10,6 +10,7 @@ Spec: RFC 5321 §3.9.2 (forwarding), §4.4 (trace fields); RFC 3461 §5.2 (notif
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Envelope, Recipient
-from mailstead.model.errors import PolicyRefused
+from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
 from mailstead.model.verdict import Judgement
@@ -142,8 +143,10 @@ class Dispatch:
         items: list[NewItem] = []
         rejected: list[tuple[Target, str]] = []
         told: list[Told] = []
+        all_filed: list[tuple[Account, Filed]] = []
         for target in targets:
             filed = await self._decide(message, target)
+            all_filed.append((target.account, filed))
             if filed.rejection is not None:
                 rejected.append((target, filed.rejection))
                 continue
@@ -170,6 +173,9 @@ class Dispatch:
         await self._deliveries.deliver(
             message.octets, copies, message.envelope.mail_from, items, fingerprint=message.fingerprint
         )
+        for account, filed in all_filed:
+            with suppress(MailsteadError):  # the message is filed; what could not be noted is forgotten
+                await self._filters.stored(account, filed)
         self._note(message, copies, items, targets)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:

@@ -1,0 +1,143 @@
+r"""The junk filter of each account: learns what its owner moves into and out of \Junk, judges what comes, explains.
+
+Lessons wait in the account's store, whichever protocol moved the message. They are learned before the next judgement,
+at most once in a few seconds, so a mailbox that nobody sends to costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mailstead.mime.address import addresses_of
+from mailstead.mime.header import first_values, header_end, text_of
+from mailstead.mime.text import body_text
+from mailstead.mime.tree import part_tree
+from mailstead.model.errors import NoSuchMessage, TryAgainLater
+from mailstead.model.filtering import JunkLesson
+from mailstead.model.ids import AccountId
+from mailstead.model.message import OctetRange, Octets
+from mailstead.model.verdict import Check
+from mailstead.policy import junk
+from mailstead.policy.junk import JunkScore
+from mailstead.ports.clock import Clock
+from mailstead.ports.storage import AccountStore, Storage
+
+LOOK_S: Final = 5.0
+"""How often an account's lessons are looked for at most."""
+LESSONS_AT_ONCE: Final = 50
+SCANNED_OCTETS_MAX: Final = 256 * 1024
+"""Of each message so much is read: junk shows itself early, and large ones are rare."""
+ACCOUNTS_MAX: Final = 10_000
+JUNK_FROM: Final = 0.9
+"""Probability from which on the filter alone makes a message junk."""
+SUSPECT_FROM: Final = 0.6
+SCORE_MAX: Final = 6.0
+SHOWN_MAX: Final = 15
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this process knows of one account's lessons."""
+
+    looked_s: float
+    is_learned: bool
+    """Enough is learned to judge."""
+
+
+class JunkFilter:
+    """Judges and learns; one object for the process."""
+
+    def __init__(self, storage: Storage, clock: Clock, key: bytes) -> None:
+        self._accounts = storage.accounts
+        self._clock = clock
+        self._key = key
+        self._seen: OrderedDict[AccountId, _Seen] = OrderedDict()
+
+    async def judge(self, account_id: AccountId, octets: Octets) -> Check | None:
+        """Judge a message for one account; None while it has learned too little.
+
+        The score goes from minus half to all of `SCORE_MAX`; only a clear case alone is enough for Junk.
+        """
+        store = self._accounts.of(account_id)
+        if not await self._has_learned(account_id, store):
+            return None
+        found = await self._score(store, octets)
+        if found is None:
+            return None
+        points = _points(found.probability)
+        telling = ", ".join(f"{each.word} ({each.probability:.2f})" for each in found.telling[:5])
+        return Check("junk-filter", score=points, reason=f"{found.probability:.0%} like what you call junk: {telling}")
+
+    async def explain(self, account_id: AccountId, octets: Octets) -> JunkScore | None:
+        """Say what the filter thinks of a message, and by which words; None while it has learned too little."""
+        store = self._accounts.of(account_id)
+        await self._learn(store)
+        found = await self._score(store, octets)
+        return None if found is None else JunkScore(found.probability, found.telling[:SHOWN_MAX])
+
+    async def _score(self, store: AccountStore, octets: Octets) -> JunkScore | None:
+        tokens = await self._tokens(octets)
+        return junk.score(tokens, await store.junk_counts(list(tokens.values())))
+
+    async def _tokens(self, octets: Octets) -> dict[str, int]:
+        head = bytes(octets[:SCANNED_OCTETS_MAX])
+        words = await asyncio.to_thread(_words, head) if len(head) > 16_384 else _words(head)
+        return {word: junk.token_of(word, self._key) for word in words}
+
+    # learning
+
+    async def _has_learned(self, account_id: AccountId, store: AccountStore) -> bool:
+        now_s = self._clock.monotonic_s()
+        seen = self._seen.get(account_id)
+        if seen is None or now_s - seen.looked_s > LOOK_S:
+            await self._learn(store)
+            known = await store.junk_counts(())
+            seen = _Seen(now_s, min(known.good_total, known.junk_total) >= junk.LEARNED_MIN)
+            self._seen[account_id] = seen
+            self._seen.move_to_end(account_id)
+            if len(self._seen) > ACCOUNTS_MAX:
+                self._seen.popitem(last=False)
+        return seen.is_learned
+
+    async def _learn(self, store: AccountStore) -> None:
+        """Learn what waits. Another process may be at the same lessons: then it has learned them."""
+        while lessons := await store.junk_backlog(LESSONS_AT_ONCE):
+            for lesson in lessons:
+                try:
+                    await store.learn([lesson], await self._changes(store, lesson))
+                except (TryAgainLater, NoSuchMessage):
+                    return
+            if len(lessons) < LESSONS_AT_ONCE:
+                return
+
+    async def _changes(self, store: AccountStore, lesson: JunkLesson) -> Mapping[int, tuple[int, int]]:
+        """Give what a lesson adds to the counts of its tokens, and takes back where it was learned the other way."""
+        stop = min(lesson.size_octets, SCANNED_OCTETS_MAX)
+        (octets,) = await store.read_octets([OctetRange(lesson.blob_id, 0, stop)])
+        tokens = await self._tokens(octets)
+        good = (not lesson.is_junk) - (lesson.learned_as is False)
+        bad = lesson.is_junk - (lesson.learned_as is True)
+        return dict.fromkeys(tokens.values(), (good, bad))
+
+
+def _words(octets: bytes) -> list[str]:
+    values = first_values(octets[: header_end(octets)])
+    senders = addresses_of(values.get(b"from", b""))
+    sender = ""
+    if senders and senders[0].domain:
+        sender = f"{text_of(senders[0].local_part or b'')}@{text_of(senders[0].domain)}"
+    return junk.words_of(text_of(values.get(b"subject", b"")), sender, body_text(octets, part_tree(octets)))
+
+
+def _points(probability: float) -> float:
+    """Give the score for a probability: nothing in the middle, growing towards both ends."""
+    if probability >= SUSPECT_FROM:
+        part = (probability - SUSPECT_FROM) / (JUNK_FROM - SUSPECT_FROM)
+        return min(SCORE_MAX, 5.0 * part) if probability < JUNK_FROM else SCORE_MAX
+    if probability <= 1 - JUNK_FROM:
+        return -SCORE_MAX / 2
+    return 0.0
