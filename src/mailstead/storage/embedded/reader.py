@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 import apsw
@@ -51,8 +52,7 @@ class Reader:
         self._connections = connections
         self._outbox = outbox
         self._clock = clock
-        self._ready: deque[_Call | None] = deque()
-        self._available = threading.Semaphore(0)
+        self._ready: SimpleQueue[_Call | None] = SimpleQueue()
         # Touched on the event loop only:
         self._running: dict[AccountId, int] = {}
         self._held: dict[AccountId, deque[_Call]] = {}
@@ -85,14 +85,12 @@ class Reader:
     def close(self) -> None:
         """End the threads after what they are doing. Blocks."""
         for _ in self._threads:
-            self._ready.append(None)
-            self._available.release()
+            self._ready.put(None)
         for thread in self._threads:
             thread.join()
 
     def _start(self, call: _Call) -> None:
-        self._ready.append(call)
-        self._available.release()
+        self._ready.put(call)
 
     def _finish(self, call: _Call, result: object, error: BaseException | None) -> None:
         """Give the result out, and the account's turn on. On the loop."""
@@ -113,8 +111,7 @@ class Reader:
 
     def _serve(self) -> None:
         while True:
-            self._available.acquire()
-            call = self._ready.popleft()
+            call = self._ready.get()
             if call is None:
                 return
             self._do(call)

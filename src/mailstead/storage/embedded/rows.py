@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,7 @@ from mailstead.model.ids import EmailId, MailboxId, ModSeq, ThreadId, Uid, UidVa
 from mailstead.model.mailbox import Mailbox
 from mailstead.model.uidset import UidSet
 
-Parameters = Sequence[int | str | bytes | None]
+Parameters = Sequence[int | str | bytes | None] | Mapping[str, int | str]
 
 BIT_OF: Final = {flag: 1 << position for position, flag in enumerate(SYSTEM_FLAGS)}
 SEEN_BIT: Final = BIT_OF[SEEN]

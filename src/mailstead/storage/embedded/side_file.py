@@ -1,0 +1,232 @@
+"""Files beside the directory: queue, memory, trace, reports; each one encrypted SQLite file with its writer thread.
+
+Writing is group commit as for accounts (`writer`), so all units that wait share one sync; reading is done by a few
+threads that all side files share (`reader`). A file's id is also the topic on which its commits wake watchers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+
+from mailstead.config.settings import Store
+from mailstead.model.errors import StoreDamaged
+from mailstead.model.ids import AccountId
+from mailstead.ports.changebus import ChangeBus
+from mailstead.ports.clock import Clock
+from mailstead.storage.embedded import schema
+from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, WAL_OCTETS_MAX, sync_folder, translated_errors
+from mailstead.storage.embedded.keys import derived_key
+from mailstead.storage.embedded.outbox import Outbox
+from mailstead.storage.embedded.reader import Reader
+from mailstead.storage.embedded.writer import DiskReserve, GroupWriter
+
+T = TypeVar("T")
+
+READER_THREAD_COUNT: Final = 3
+"""One more than one file may use at a time, so that a slow search in the trace does not hold up the queue."""
+CACHE_KIB: Final = 2048
+"""Of pages kept by a writing connection."""
+READER_CACHE_KIB: Final = 512
+CHECKPOINT_PAGES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What makes one side file differ from the others."""
+
+    name: str
+    """Of the file, without ``.db``; also the purpose of its key and its topic on the change bus."""
+    migrations: tuple[str, ...]
+    synchronous: str = "FULL"
+    """FULL: what is committed survives a power cut. NORMAL: it may lose the last commits, and costs no sync each."""
+
+
+class SideTransaction:
+    """What units of a side file see: the connection and the present moment. Nothing is kept in memory."""
+
+    __slots__ = ("db", "now")
+
+    def __init__(self, db: apsw.Connection, now: datetime) -> None:
+        self.db = db
+        self.now = now
+
+    def mark(self) -> None:
+        """See `writer.UnitTransaction`."""
+
+    def restore(self, state: None) -> None:
+        """See `writer.UnitTransaction`."""
+
+    def flush(self) -> None:
+        """See `writer.UnitTransaction`."""
+
+
+class SideFile:
+    """One file. `write` and `read` are called on the event loop and cost one hop each."""
+
+    def __init__(
+        self, kind: FileKind, connect: Callable[[int], apsw.Connection], files: SideFiles, outbox: Outbox
+    ) -> None:
+        self.file_id = AccountId(kind.name)
+        self._connect = connect
+        self._writing = connect(CACHE_KIB)
+        self._idle: list[apsw.Connection] = []
+        self._lock = threading.Lock()
+        self._reader = files.reader_threads
+        self._writer = GroupWriter(
+            self,
+            SideTransaction,
+            outbox,
+            files.bus,
+            files.clock,
+            files.disk,
+            thread_count=1,
+            name=f"{kind.name}-writer",
+        )
+
+    async def write(self, work: Callable[[SideTransaction], T], *, grows: bool = False, wakes: bool = False) -> T:
+        """Do a unit of work and wait until it is committed. See `GroupWriter.run`."""
+        return await self._writer.run(self.file_id, work, grows=grows, wakes=wakes)
+
+    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Do a reading call. See `Reader.run`."""
+        return await self._reader.run(self.file_id, work)
+
+    def end_writing(self) -> None:
+        """Finish what waits to be written and end the thread. Blocks."""
+        self._writer.close()
+
+    def close(self) -> None:
+        """Close the connections, when no thread uses them any more."""
+        for db in (*self._idle, self._writing):
+            db.close()
+        self._idle.clear()
+
+    # lent to the threads
+
+    @contextmanager
+    def writer(self, _: AccountId) -> Iterator[apsw.Connection]:
+        """See `writer.WritingConnections`."""
+        yield self._writing
+
+    @contextmanager
+    def reader(self) -> Iterator[apsw.Connection]:
+        """Lend a reading connection. Errors: as `connect`."""
+        with self._lock:
+            db = self._idle.pop() if self._idle else None
+        if db is None:
+            db = self._connect(READER_CACHE_KIB)
+        try:
+            yield db
+        finally:
+            with self._lock:
+                self._idle.append(db)
+
+
+class SideFiles:
+    """All side files of a data folder, and the threads that read them."""
+
+    def __init__(
+        self, settings: Store, data_dir: Path, master: bytes, bus: ChangeBus, clock: Clock, *, vfs: str | None = None
+    ) -> None:
+        """Start the reader threads. Called on the running event loop, on which all results arrive."""
+        self.bus = bus
+        self.clock = clock
+        self.disk = DiskReserve(data_dir, settings.disk_reserve_octets, clock)
+        self._data_dir = data_dir
+        self._master = master
+        self._vfs = vfs
+        self._outbox = Outbox(asyncio.get_running_loop())
+        self._files: dict[AccountId, SideFile] = {}
+        self.reader_threads = Reader(self, self._outbox, clock, READER_THREAD_COUNT)
+
+    def open(self, kind: FileKind) -> SideFile:
+        """Open a file, made if it is not there. Errors: as `connect`."""
+
+        def connect_again(cache_kib: int) -> apsw.Connection:
+            return connect(
+                self._data_dir / f"{kind.name}.db",
+                derived_key(self._master, kind.name),
+                kind.migrations,
+                synchronous=kind.synchronous,
+                cache_kib=cache_kib,
+                vfs=self._vfs,
+            )
+
+        file = SideFile(kind, connect_again, self, self._outbox)
+        self._files[file.file_id] = file
+        return file
+
+    @contextmanager
+    def reader(self, account_id: AccountId) -> Iterator[apsw.Connection]:
+        """See `reader.ReadingConnections`."""
+        with self._files[account_id].reader() as db:
+            yield db
+
+    def close(self) -> None:
+        """Finish what is promised, end the threads, close all files. Blocks."""
+        for file in self._files.values():
+            file.end_writing()
+        self.reader_threads.close()
+        for file in self._files.values():
+            file.close()
+
+
+def connect(
+    path: Path,
+    key: bytes,
+    migrations: tuple[str, ...],
+    *,
+    synchronous: str = "FULL",
+    cache_kib: int = CACHE_KIB,
+    vfs: str | None = None,
+) -> apsw.Connection:
+    """Open a file, made if it is not there, at the present schema version.
+
+    Errors: StoreDamaged (wrong master key, not ours, newer release), StorageUnavailable, StorageFull.
+    """
+    is_new = not path.exists()
+    with translated_errors():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        db = apsw.Connection(str(path), vfs=vfs, statementcachesize=120)
+        try:
+            path.chmod(0o600)  # WAL and shared memory take over the mode
+            _set_up(db, key, synchronous, cache_kib)
+            schema.migrate(db, migrations)
+            if is_new:
+                sync_folder(path.parent)
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            db.close()
+            raise StoreDamaged(f"The file {path.name} cannot be decrypted", cause=repr(error)) from error
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _set_up(db: apsw.Connection, key: bytes, synchronous: str, cache_kib: int) -> None:
+    db.pragma("cipher", "chacha20")
+    db.execute(f"PRAGMA key = 'raw:{key.hex()}'")
+    db.set_busy_timeout(BUSY_LIMIT_MS)
+    # Nothing in the file may run code or lead outside it (attack row 74).
+    db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    db.pragma("cell_size_check", 1)
+    # Plans do not depend on the values bound; else SQLite plans anew at each call, which costs more than most calls.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    if db.pragma("journal_mode") != "wal":
+        db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", synchronous)
+    db.pragma("temp_store", "MEMORY")
+    db.pragma("secure_delete", 1)
+    db.pragma("journal_size_limit", WAL_OCTETS_MAX)
+    db.pragma("cache_size", -cache_kib)
+    db.wal_autocheckpoint(CHECKPOINT_PAGES)
