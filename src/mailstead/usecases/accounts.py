@@ -37,7 +37,7 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases.passwords import Passwords, fingerprint, is_same, new_app_password
 from mailstead.usecases.revocations import Revocations
 
-SERVICES: Final = frozenset({"imap", "smtp", "pop3"})
+SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve"})
 """What a log-in is for, and what an app password may be limited to."""
 SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000

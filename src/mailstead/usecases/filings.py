@@ -1,9 +1,10 @@
-"""What is known of a message that comes in for one account, and what its filters want to be done with it: values only."""
+"""What is known of a message that comes in for one account, and what its filters want done with it: values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mailstead.config.settings import Sieve
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication
 from mailstead.model.directory import Account
@@ -17,14 +18,10 @@ from mailstead.sieve.actions import SeenKey
 
 @dataclass(frozen=True, slots=True)
 class FilterTerms:
-    """What an administrator allows filters."""
+    """What an administrator allows filters, and what the house is called."""
 
+    settings: Sieve = Sieve()
     hostname: str = "localhost"
-    steps_max: int = 1_000_000
-    redirects_max: int = 4
-    redirects_per_day_max: int = 100
-    """Redirects and notices of one account."""
-    vacation_days_min: int = 1
     junk_score: float = 5.0
     """What the score of a judgement is measured by, for ``spamtest``."""
 

@@ -1,8 +1,8 @@
 """Applying one account's script and vacation to one message: what the actions come to under the house's own rules.
 
-The rules that no script can change: mail is kept whenever anything fails; an answer goes only to who surely has sent the
-message, once in some days; redirects and notices are few, for a message and for a day; nothing goes to the owner's own
-addresses; junk is neither answered nor sent on.
+The rules that no script can change: mail is kept whenever anything fails; an answer goes only to who surely has sent
+the message, once in some days; redirects and notices are few, for a message and for a day; nothing goes to the owner's
+own addresses; junk is neither answered nor sent on.
 
 Spec: RFC 5228 §2.10.6, §4, §10; RFC 5230; RFC 3834; RFC 5436.
 """
@@ -68,7 +68,7 @@ class Ruling:
         self._compiled = compiled
         self._incoming = incoming
         self._filtering = filtering
-        self._budget = Budget(terms.steps_max, terms.redirects_max)
+        self._budget = Budget(terms.settings.steps_max, terms.settings.redirects_max)
         self._own: tuple[Address, ...] = ()
         self._own_keys: frozenset[str] = frozenset()
         self._filings: list[Filing] = []
@@ -286,7 +286,7 @@ class Ruling:
         if not incoming.is_submission and not answers.is_sender_vouched_for(incoming.authentication, sender):
             self._notes.append("vacation: not answered, as nobody stands behind the sender")
             return None
-        seconds = min(max(action.seconds, self._terms.vacation_days_min * 86400), VACATION_SECONDS_MAX)
+        seconds = min(max(action.seconds, self._terms.settings.vacation_days_min * 86400), VACATION_SECONDS_MAX)
         key = blake2b(f"{action.handle}\0{sender.key}".encode(), digest_size=16).hexdigest()
         if seconds and not await self._store.remember_first(
             "vacation", key, self._now, self._now + timedelta(seconds=seconds)
@@ -329,7 +329,7 @@ class Ruling:
         wanted = len(self._redirects) + len(notices)
         if not wanted:
             return [], []
-        account_id, limit = self._incoming.account.account_id, self._terms.redirects_per_day_max
+        account_id, limit = self._incoming.account.account_id, self._terms.settings.redirects_per_day_max
         sums = await self._storage.memory.count("redirects", {account_id: wanted}, self._now, self._now + _DAY)
         left = max(limit - (sums[account_id] - wanted), 0)
         if left < wanted:
