@@ -1,27 +1,43 @@
-"""Addresses that stand for others: create, list, remove."""
+"""Addresses that stand for others: create, change, list, remove."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from mailstead.model.address import Address
-from mailstead.model.directory import Alias
+from mailstead.model.address import Address, normal_domain
+from mailstead.model.directory import Alias, AliasKind, DomainTerms, Target
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import (
+    AddressTaken,
     AliasLoop,
-    BadAddress,
+    BadTarget,
     LimitReached,
+    MailsteadError,
     NoSuchAddress,
+    NoSuchAlias,
     NoSuchDomain,
     PolicyRefused,
 )
 from mailstead.model.verdict import Decision
 from mailstead.policy.names import may_be_given, without_detail
+from mailstead.policy.patterns import compiled
+from mailstead.policy.targets import SAME_LOCAL_PART, distinct
 from mailstead.ports.storage import Storage
 from mailstead.usecases.addresses import DEPTH_MAX
 
-TARGETS_MAX: Final = 500
+DISABLED_CODES: Final = (250, 421, 550)
+DESCRIPTION_CHARACTERS_MAX: Final = 150
+PATTERNS_MAX: Final = 100
+"""Per domain: each is tried on every address that is nobody's."""
+
+_CONSONANTS: Final = "bdfghjklmnprstvz"
+_VOWELS: Final = "aeiou"
+_SYLLABLES: Final = 6
+_MASK_TRIES: Final = 5
 
 
 class Aliases:
@@ -30,25 +46,93 @@ class Aliases:
     def __init__(self, storage: Storage) -> None:
         self._directory = storage.directory
 
-    async def create(self, actor: Actor, address: Address, targets: Sequence[Address]) -> Alias:
+    async def create(
+        self,
+        actor: Actor,
+        address: Address,
+        targets: Sequence[Target],
+        *,
+        disabled_code: int | None = None,
+        expires_at: datetime | None = None,
+        description: str = "",
+    ) -> Alias:
         """Let an address stand for others; the store decides about duplicates (promise 8).
 
-        Errors: AddressTaken, NoSuchDomain; PolicyRefused for reserved names; LimitReached; BadAddress for no target at
-        all; NoSuchAddress for a target in our domains that nobody has; AliasLoop.
+        With a `disabled_code` it is switched off from the start. Errors: as `add`.
+        """
+        alias = Alias(address, tuple(targets), expires_at=expires_at, description=description)
+        if disabled_code is not None:
+            alias = replace(alias, is_enabled=False, disabled_code=disabled_code)
+        return await self.add(actor, alias)
+
+    async def add(self, actor: Actor, alias: Alias) -> Alias:
+        """Add an alias as it is.
+
+        Errors: AddressTaken, NoSuchDomain; PolicyRefused for reserved names and attributes that cannot be; BadAddress
+        for an expression that cannot be compiled; LimitReached; BadTarget for no target at all; NoSuchAddress for a
+        target in our domains that nobody has; AliasLoop.
         """
         actor.must_be_admin()
-        verdict = may_be_given(address)
-        if verdict.decision is not Decision.ALLOW:
-            raise PolicyRefused(verdict.reasons[0], address=address.key)
-        if await self._directory.domain(address.domain) is None:
-            raise NoSuchDomain(domain=address.domain)
-        alias = Alias(address, tuple({target.key: target for target in targets}.values()))
-        if not alias.targets:
-            raise BadAddress("An alias needs at least one target")
-        if len(alias.targets) > TARGETS_MAX:
-            raise LimitReached(f"An alias has at most {TARGETS_MAX} targets")
-        await self._check_targets(alias)
+        alias = await self._checked(alias)
+        if (
+            alias.kind is AliasKind.PATTERN
+            and len(await self._directory.patterns(alias.address.domain)) >= PATTERNS_MAX
+        ):
+            raise LimitReached(f"A domain has at most {PATTERNS_MAX} regular expressions")
         await self._directory.add_alias(alias)
+        return alias
+
+    async def mask(
+        self,
+        actor: Actor,
+        domain: str,
+        targets: Sequence[Target],
+        *,
+        expires_at: datetime | None = None,
+        description: str = "",
+    ) -> Alias:
+        """Make up an address to be given to one correspondent. Errors: as `add`."""
+        for _ in range(_MASK_TRIES):
+            address = Address(_made_up(), normal_domain(domain))
+            alias = Alias(address, tuple(targets), expires_at=expires_at, description=description, is_masked=True)
+            try:
+                return await self.add(actor, alias)
+            except AddressTaken:
+                continue
+        raise AddressTaken("No free address was found; please try again")
+
+    async def get(self, actor: Actor, address: Address) -> Alias:
+        """Give an alias of any kind. Errors: NoSuchAlias."""
+        actor.must_be_admin()
+        found = await self._directory.find(address)
+        if isinstance(found, Alias):
+            return found
+        for alias in await self._directory.patterns(address.domain):
+            if alias.address.key == address.key:
+                return alias
+        raise NoSuchAlias(address=address.key)
+
+    async def replace(self, actor: Actor, alias: Alias) -> Alias:
+        """Change all of an alias but its address. Errors: NoSuchAlias, and as `add`."""
+        actor.must_be_admin()
+        alias = await self._checked(alias)
+        await self._directory.replace_alias(alias)
+        return alias
+
+    async def enable(self, actor: Actor, address: Address) -> Alias:
+        """Switch an alias on again. Errors: NoSuchAlias."""
+        alias = replace(await self.get(actor, address), is_enabled=True)
+        await self._directory.replace_alias(alias)
+        return alias
+
+    async def disable(self, actor: Actor, address: Address, code: int = 550) -> Alias:
+        """Switch an alias off: senders are told 250 (and the mail is dropped), 421 or 550.
+
+        Errors: NoSuchAlias; PolicyRefused for another code, and for the catch-all.
+        """
+        alias = replace(await self.get(actor, address), is_enabled=False, disabled_code=code)
+        _check_attributes(alias)
+        await self._directory.replace_alias(alias)
         return alias
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Alias]:
@@ -61,31 +145,137 @@ class Aliases:
         actor.must_be_admin()
         await self._directory.remove_alias(address)
 
+    async def import_table(
+        self, actor: Actor, aliases: Iterable[Alias], *, replaces: bool = False
+    ) -> list[tuple[Alias, MailsteadError | None]]:
+        """Add many, each for itself; gives what went wrong with which. `replaces`: those that are there are changed.
+
+        One may be the target of another one further down, so those with unknown targets are tried again at the end.
+        """
+        actor.must_be_admin()
+        waiting = list(aliases)
+        outcomes: dict[str, tuple[Alias, MailsteadError | None]] = {
+            alias.address.key: (alias, None) for alias in waiting
+        }
+        while waiting:
+            again: list[Alias] = []
+            for alias in waiting:
+                error = await self._import(actor, alias, replaces=replaces)
+                outcomes[alias.address.key] = (alias, error)
+                if isinstance(error, NoSuchAddress):
+                    again.append(alias)
+            if len(again) == len(waiting):
+                break
+            waiting = again
+        return list(outcomes.values())
+
+    async def _import(self, actor: Actor, alias: Alias, *, replaces: bool) -> MailsteadError | None:
+        try:
+            try:
+                await self.add(actor, alias)
+            except AddressTaken:
+                if not replaces:
+                    raise
+                await self.replace(actor, alias)
+        except MailsteadError as error:
+            return error
+        return None
+
+    async def _checked(self, alias: Alias) -> Alias:
+        """Give the alias in its normal form. Errors: as `add`."""
+        address = alias.address
+        domain = await self._directory.domain(address.domain)
+        if domain is None:
+            raise NoSuchDomain(domain=address.domain)
+        _check_attributes(alias)
+        alias = replace(alias, targets=distinct(alias.targets))
+        _check_count(alias, domain.terms)
+        if alias.kind is AliasKind.PATTERN:
+            pattern = compiled(address.local_part)
+            for target in alias.targets:
+                pattern.must_allow(target)
+        elif alias.kind is AliasKind.EXACT:
+            verdict = may_be_given(address)
+            if verdict.decision is not Decision.ALLOW:
+                raise PolicyRefused(verdict.reasons[0], address=address.key)
+        await self._check_targets(alias)
+        return alias
+
     async def _check_targets(self, alias: Alias) -> None:
-        """Follow every target to its end.
+        """Follow every target to its end, as far as it can be known before there is mail.
 
         Two creations at the same moment could still close a circle; resolving notices it and mail is refused, not lost.
         """
-        seen = {alias.address.key}
-        level = alias.targets
+        own_key = alias.address.key
+        seen = {own_key}
+        level = _fixed(alias)
         for depth in range(DEPTH_MAX + 1):
             next_level: dict[str, Address] = {}
             for target in level:
-                if target.key == alias.address.key:
-                    raise AliasLoop(address=alias.address.key)
-                if target.key in seen or await self._directory.domain(target.domain) is None:
+                if target.key == own_key:
+                    raise AliasLoop(address=own_key)
+                domain = await self._directory.domain(target.domain)
+                if target.key in seen or domain is None:
                     continue
                 seen.add(target.key)
                 found = await self._directory.find(target)
                 if found is None and (plain := without_detail(target)):
-                    if plain.key == alias.address.key:
-                        raise AliasLoop(address=alias.address.key)
+                    if plain.key == own_key:
+                        raise AliasLoop(address=own_key)
                     found = await self._directory.find(plain)
-                if found is None and depth == 0:
+                if found is None and depth == 0 and not await self._may_be_somebody(alias, target, domain.terms):
                     raise NoSuchAddress(f"Nobody here has the address {target}", address=target.key)
                 if isinstance(found, Alias):
-                    next_level |= {further.key: further for further in found.targets}
+                    next_level |= {further.key: further for further in _fixed(found)}
             level = tuple(next_level.values())
             if not level:
                 return
-        raise AliasLoop("That alias would lead through too many others", address=alias.address.key)
+        raise AliasLoop("That alias would lead through too many others", address=own_key)
+
+    async def _may_be_somebody(self, alias: Alias, target: Address, terms: DomainTerms) -> bool:
+        """Whether an address that no account and no exact alias has may get mail: by a pattern, catch-all or the DNS."""
+        wide = [one for one in await self._directory.patterns(target.domain) if one.address.key != alias.address.key]
+        return terms.uses_dns_rules or any(
+            one.kind is AliasKind.CATCH_ALL or compiled(one.address.local_part).match(target.local_part) for one in wide
+        )
+
+
+def _fixed(alias: Alias) -> tuple[Address, ...]:
+    """Give the targets that are the same addresses whatever was written to."""
+    return tuple(
+        target
+        for target in alias.targets
+        if isinstance(target, Address)
+        and target.local_part != SAME_LOCAL_PART
+        and not (alias.kind is AliasKind.PATTERN and "$" in target.local_part)
+    )
+
+
+def _check_attributes(alias: Alias) -> None:
+    """Errors: PolicyRefused."""
+    if alias.disabled_code not in DISABLED_CODES:
+        raise PolicyRefused(f"The code of a disabled alias is one of {', '.join(map(str, DISABLED_CODES))}")
+    if alias.kind is AliasKind.CATCH_ALL and not alias.is_enabled:
+        raise PolicyRefused("A catch-all cannot be switched off; remove it")
+    if alias.kind is AliasKind.CATCH_ALL and alias.disabled_code == 250:
+        raise PolicyRefused("A catch-all that has run out cannot answer 250: all mail for unknown names would vanish")
+    if len(alias.description) > DESCRIPTION_CHARACTERS_MAX or not (alias.description + " ").isprintable():
+        raise PolicyRefused(f"A description has at most {DESCRIPTION_CHARACTERS_MAX} printable characters")
+
+
+def _check_count(alias: Alias, terms: DomainTerms) -> None:
+    """Errors: BadTarget, LimitReached."""
+    if not alias.targets and (alias.is_enabled or alias.kind is AliasKind.CATCH_ALL):
+        raise BadTarget("An alias needs at least one target, unless it is switched off")
+    if len(alias.targets) > terms.targets_per_alias_max:
+        raise LimitReached(
+            f"An alias of this domain has at most {terms.targets_per_alias_max} targets "
+            "(its term targets_per_alias_max)"
+        )
+
+
+def _made_up() -> str:
+    """Give a local part of 44 bits that can be read out on the telephone, such as ``bakolu-mefina42``."""
+    syllables = [secrets.choice(_CONSONANTS) + secrets.choice(_VOWELS) for _ in range(_SYLLABLES)]
+    half = _SYLLABLES // 2
+    return f"{''.join(syllables[:half])}-{''.join(syllables[half:])}{10 + secrets.randbelow(90)}"

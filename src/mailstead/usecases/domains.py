@@ -1,27 +1,43 @@
-"""Domains that we serve: add, list, remove, catch-all."""
+"""Domains that we serve: add, list, remove, terms."""
 
 from __future__ import annotations
 
-from mailstead.model.address import Address, normal_domain
-from mailstead.model.directory import Domain
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from mailstead.model.address import normal_domain
+from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadAddress, NoSuchAddress
+from mailstead.model.errors import BadAddress, NoSuchDomain
+from mailstead.model.secret import Secret
+from mailstead.policy.domain_terms import changed_terms
 from mailstead.ports.storage import Storage
+from mailstead.usecases.keys import Keys
+
+WEBHOOK_KEY_OCTETS: Final = 32
 
 
 class Domains:
-    """All verbs are for administrators only (NotAllowed)."""
+    """All verbs are for administrators only (NotAllowed). Without `keys` (in tests) a new domain signs nothing."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, keys: Keys | None = None) -> None:
         self._directory = storage.directory
+        self._keys = keys
 
     async def add(self, actor: Actor, name: str) -> Domain:
-        """Serve a further domain; the name may be given in Unicode. Errors: BadAddress, DomainExists."""
+        """Serve a further domain, with keys to sign its mail; the name may be given in Unicode.
+
+        Errors: BadAddress, DomainExists.
+        """
         actor.must_be_admin()
-        domain = Domain(normal_domain(name))
+        domain = Domain(normal_domain(name), DomainTerms(webhook_key=secrets.token_hex(WEBHOOK_KEY_OCTETS)))
         if domain.name.startswith("["):
             raise BadAddress("A domain is a name, not an IP address")
         await self._directory.add_domain(domain)
+        if self._keys:
+            await self._keys.create(actor, domain.name)
         return domain
 
     async def list(self, actor: Actor) -> list[Domain]:
@@ -29,17 +45,26 @@ class Domains:
         actor.must_be_admin()
         return await self._directory.domains()
 
+    async def get(self, actor: Actor, name: str) -> Domain:
+        """One domain. Errors: BadAddress, NoSuchDomain."""
+        actor.must_be_admin()
+        domain = await self._directory.domain(normal_domain(name))
+        if domain is None:
+            raise NoSuchDomain(domain=name)
+        return domain
+
     async def remove(self, actor: Actor, name: str) -> None:
         """Serve a domain no longer. Errors: BadAddress, NoSuchDomain; DomainInUse while it has accounts or aliases."""
         actor.must_be_admin()
         await self._directory.remove_domain(normal_domain(name))
 
-    async def set_catch_all(self, actor: Actor, name: str, target: Address | None) -> None:
-        """Say where mail for unknown addresses goes; None refuses it.
-
-        Errors: BadAddress, NoSuchDomain; NoSuchAddress, when the target is in one of our domains but nobody there.
-        """
-        actor.must_be_admin()
-        if target and await self._directory.domain(target.domain) and await self._directory.find(target) is None:
-            raise NoSuchAddress(f"Nobody here has the address {target}", address=target.key)
-        await self._directory.set_catch_all(normal_domain(name), target)
+    async def set_terms(
+        self, actor: Actor, name: str, values: Mapping[str, str], smarthost_password: Secret | None = None
+    ) -> Domain:
+        """Change terms of a domain, given as texts. Errors: BadAddress, NoSuchDomain; BadSettings, with the reason."""
+        domain = await self.get(actor, name)
+        terms = changed_terms(domain.terms, values)
+        if smarthost_password:
+            terms = replace(terms, smarthost_password=smarthost_password.reveal())
+        await self._directory.set_terms(domain.name, terms)
+        return replace(domain, terms=terms)
