@@ -27,6 +27,8 @@ DEBIAN = {
     "npm": "npm",
     "doveadm": "dovecot-core",
     "postconf": "postfix",
+    "rspamd": "rspamd",
+    "clamd": "clamav-daemon",
 }
 """Command → Debian package."""
 

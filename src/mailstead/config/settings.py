@@ -225,6 +225,9 @@ class Clamav:
 
     address: str = setting("", "Where clamd listens: host:port, or the path of its socket; empty: not used.")
     limit_s: float = setting(30.0, "How long a scan may take.")
+    octets_max: int = setting(
+        25 * 1024 * 1024, "Larger messages are not scanned; not above the daemon's own StreamMaxLength.", minimum=1
+    )
     is_required: bool = setting(True, "Without an answer mail waits (4xx) rather than going on unscanned.")
 
 
