@@ -15,7 +15,8 @@ LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "resu
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
 RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
-COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores")
+TRACE_DROPPED: Final = Counter("mailstead_trace_dropped_total", "Trace events that could not be kept")
+COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores, queue, memory, trace and reports")
 COMMIT_UNITS: Final = Counter("mailstead_commit_units_total", "Units of work in those commits")
 COMMIT_SECONDS: Final = Histogram("mailstead_commit_seconds", "Duration of commits with their sync")
 

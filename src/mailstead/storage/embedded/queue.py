@@ -27,6 +27,7 @@ from mailstead.ports.queue import QUEUE
 from mailstead.storage.embedded import (
     queue_lanes,
     queue_leases,
+    queue_overdue,
     queue_reads,
     queue_schema,
     queue_suppressions,
@@ -64,6 +65,16 @@ class EmbeddedQueue:
         """See `Queue.lease_more`."""
         leasing = Leasing(us_of(now), us_of(until), limit)
         deliveries = await self._file.write(lambda unit: leasing.of(unit.db, destination.key))
+        self._prefetched.add(leasing.prefetched)
+        return deliveries
+
+    async def lease_overdue(self, now: datetime, told_before: datetime, until: datetime, limit: int) -> list[Delivery]:
+        """See `Queue.lease_overdue`. Looks first, so that deliveries are not held up by the search."""
+        found = await self._file.read(lambda db: queue_overdue.item_ids(db, us_of(now), us_of(told_before), limit))
+        if not found:
+            return []
+        leasing = Leasing(us_of(now), us_of(until), limit)
+        deliveries = await self._file.write(lambda unit: leasing.overdue(unit.db, found, us_of(told_before)))
         self._prefetched.add(leasing.prefetched)
         return deliveries
 

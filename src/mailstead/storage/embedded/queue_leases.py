@@ -12,13 +12,14 @@ from typing import Final
 import apsw
 
 from mailstead.model.errors import StoreDamaged
-from mailstead.model.queue import Delivery, Destination, QueueItemId
-from mailstead.storage.embedded import queue_lanes
+from mailstead.model.queue import Delivery, QueueItemId
+from mailstead.storage.embedded import queue_lanes, queue_overdue
 from mailstead.storage.embedded.queue_lanes import Lane
 from mailstead.storage.embedded.queue_rows import (
     ITEM_COLUMNS,
     POSITION_BITS,
     RECIPIENT_COLUMNS,
+    destination_of,
     item_of,
     message_octets,
     recipient_ids,
@@ -82,6 +83,17 @@ class Leasing:
         queue_lanes.refresh_all(db, lanes)
         return self._taken
 
+    def overdue(self, db: apsw.Connection, item_ids: Sequence[int], told_before: int) -> list[Delivery]:
+        """Take what waits of these items, due or not, if it is overdue still. See `queue_overdue`."""
+        lanes: set[Lane] = set()
+        for item_id in item_ids:
+            for lane in queue_overdue.lanes(db, item_id, self._now, told_before):
+                if not self._is_full:
+                    lanes.add(lane)
+                    self._lease(db, item_id, lane.destination, queue_overdue.FREE)
+        queue_lanes.refresh_all(db, lanes)
+        return self._taken
+
     def _take(self, db: apsw.Connection, lane: Lane) -> bool:
         """Lease the longest due recipient of a lane, and with it those of the same item that are due there too."""
         first = select_one(
@@ -92,22 +104,33 @@ class Leasing:
         )
         if first is None:
             return False
-        item_id = first[0] >> POSITION_BITS
+        self._lease(db, first[0] >> POSITION_BITS, lane.destination, "due_at > 0 AND due_at <= :now")
+        return True
+
+    def _lease(self, db: apsw.Connection, item_id: int, destination: str, condition: str) -> None:
+        """Lease those recipients of an item at a destination that meet a condition."""
         lease_id = f"{self._mark}.{len(self._taken)}"
+        first_id, last_id = recipient_ids(item_id)
         recipients = select(
             db,
-            "UPDATE recipient NOT INDEXED SET lease_id = ?1, leased_until = ?2, due_at = ?2"
-            " WHERE recipient_id BETWEEN ?3 AND ?4 AND destination = ?5 AND due_at > 0 AND due_at <= ?6"
+            "UPDATE recipient NOT INDEXED SET lease_id = :lease_id, leased_until = :until, due_at = :until"
+            f" WHERE recipient_id BETWEEN :first_id AND :last_id AND destination = :destination AND {condition}"
             f" RETURNING {RECIPIENT_COLUMNS}",
-            (lease_id, self._until, *recipient_ids(item_id), lane.destination, self._now),
+            {
+                "lease_id": lease_id,
+                "until": self._until,
+                "first_id": first_id,
+                "last_id": last_id,
+                "destination": destination,
+                "now": self._now,
+            },
         )
         row = select_one(db, f"SELECT {ITEM_COLUMNS} FROM item WHERE item_id = ?", (item_id,))
-        item = item_of(row, [recipient_of(row) for row in recipients])
-        self._taken.append(Delivery(lease_id, item, Destination.of_key(lane.destination)))
+        item = item_of(row, [recipient_of(recipient) for recipient in recipients])
+        self._taken.append(Delivery(lease_id, item, destination_of(destination)))
         if item.size_octets <= PREFETCH_OCTETS_MAX:
             with contextlib.suppress(StoreDamaged):  # told when somebody asks for the octets; others are leased on
                 self.prefetched[item.item_id] = message_octets(db, item_id, item.size_octets)
-        return True
 
 
 class Prefetched:

@@ -11,7 +11,6 @@ import apsw
 
 from mailstead.model.errors import NoSuchQueueItem
 from mailstead.model.queue import (
-    Destination,
     DestinationKind,
     DestinationState,
     QueuedRecipient,
@@ -24,6 +23,7 @@ from mailstead.storage.embedded.queue_rows import (
     ITEM_COLUMNS,
     POSITION_BITS,
     RECIPIENT_COLUMNS,
+    destination_of,
     item_of,
     message_octets,
     recipient_of,
@@ -134,7 +134,7 @@ def destinations(db: apsw.Connection, now: int) -> list[DestinationState]:
     )
     return [
         DestinationState(
-            destination=Destination.of_key(key),
+            destination=destination_of(key),
             waiting_count=waiting,
             leased_count=leased,
             failure_count=failures or 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import apsw
@@ -58,6 +59,12 @@ def address_of(text: str) -> Address:
     """Read what `address_text` has given."""
     local_part, _, domain = text.rpartition("@")
     return Address(local_part, domain)
+
+
+@lru_cache(maxsize=4096)
+def destination_of(key: str) -> Destination:
+    """Read a destination's key; few are in use at a time, so they are made once."""
+    return Destination.of_key(key)
 
 
 def message_octets(db: apsw.Connection, item_id: int, size_octets: int) -> bytes:
@@ -129,7 +136,7 @@ def recipient_of(row: Sequence[Any]) -> QueuedRecipient:
     return QueuedRecipient(
         recipient_id=RecipientId(recipient_id),
         recipient=Recipient(address_of(address), frozenset(notify.split()), orcpt),
-        destination=Destination.of_key(destination),
+        destination=destination_of(destination),
         url=url,
         via=address_of(via) if via is not None else None,
         state=RecipientState(state),

@@ -28,9 +28,13 @@ CREATE TABLE item (
     tls_optional INTEGER NOT NULL,
     priority INTEGER NOT NULL,
     message_id TEXT NOT NULL,
+    is_delay_told INTEGER NOT NULL,       -- for all recipients that wait
     finished_at INTEGER                   -- NULL: some recipient waits or is held
 ) STRICT;
 CREATE INDEX item_by_queue_id ON item (queue_id);
+CREATE INDEX item_expiry ON item (expires_at) WHERE finished_at IS NULL;
+CREATE INDEX item_untold ON item (accepted_at)
+    WHERE finished_at IS NULL AND is_delay_told = 0 AND notify_to IS NOT NULL;
 CREATE INDEX item_finished ON item (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE recipient (

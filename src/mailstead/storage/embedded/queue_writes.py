@@ -33,7 +33,7 @@ def put(db: apsw.Connection, items: Sequence[NewItem]) -> list[QueueItemId]:
 
 def _put_one(db: apsw.Connection, item: NewItem) -> QueueItemId:
     db.execute(
-        "INSERT INTO item VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO item VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
         (
             item.queue_id,
             item.kind,
@@ -97,6 +97,8 @@ def settle(
         put(db, notices)
     if len(outcomes) < len(delivery.item.recipients):
         give_back(db, delivery, now)
+    if any(outcome.tells_delay for outcome in outcomes):
+        _note_delay_told(db, delivery.item.item_id)
     if any(outcome.state is not RecipientState.WAITING for outcome in outcomes):
         _finish(db, delivery.item.item_id, now)
     ready_at = queue_lanes.refresh(db, Lane(delivery.destination.key, delivery.item.priority))
@@ -150,6 +152,15 @@ def _record_late(db: apsw.Connection, lease_id: str, outcome: Outcome, now: int)
         ),
     )  # fmt: skip
     return True
+
+
+def _note_delay_told(db: apsw.Connection, item_id: int) -> None:
+    """Take an item from the list of those whose author is to be told, if that has been done for all recipients."""
+    db.execute(
+        "UPDATE item SET is_delay_told = 1 WHERE item_id = ? AND NOT EXISTS (SELECT 1 FROM recipient NOT INDEXED"
+        " WHERE recipient_id BETWEEN ? AND ? AND state IN ('waiting', 'held') AND NOT is_delay_told)",
+        (item_id, *recipient_ids(item_id)),
+    )
 
 
 def _finish(db: apsw.Connection, item_id: int, now: int) -> None:

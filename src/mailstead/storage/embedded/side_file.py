@@ -171,8 +171,11 @@ class SideFiles:
         with self._files[account_id].reader() as db:
             yield db
 
-    def close(self) -> None:
-        """Finish what is promised, end the threads, close all files. Blocks."""
+    async def close(self) -> None:
+        """Finish what is promised, end the threads, close all files."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
         for file in self._files.values():
             file.end_writing()
         self.reader_threads.close()

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mailstead.config.settings import Store
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
+from mailstead.ports.memory import Memory
+from mailstead.ports.queue import Queue
 from mailstead.ports.storage import Accounts, Directory, Finding
+from mailstead.ports.trace import Reports, Trace
 from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
+from mailstead.storage.embedded.memory import EmbeddedMemory
+from mailstead.storage.embedded.queue import EmbeddedQueue
+from mailstead.storage.embedded.reports import EmbeddedReports
+from mailstead.storage.embedded.side_file import SideFiles
+from mailstead.storage.embedded.trace import EmbeddedTrace
 
 
 class EmbeddedStorage:
     """The whole store: `ports.storage.Storage` on files of one host."""
 
-    def __init__(self, directory: EmbeddedDirectory, files: AccountFiles) -> None:
+    def __init__(self, directory: EmbeddedDirectory, files: AccountFiles, side_files: SideFiles) -> None:
         self._directory = directory
         self._files = files
+        self._side_files = side_files
+        self._queue = EmbeddedQueue(side_files)
+        self._memory = EmbeddedMemory(side_files)
+        self._trace = EmbeddedTrace(side_files)
+        self._reports = EmbeddedReports(side_files)
 
     @classmethod
     async def open(
@@ -27,18 +41,21 @@ class EmbeddedStorage:
     ) -> EmbeddedStorage:
         """Open the store in a folder, made if it is not there. Called on the event loop that will use it.
 
-        `vfs` names another SQLite file system for the account files; tests lose unsynced writes that way.
+        `vfs` names another SQLite file system for all files but the directory's; tests lose unsynced writes that way.
         Errors: BadSettings (master key), StoreDamaged, StorageUnavailable, StorageFull.
         """
         master = master_key(data_dir, settings.master_key, settings.master_key_file)
         keys = FileAccountKeys(data_dir, master)
-        directory = EmbeddedDirectory(data_dir, master, bus, clock)
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            directory = EmbeddedDirectory(data_dir, master, bus, clock)
+            opened.push_async_callback(directory.close)
             files = AccountFiles(settings, data_dir, keys, bus, clock, vfs=vfs)
-        except BaseException:
-            await directory.close()
-            raise
-        return cls(directory, files)
+            opened.push_async_callback(files.close)
+            side_files = SideFiles(settings, data_dir, master, bus, clock, vfs=vfs)
+            opened.push_async_callback(side_files.close)
+            storage = cls(directory, files, side_files)
+            opened.pop_all()
+            return storage
 
     @property
     def directory(self) -> Directory:
@@ -50,6 +67,26 @@ class EmbeddedStorage:
         """Per account: mailboxes, messages, change log."""
         return self._files.accounts
 
+    @property
+    def queue(self) -> Queue:
+        """Mail that waits to go out."""
+        return self._queue
+
+    @property
+    def memory(self) -> Memory:
+        """Small facts that run out."""
+        return self._memory
+
+    @property
+    def trace(self) -> Trace:
+        """Where messages went."""
+        return self._trace
+
+    @property
+    def reports(self) -> Reports:
+        """What others report about our domains."""
+        return self._reports
+
     async def check(self) -> AsyncIterator[Finding]:
         """See `Storage.check`."""
         async for finding in self._files.check():
@@ -57,5 +94,7 @@ class EmbeddedStorage:
 
     async def close(self) -> None:
         """Finish what is promised and close all files."""
+        await self._trace.close()
+        await self._side_files.close()
         await self._files.close()
         await self._directory.close()
