@@ -68,14 +68,14 @@ def own_sender(text: str, own_keys: frozenset[str], otherwise: Address) -> str:
 
     Spec: RFC 5230 §4.3 (an implementation may limit :from to the user's own addresses).
     """
-    for entry in addresses_of(text.encode()):
-        try:
-            address = Address.parse(f"{(entry.local_part or b'').decode()}@{(entry.domain or b'').decode()}")
-        except (BadAddress, UnicodeDecodeError):
-            continue
-        if address.key in own_keys:
-            return text
-    return str(otherwise)
+    entries = addresses_of(text.encode())
+    if len(entries) != 1:
+        return str(otherwise)
+    try:
+        address = Address.parse(f"{(entries[0].local_part or b'').decode()}@{(entries[0].domain or b'').decode()}")
+    except (BadAddress, UnicodeDecodeError):
+        return str(otherwise)
+    return text if address.key in own_keys else str(otherwise)
 
 
 def _references(header: bytes) -> bytes:

@@ -16,13 +16,15 @@ from typing import Final
 from mailstead.config.settings import Sieve
 from mailstead.mime.facts import message_facts
 from mailstead.model.directory import Account
-from mailstead.model.errors import MailsteadError
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import NewMessage
 from mailstead.ports.changebus import FILTERS, ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import AccountStore, Storage
+from mailstead.usecases.dryruns import Foreseen, Grounds, dry_run
 from mailstead.usecases.filings import Filed, Filing, FilterTerms, Incoming, Redirecting, Reply
 from mailstead.usecases.rulings import Ruling
 from mailstead.usecases.scripts import CompiledScripts, Scripts
@@ -91,6 +93,29 @@ class Filters:
                 return _TO_INBOX
         ruling = Ruling(self._storage, self._clock, self._terms, self._compiled, incoming, filtering)
         return await ruling.made()
+
+    async def dry_run(self, actor: Actor, octets: bytes, limit: int = 1000) -> list[Foreseen]:
+        """Try a script on the last messages of INBOX, the newest first; nothing is changed or sent.
+
+        A script that takes very many steps is not tried on all of them.
+
+        Errors: NotAllowed, BadScript, LimitReached.
+        """
+        if actor.account_id is None or actor.address is None:
+            raise NotAllowed
+        await self.scripts.check(octets)
+        store, settings = self._storage.accounts.of(actor.account_id), self._terms.settings
+        filtering = await store.filtering()
+        addresses = [actor.address, *await self._storage.directory.addresses_of(actor.account_id)]
+        grounds = Grounds(
+            frozenset(map(str, addresses)),
+            filtering.mailboxes,
+            filtering.scripts or {script.name: await store.script(script.name) for script in await store.scripts()},
+            self._clock.now(),
+            settings.steps_max,
+            settings.redirects_max,
+        )
+        return await dry_run(store, await self._compiled.get(octets), grounds, limit)
 
     async def stored(self, account: Account, filed: Filed) -> None:
         """Note what may be noted only once the message is filed: keys of ``duplicate``, copies of what was sent.
