@@ -1,4 +1,4 @@
-"""`mailstead account`: add, list, remove, password, quota, app-password."""
+"""`mailstead account`: add, list, remove, password, quota, forward, sending-limit, app-password."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailstead.cli import app_password
-from mailstead.cli.errors import USAGE
+from mailstead.cli.errors import DATA, USAGE
+from mailstead.cli.targets import read_targets
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,16 @@ def list_(
 
     found = terminal.run(work)
     terminal.say_table(
-        ("Account", "Quota (octets)", "State"),
-        [(str(one.address), str(one.quota_octets or "none"), "" if one.is_enabled else "disabled") for one in found],
+        ("Account", "Quota (octets)", "State", "Forwards to"),
+        [
+            (
+                str(one.address),
+                str(one.quota_octets or "none"),
+                "" if one.is_enabled else "disabled",
+                ", ".join(map(str, one.forward_to)) + ("" if one.keeps_copy else " (without a copy)"),
+            )
+            for one in found
+        ],
         [_as_json(one) for one in found],
     )
 
@@ -126,10 +135,67 @@ def quota(
     terminal.say(f"{account_address}: {text}", {"account": str(account_address), "quota_octets": octets})
 
 
+@app.command()
+def forward(
+    context: typer.Context,
+    address: _AddressText,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TARGET...]", help="Addresses, domains, host:port or web addresses, as of an alias."),
+    ] = None,
+    no_copy: Annotated[bool, typer.Option("--no-copy", help="Nothing is kept in the mailbox.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Forward no longer.")] = False,
+) -> None:
+    """Send on what comes for an account, with a copy kept in its mailbox."""
+    terminal = terminal_of(context)
+    account_address, read = terminal.address(address), read_targets(terminal, targets or ())
+    if off == bool(read):
+        terminal.fail(USAGE, "Name one or more targets, or --off", kind="BadForwarding")
+
+    async def work(house: House) -> Account:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.accounts.set_forwarding(ADMINISTRATOR, account_address, read, keeps_copy=off or not no_copy)
+
+    changed = terminal.run(work)
+    shown = ", ".join(map(str, changed.forward_to))
+    copy = "" if changed.keeps_copy else ", without a copy"
+    terminal.say(
+        f"{account_address} forwards to {shown}{copy}" if shown else f"{account_address} forwards no longer",
+        _as_json(changed),
+    )
+
+
+@app.command("sending-limit")
+def sending_limit(
+    context: typer.Context,
+    address: _AddressText,
+    count: Annotated[str, typer.Argument(help="Recipients per day; 0: none at all; default: the server's setting.")],
+) -> None:
+    """Limit how many recipients an account may write to in a day."""
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+    if count != "default" and not (count.isascii() and count.isdigit() and len(count) <= 9):
+        terminal.fail(DATA, f"COUNT is a number, or default; not {count!r}", kind="BadCount")
+    limit = None if count == "default" else int(count)
+
+    async def work(house: House) -> None:
+        from mailstead.wiring import ADMINISTRATOR
+
+        await house.accounts.set_sending_limit(ADMINISTRATOR, account_address, limit)
+
+    terminal.run(work)
+    text = "the server's setting" if limit is None else f"{limit} recipients per day"
+    terminal.say(f"{account_address}: {text}", {"account": str(account_address), "sending_limit": limit})
+
+
 def _as_json(account: Account) -> dict[str, object]:
     return {
         "account": str(account.address),
         "account_id": account.account_id,
         "quota_octets": account.quota_octets,
         "is_enabled": account.is_enabled,
+        "forward_to": [str(target) for target in account.forward_to],
+        "keeps_copy": account.keeps_copy,
+        "sending_limit": account.sending_limit,
     }

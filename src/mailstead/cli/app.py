@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from mailstead import __version__
-from mailstead.cli import account, alias, check, config, domain, exports, imports, init, serve
+from mailstead.cli import account, alias, check, config, dkim, domain, exports, imports, init, serve
 from mailstead.cli.terminal import Terminal
 
 
@@ -74,6 +74,7 @@ def options(
 app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.add_typer(domain.app, name="domain")
+app.add_typer(dkim.app, name="dkim")
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(config.app, name="config")

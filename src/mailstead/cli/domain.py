@@ -1,4 +1,4 @@
-"""`mailstead domain`: add, list, remove, catch-all."""
+"""`mailstead domain`: add, list, show, set, catch-all, remove."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailstead.cli.terminal import terminal_of
+from mailstead.cli.errors import USAGE
+from mailstead.cli.targets import read_targets
+from mailstead.cli.terminal import Terminal, terminal_of
 
 if TYPE_CHECKING:
-    from mailstead.model.directory import Domain
+    from mailstead.model.directory import Alias, Domain
     from mailstead.wiring import House
 
 app = typer.Typer(help="Domains that we serve.", no_args_is_help=True)
@@ -19,7 +21,7 @@ _Name = Annotated[str, typer.Argument(metavar="DOMAIN")]
 
 @app.command()
 def add(context: typer.Context, name: _Name) -> None:
-    """Serve a further domain."""
+    """Serve a further domain, with new keys to sign its mail."""
     terminal = terminal_of(context)
 
     async def work(house: House) -> Domain:
@@ -42,10 +44,84 @@ def list_(context: typer.Context) -> None:
         return await house.domains.list(ADMINISTRATOR)
 
     found = terminal.run(work)
-    terminal.say_table(
-        ("Domain", "Catch-all"),
-        [(one.name, str(one.catch_all or "")) for one in found],
-        [{"domain": one.name, "catch_all": str(one.catch_all) if one.catch_all else None} for one in found],
+    terminal.say_table(("Domain",), [(one.name,) for one in found], [{"domain": one.name} for one in found])
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    name: _Name,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Show keys and passwords, too.")] = False,
+) -> None:
+    """Show the terms of a domain, each with its help."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> Domain:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.domains.get(ADMINISTRATOR, name)
+
+    _say_terms(terminal, terminal.run(work), with_secrets=secrets)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    name: _Name,
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[TERM=VALUE...]", help="As `domain show` lists them.")
+    ] = None,
+    smarthost_password_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--smarthost-password-stdin", help="Read smarthost_password from the first line of standard input."
+        ),
+    ] = False,
+) -> None:
+    """Change terms of a domain."""
+    terminal = terminal_of(context)
+    terms: dict[str, str] = {}
+    for word in values or ():
+        term, equals, value = word.partition("=")
+        if not equals:
+            terminal.fail(
+                USAGE, f"Write term=value, not {word!r}", "`mailstead domain show` lists the terms.", "BadTerm"
+            )
+        terms[term.strip()] = value
+    if not terms and not smarthost_password_stdin:
+        terminal.fail(USAGE, "Nothing is to be changed", "`mailstead domain show` lists the terms.", "NothingToDo")
+    password = terminal.password(is_from_stdin=True) if smarthost_password_stdin else None
+
+    async def work(house: House) -> Domain:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.domains.set_terms(ADMINISTRATOR, name, terms, password)
+
+    _say_terms(terminal, terminal.run(work), with_secrets=False)
+
+
+@app.command("catch-all")
+def catch_all(
+    context: typer.Context,
+    name: _Name,
+    targets: Annotated[
+        list[str], typer.Argument(metavar="TARGET...", help="As of an alias; or none, to refuse unknown addresses.")
+    ],
+) -> None:
+    """Say where mail for unknown addresses of a domain goes: the alias *@DOMAIN, made, changed or removed."""
+    terminal = terminal_of(context)
+    read = () if targets == ["none"] else read_targets(terminal, targets)
+
+    async def work(house: House) -> Alias | None:
+        from mailstead.wiring import ADMINISTRATOR
+
+        return await house.aliases.set_catch_all(ADMINISTRATOR, name, read)
+
+    made = terminal.run(work)
+    shown = [str(target) for target in made.targets] if made else []
+    terminal.say(
+        f"Mail for unknown addresses of {name} {'goes to ' + ', '.join(shown) if shown else 'is refused'}",
+        {"domain": name, "catch_all": shown},
     )
 
 
@@ -63,24 +139,16 @@ def remove(context: typer.Context, name: _Name) -> None:
     terminal.say(f"{name} is no longer served", {"domain": name})
 
 
-@app.command("catch-all")
-def catch_all(
-    context: typer.Context,
-    name: _Name,
-    target: Annotated[str, typer.Argument(help="An address, or none to refuse unknown addresses.")],
-) -> None:
-    """Say where mail for unknown addresses of a domain goes."""
-    terminal = terminal_of(context)
-    address = None if target == "none" else terminal.address(target)
+def _say_terms(terminal: Terminal, domain: Domain, *, with_secrets: bool) -> None:
+    from mailstead.policy.domain_terms import TERMS, text_of_term
 
-    async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
-
-        await house.domains.set_catch_all(ADMINISTRATOR, name, address)
-
-    terminal.run(work)
-    text = f"goes to {address}" if address else "is refused"
-    terminal.say(
-        f"Mail for unknown addresses of {name} {text}",
-        {"domain": name, "catch_all": str(address) if address else None},
+    shown = {
+        name: "(hidden)" if term.is_secret and value and not with_secrets else value
+        for name, term in TERMS.items()
+        for value in (getattr(domain.terms, name),)
+    }
+    terminal.say_table(
+        ("Term", "Value", "Meaning"),
+        [(name, text_of_term(value), TERMS[name].help) for name, value in shown.items()],
+        {"domain": domain.name, "terms": shown},
     )

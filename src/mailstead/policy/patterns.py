@@ -94,6 +94,17 @@ def compiled(local_part: str) -> Pattern:
     return Pattern(local_part)
 
 
+def matched(pattern: str, local_part: str) -> Match | None:
+    """Give what the pattern of an alias finds in a local part.
+
+    What cannot be compiled matches nothing: it was an ordinary name in a first release, and is taken no more.
+    """
+    try:
+        return compiled(pattern).match(local_part)
+    except BadAddress:
+        return None
+
+
 def may_be_carried(local_part: str) -> bool:
     """Whether a local part that a stranger chose may go on to another address."""
     return (

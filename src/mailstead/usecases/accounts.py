@@ -1,24 +1,26 @@
-"""Accounts: log in, create, remove, passwords."""
+"""Accounts: log in, create, remove, passwords, forwarding."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import digest
 from typing import Final
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, AppPassword, Credentials, Verifier
+from mailstead.model.directory import Account, AppPassword, Credentials, Target, Verifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AddressTaken,
     AuthenticationFailed,
     BadAddress,
+    LimitReached,
     MailsteadError,
     NoSuchAccount,
+    NoSuchAddress,
     NoSuchDomain,
     NotAllowed,
     PolicyRefused,
@@ -29,7 +31,8 @@ from mailstead.model.mailbox import DEFAULT_MAILBOXES
 from mailstead.model.secret import Secret
 from mailstead.model.verdict import Decision
 from mailstead.policy.failures import Failures, Judgement
-from mailstead.policy.names import may_be_given
+from mailstead.policy.names import may_be_given, without_detail
+from mailstead.policy.targets import SAME_LOCAL_PART, distinct
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
@@ -43,6 +46,8 @@ SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000
 """Spec: RFC 7677 §4 wants at least 4096. More makes stolen verifiers harder; Cyrus SASL's client takes up to 65536."""
 LABEL_CHARACTERS_MAX: Final = 100
+FORWARD_TARGETS_MAX: Final = 10
+"""Targets that one account may forward to."""
 
 _log = log.get("accounts")
 
@@ -208,6 +213,30 @@ class Accounts:
         await self._directory.set_quota(account.account_id, quota_octets)
         await self._storage.accounts.set_quota(account.account_id, quota_octets)
 
+    async def set_forwarding(
+        self, actor: Actor, address: Address, targets: Sequence[Target], *, keeps_copy: bool
+    ) -> Account:
+        """Send on what comes for an account; without targets it is kept, as before.
+
+        Errors: NotAllowed, NoSuchAccount; LimitReached for too many targets; NoSuchAddress for one in our domains that
+        is nobody's.
+        """
+        actor.must_be_admin()
+        account = await self._account(address)
+        forward_to = distinct(targets)
+        if len(forward_to) > FORWARD_TARGETS_MAX:
+            raise LimitReached(f"An account forwards to at most {FORWARD_TARGETS_MAX} targets")
+        await self._check_forwarding(forward_to)
+        keeps_copy = keeps_copy or not forward_to
+        await self._directory.set_forwarding(account.account_id, forward_to, keeps_copy=keeps_copy)
+        return replace(account, forward_to=forward_to, keeps_copy=keeps_copy)
+
+    async def set_sending_limit(self, actor: Actor, address: Address, sending_limit: int | None) -> None:
+        """Limit the recipients per day; None: the server's setting. Errors: NotAllowed, NoSuchAccount."""
+        actor.must_be_admin()
+        account = await self._account(address)
+        await self._directory.set_sending_limit(account.account_id, sending_limit)
+
     async def set_password(self, actor: Actor, address: Address, password: Secret) -> None:
         """Replace the main password; sessions that came in with the old one end, app passwords stay.
 
@@ -260,6 +289,18 @@ class Accounts:
         if not isinstance(found, Account):
             raise NoSuchAccount(address=address.key)
         return found
+
+    async def _check_forwarding(self, targets: Sequence[Target]) -> None:
+        """Errors: NoSuchAddress, for a slip of the pen in one of our own domains."""
+        for target in targets:
+            if not isinstance(target, Address) or target.local_part == SAME_LOCAL_PART:
+                continue
+            domain = await self._directory.domain(target.domain)
+            if domain is None or domain.terms.uses_dns_rules or await self._directory.patterns(target.domain):
+                continue
+            if await self._directory.find(without_detail(target) or target) or await self._directory.find(target):
+                continue
+            raise NoSuchAddress(f"Nobody here has the address {target}", address=target.key)
 
     async def _own_credentials(self, actor: Actor, address: Address) -> tuple[Account, Credentials | None]:
         """Give account and credentials, to an administrator or to the account that came in with its main password."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from mailstead.model.address import Address, normal_domain
-from mailstead.model.directory import Alias, AliasKind, DomainTerms, Target
+from mailstead.model.directory import CATCH_ALL, Alias, AliasKind, DomainTerms, Target
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import (
     AddressTaken,
@@ -24,7 +24,7 @@ from mailstead.model.errors import (
 )
 from mailstead.model.verdict import Decision
 from mailstead.policy.names import may_be_given, without_detail
-from mailstead.policy.patterns import compiled
+from mailstead.policy.patterns import compiled, matched
 from mailstead.policy.targets import SAME_LOCAL_PART, distinct
 from mailstead.ports.storage import Storage
 from mailstead.usecases.addresses import DEPTH_MAX
@@ -74,10 +74,8 @@ class Aliases:
         """
         actor.must_be_admin()
         alias = await self._checked(alias)
-        if (
-            alias.kind is AliasKind.PATTERN
-            and len(await self._directory.patterns(alias.address.domain)) >= PATTERNS_MAX
-        ):
+        patterns = await self._directory.patterns(alias.address.domain)
+        if alias.kind is AliasKind.PATTERN and len(patterns) >= PATTERNS_MAX:
             raise LimitReached(f"A domain has at most {PATTERNS_MAX} regular expressions")
         await self._directory.add_alias(alias)
         return alias
@@ -135,6 +133,22 @@ class Aliases:
         await self._directory.replace_alias(alias)
         return alias
 
+    async def set_catch_all(self, actor: Actor, domain: str, targets: Sequence[Target]) -> Alias | None:
+        """Say where mail for unknown addresses of a domain goes; without targets it is refused. Errors: as `add`."""
+        actor.must_be_admin()
+        alias = await self._checked(
+            Alias(Address(CATCH_ALL, normal_domain(domain)), tuple(targets)), needs_targets=False
+        )
+        try:
+            if alias.targets:
+                await self._directory.replace_alias(alias)
+            else:
+                await self._directory.remove_alias(alias.address)
+        except NoSuchAlias:
+            if alias.targets:
+                await self._directory.add_alias(alias)
+        return alias if alias.targets else None
+
     async def list(self, actor: Actor, domain: str | None = None) -> list[Alias]:
         """All aliases, or those of one domain, by address."""
         actor.must_be_admin()
@@ -147,7 +161,7 @@ class Aliases:
 
     async def import_table(
         self, actor: Actor, aliases: Iterable[Alias], *, replaces: bool = False
-    ) -> list[tuple[Alias, MailsteadError | None]]:
+    ) -> Sequence[tuple[Alias, MailsteadError | None]]:
         """Add many, each for itself; gives what went wrong with which. `replaces`: those that are there are changed.
 
         One may be the target of another one further down, so those with unknown targets are tried again at the end.
@@ -181,7 +195,7 @@ class Aliases:
             return error
         return None
 
-    async def _checked(self, alias: Alias) -> Alias:
+    async def _checked(self, alias: Alias, *, needs_targets: bool = True) -> Alias:
         """Give the alias in its normal form. Errors: as `add`."""
         address = alias.address
         domain = await self._directory.domain(address.domain)
@@ -189,7 +203,8 @@ class Aliases:
             raise NoSuchDomain(domain=address.domain)
         _check_attributes(alias)
         alias = replace(alias, targets=distinct(alias.targets))
-        _check_count(alias, domain.terms)
+        if alias.targets or needs_targets:
+            _check_count(alias, domain.terms)
         if alias.kind is AliasKind.PATTERN:
             pattern = compiled(address.local_part)
             for target in alias.targets:
@@ -233,10 +248,10 @@ class Aliases:
         raise AliasLoop("That alias would lead through too many others", address=own_key)
 
     async def _may_be_somebody(self, alias: Alias, target: Address, terms: DomainTerms) -> bool:
-        """Whether an address that no account and no exact alias has may get mail: by a pattern, catch-all or the DNS."""
+        """Whether an address that nobody has by name may get mail all the same."""
         wide = [one for one in await self._directory.patterns(target.domain) if one.address.key != alias.address.key]
         return terms.uses_dns_rules or any(
-            one.kind is AliasKind.CATCH_ALL or compiled(one.address.local_part).match(target.local_part) for one in wide
+            one.kind is AliasKind.CATCH_ALL or matched(one.address.local_part, target.local_part) for one in wide
         )
 
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from mailstead.model.address import Address
 from mailstead.model.directory import Account, Alias, AliasKind, Domain, HostTarget, Target
-from mailstead.model.errors import BadAddress, Deferred, DnsUnavailable
+from mailstead.model.errors import Deferred, DnsUnavailable
 from mailstead.policy.dns_rules import DnsRules, read_rules
 from mailstead.policy.names import is_postmaster, without_detail
-from mailstead.policy.patterns import compiled, may_be_carried
+from mailstead.policy.patterns import matched, may_be_carried
 from mailstead.policy.targets import SAME_LOCAL_PART
 from mailstead.ports.resolver import Resolver
 from mailstead.ports.storage import Directory
@@ -118,12 +118,7 @@ def _first_match(wide: Iterable[Alias], names: Iterable[Address]) -> Owner | Non
         for alias in wide:
             if alias.kind is not AliasKind.PATTERN:
                 continue
-            try:
-                match = compiled(alias.address.local_part).match(name.local_part)
-            except (
-                BadAddress
-            ):  # it was an ordinary alias in a first release; `Aliases` takes none that cannot be compiled
-                continue
+            match = matched(alias.address.local_part, name.local_part)
             if match:
                 targets = [match.substituted(one) if isinstance(one, Address) else one for one in alias.targets]
                 return Owner(
