@@ -64,7 +64,7 @@ async def test_a_chain_passes(count):
     assert result == ArcResult(
         Result.PASS,
         ("example.test",) * count,
-        f"mx{count}.test;\tdkim=pass header.d=example.test;\tspf=pass smtp.mailfrom=example.test",
+        f"mx{count}.test; dkim=pass header.d=example.test; spf=pass smtp.mailfrom=example.test",
     )
 
 

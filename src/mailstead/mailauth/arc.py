@@ -31,7 +31,6 @@ from mailstead.mailauth.dkim_signature import (
     signer_of,
 )
 from mailstead.mailauth.dkim_tags import Refused, Tags, octets_of, tags_of, without_signature
-from mailstead.mime.header import unfolded
 from mailstead.model.authentication import ArcResult, Result
 from mailstead.model.errors import DnsUnavailable
 from mailstead.model.message import Octets
@@ -111,7 +110,7 @@ async def verify(
     value = chain[-1].results[1]
     found = _INSTANCE.match(value)
     assert found is not None  # or it would be of no instance
-    return ArcResult(Result.PASS, sealers, unfolded(value[found.end() :]).decode("utf-8", "replace"))
+    return ArcResult(Result.PASS, sealers, b" ".join(value[found.end() :].split()).decode("utf-8", "replace"))
 
 
 def _chain(message: CanonicalMessage) -> list[_Set]:
