@@ -6,7 +6,10 @@ from mailstead.policy.names import is_postmaster, may_be_given, without_detail
 def test_reserved():
     assert may_be_given(Address.parse("Mailer-Daemon@example.test")).decision is Decision.REFUSE
     assert may_be_given(Address.parse("+x@example.test")).decision is Decision.REFUSE
-    assert may_be_given(Address.parse("postmaster@example.test")).decision is Decision.ALLOW
+    for name in ("!x", "a\u200bb", "a\u00a0b", "a\x00", "*", "/^x/"):
+        assert may_be_given(Address(name, "example.test")).decision is Decision.REFUSE, name
+    for name in ("postmaster", "a!b", "a b", "/x", "bücher"):
+        assert may_be_given(Address(name, "example.test")).decision is Decision.ALLOW, name
 
 
 def test_detail():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailstead.wiring import House
 
 app = typer.Typer(
-    help="Keys that sign the mail of our domains. To change them: rotate, publish the records, activate; two weeks later "
+    help="Keys that sign the mail of our domains. To change them: rotate, publish the records, activate; weeks later "
     "remove the retired ones.",
     no_args_is_help=True,
 )
