@@ -85,6 +85,7 @@ class EmbeddedQueue:
 
     async def settle(self, delivery: Delivery, outcomes: Sequence[Outcome], notices: Sequence[NewItem] = ()) -> None:
         """See `Queue.settle`. Others are woken if more is due at the destination: there is room for a lease again."""
+        self._prefetched.take(delivery.item.item_id)
         is_due = await self._file.write(
             lambda unit: queue_writes.settle(unit.db, delivery, outcomes, notices, us_of(unit.now)),
             wakes=bool(notices),
@@ -94,6 +95,7 @@ class EmbeddedQueue:
 
     async def give_back(self, delivery: Delivery) -> None:
         """See `Queue.give_back`."""
+        self._prefetched.take(delivery.item.item_id)
         await self._file.write(lambda unit: queue_leases.give_back(unit.db, delivery, us_of(unit.now)), wakes=True)
 
     async def extend(self, deliveries: Sequence[Delivery], until: datetime) -> None:
@@ -145,6 +147,8 @@ class EmbeddedQueue:
 
     async def cancel(self, item_ids: Sequence[QueueItemId], now: datetime) -> int:
         """See `Queue.cancel`."""
+        for item_id in item_ids:
+            self._prefetched.take(item_id)
         return await self._change(item_ids, lambda db, some: queue_writes.cancel(db, some, us_of(now)))
 
     async def retry_now(self, item_ids: Sequence[QueueItemId], now: datetime) -> int:

@@ -190,7 +190,8 @@ def _key_range(address: str) -> tuple[str, str]:
     return (key, key[:-1] + "A") if address.startswith("@") else (key, key + "\0")  # A comes after @
 
 
-def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceEvent]:
+def statement(query: TraceQuery) -> tuple[str, dict[str, str | int]]:
+    """Give the statement that finds events, newest first, and its values by name."""
     conditions: list[str] = []
     values: dict[str, str | int] = {"limit": query.limit}
     if query.queue_id:
@@ -212,12 +213,13 @@ def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceEvent]:
     if query.until is not None:
         conditions.append(f"{at} < :until")
         values["until"] = us_of(query.until)
+    where = " AND ".join(conditions) or "1"
+    return f"SELECT * FROM event WHERE {where} ORDER BY {at} DESC, event_id DESC LIMIT :limit", values
+
+
+def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceEvent]:
+    sql, values = statement(query)
     rows = select_packed(
-        db,
-        f"at, {', '.join(_TEXTS)}",
-        f"FROM (SELECT * FROM event WHERE {' AND '.join(conditions) or '1'}"
-        f" ORDER BY {at} DESC, event_id DESC LIMIT :limit)",
-        values,
-        order="ORDER BY at DESC, event_id DESC",
+        db, f"at, {', '.join(_TEXTS)}", f"FROM ({sql})", values, order="ORDER BY at DESC, event_id DESC"
     )
     return [TraceEvent(moment_of(us), *texts) for us, *texts in rows]
