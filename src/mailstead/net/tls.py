@@ -21,8 +21,10 @@ OUTGOING_SLICE_OCTETS: Final = 8192
 class TlsFailed(Exception):  # it is a fact about the peer, like the words of model.errors
     """The peer's TLS is broken or refused; nothing more can be said on this connection."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, verify_code: int = 0) -> None:
         self.reason = reason
+        self.verify_code = verify_code
+        """What OpenSSL found wrong with the certificate (X509_V_ERR_…); 0: it was not the certificate."""
         super().__init__(reason)
 
 
@@ -44,14 +46,29 @@ def server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
 
 
 class TlsLayer:
-    """The server's side of one TLS connection. Octets in, octets out; no sockets, no waiting."""
+    """One side of one TLS connection: the server's, unless a name of the server is given to verify or ask for.
+
+    Octets in, octets out; no sockets, no waiting.
+    """
 
     __slots__ = ("_incoming", "_object", "_outgoing", "_scratch", "is_eof", "is_ready")
 
-    def __init__(self, context: ssl.SSLContext, scratch: memoryview) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        scratch: memoryview,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._object = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_hostname is None,
+            server_hostname=server_hostname,
+            session=session,
+        )
         self._scratch = scratch
         """A buffer that may be shared, as it is not used between calls."""
         self.is_ready = False
@@ -85,6 +102,8 @@ class TlsLayer:
                 for start in range(0, len(data), INCOMING_SLICE_OCTETS):
                     self._incoming.write(data[start : start + INCOMING_SLICE_OCTETS])
                     self._read(pieces)
+        except ssl.SSLCertVerificationError as error:
+            raise TlsFailed(error.verify_message, error.verify_code) from None
         except ssl.SSLError as error:
             raise TlsFailed(error.reason or "tls") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

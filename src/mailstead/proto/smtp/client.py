@@ -12,6 +12,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from mailstead.model.envelope import Envelope, Recipient
@@ -135,11 +136,11 @@ class ClientConnection:
 
     def send_mail(self, envelope: Envelope) -> None:
         """MAIL with those parameters that the server knows. Spec: RFC 5321 §4.1.1.2."""
-        self._send("MAIL", write.mail_from(envelope, frozenset(self.extensions)))
+        self._send("MAIL", write.mail_from(envelope, self.extensions))
 
     def send_rcpt(self, recipient: Recipient) -> None:
         """Spec: RFC 5321 §4.1.1.3."""
-        self._send("RCPT", write.rcpt_to(recipient, frozenset(self.extensions)))
+        self._send("RCPT", write.rcpt_to(recipient, self.extensions))
 
     def send_data(self) -> None:
         """DATA; the message follows with `send_message` after a 354. Spec: RFC 5321 §4.1.1.4."""
@@ -150,10 +151,19 @@ class ClientConnection:
         self._expected.append("MESSAGE")
         self._output.append(write.data_octets(octets))
 
+    def message_slices(self, octets: bytes, slice_octets: int) -> Iterator[bytes]:
+        """As `send_message`, but give the octets in pieces, for the driver to send at the server's pace."""
+        self._expected.append("MESSAGE")
+        return write.data_slices(octets, slice_octets)
+
     def send_bdat(self, octets: bytes, *, is_last: bool) -> None:
         """Send one chunk as it is. Spec: RFC 3030 §2."""
-        self._send("BDAT", b"BDAT %d%s\r\n" % (len(octets), b" LAST" if is_last else b""))
+        self.send_bdat_line(len(octets), is_last=is_last)
         self._output.append(octets)
+
+    def send_bdat_line(self, size_octets: int, *, is_last: bool) -> None:
+        """Announce a chunk, whose octets the driver sends right behind it. Spec: RFC 3030 §2."""
+        self._send("BDAT", b"BDAT %d%s\r\n" % (size_octets, b" LAST" if is_last else b""))
 
     def send_rset(self) -> None:
         """Spec: RFC 5321 §4.1.1.5."""

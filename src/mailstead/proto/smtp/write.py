@@ -6,6 +6,7 @@ Spec: RFC 5321 §4.2 (replies), §4.5.2 (transparency); RFC 2034 §4; RFC 3461 �
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -53,7 +54,7 @@ def path(address: Address | None) -> str:
     return f"<{address}>" if address else "<>"
 
 
-def mail_from(envelope: Envelope, extensions: frozenset[str]) -> bytes:
+def mail_from(envelope: Envelope, extensions: Container[str]) -> bytes:
     """Write MAIL with those parameters that the server knows. Spec: RFC 5321 §4.1.1.2."""
     words = ["MAIL", f"FROM:{path(envelope.mail_from)}"]
     if envelope.size_octets is not None and "SIZE" in extensions:
@@ -72,7 +73,7 @@ def mail_from(envelope: Envelope, extensions: frozenset[str]) -> bytes:
     return command_octets(*words)
 
 
-def rcpt_to(recipient: Recipient, extensions: frozenset[str]) -> bytes:
+def rcpt_to(recipient: Recipient, extensions: Container[str]) -> bytes:
     """Write RCPT with its DSN parameters if the server knows them. Spec: RFC 5321 §4.1.1.3, RFC 3461 §4."""
     words = ["RCPT", f"TO:{path(recipient.address)}"]
     if "DSN" in extensions:
@@ -103,3 +104,21 @@ def data_octets(octets: bytes) -> bytes:
     if octets.startswith(b"."):
         octets = b"." + octets
     return octets + (b".\r\n" if octets.endswith(b"\r\n") or not octets else b"\r\n.\r\n")
+
+
+def data_slices(octets: bytes, slice_octets: int) -> Iterator[bytes]:
+    """Write a large message for DATA in pieces, together the same as `data_octets`.
+
+    Spec: RFC 5321 §4.5.2.
+    """
+    octets = only_crlf(octets)
+    start, is_line_start = 0, True
+    while start < len(octets):
+        stop = start + slice_octets
+        if octets[stop - 1 : stop] == b"\r":
+            stop += 1  # CR and its LF stay together, so that each piece can be stuffed by itself
+        piece = octets[start:stop].replace(b"\r\n.", b"\r\n..")
+        yield b"." + piece if is_line_start and piece.startswith(b".") else piece
+        is_line_start = piece.endswith(b"\r\n")
+        start = stop
+    yield b".\r\n" if is_line_start else b"\r\n.\r\n"
