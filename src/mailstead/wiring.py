@@ -45,6 +45,7 @@ from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.screening import Screening, ScreeningTerms
 from mailstead.usecases.sealing import Sealing
+from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.tracing import Tracing
@@ -89,6 +90,8 @@ class House:
     staging: Staging
     mailboxes: Mailboxes
     filters: Filters
+    junk_filter: JunkFilter
+    sender_lists: SenderLists
     routes: Routes
     notices: Notices
     bounces: Bounces
@@ -165,9 +168,8 @@ async def make_house(
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
     deliveries = Deliveries(storage, clock)
     filters = Filters(storage, bus, clock, _filter_terms(settings))
-    screening = _screening(
-        settings, storage, bus, clock, resolver, JunkFilter(storage, clock, derived_key(master, "junk"))
-    )
+    junk_filter = JunkFilter(storage, clock, derived_key(master, "junk"))
+    screening = _screening(settings, storage, bus, clock, resolver, junk_filter)
     dispatch = Dispatch(
         storage,
         clock,
@@ -208,6 +210,8 @@ async def make_house(
                 storage, bus, clock, staging, sessions_per_account_max=settings.limits.sessions_per_account_max
             ),
             filters=filters,
+            junk_filter=junk_filter,
+            sender_lists=SenderLists(storage),
             routes=routes,
             notices=notices,
             bounces=bounces,

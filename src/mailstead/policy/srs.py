@@ -77,6 +77,11 @@ def is_rewritten(address: Address) -> bool:
     return _REWRITTEN.match(address.local_part) is not None
 
 
+def is_handle(address: Address) -> bool:
+    """Whether an address looks like a handle."""
+    return _HANDLE.fullmatch(address.local_part) is not None
+
+
 class Srs:
     """Rewrites senders with the first key, and reads what any of the keys has rewritten."""
 

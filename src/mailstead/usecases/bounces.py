@@ -17,7 +17,7 @@ import msgspec
 from mailstead.mime.dsn import Action, parse_dsn
 from mailstead.model.address import Address
 from mailstead.model.errors import NoSuchAddress, NotAllowed
-from mailstead.policy.srs import Srs, SrsRefused, is_rewritten
+from mailstead.policy.srs import Srs, SrsRefused, is_handle, is_rewritten
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.usecases import tracefields
@@ -58,8 +58,12 @@ class Bounces:
             return False
         if address.domain != self._srs_domain and await self._directory.domain(address.domain) is None:
             return False
+        today = self._clock.now().date()
         try:
-            self._srs.reverse(address, self._clock.now().date())
+            if is_handle(address):
+                self._srs.handle_of(address, today)
+            else:
+                self._srs.reverse(address, today)
         except SrsRefused as error:
             raise NoSuchAddress(error.public_text) from None
         if mail_from is not None:

@@ -16,10 +16,12 @@ from mailstead.mime.address import addresses_of
 from mailstead.mime.header import first_values, header_end, text_of
 from mailstead.mime.text import body_text
 from mailstead.mime.tree import part_tree
-from mailstead.model.errors import NoSuchMessage, TryAgainLater
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import NoSuchMessage, NotAllowed, TryAgainLater
 from mailstead.model.filtering import JunkLesson
-from mailstead.model.ids import AccountId
-from mailstead.model.message import OctetRange, Octets
+from mailstead.model.ids import AccountId, Uid
+from mailstead.model.message import OctetRange, Octets, Wanted
+from mailstead.model.uidset import UidSet
 from mailstead.model.verdict import Check
 from mailstead.policy import junk
 from mailstead.policy.junk import JunkScore
@@ -72,12 +74,33 @@ class JunkFilter:
         telling = ", ".join(f"{each.word} ({each.probability:.2f})" for each in found.telling[:5])
         return Check("junk-filter", score=points, reason=f"{found.probability:.0%} like what you call junk: {telling}")
 
-    async def explain(self, account_id: AccountId, octets: Octets) -> JunkScore | None:
-        """Say what the filter thinks of a message, and by which words; None while it has learned too little."""
-        store = self._accounts.of(account_id)
+    async def explain(self, actor: Actor, mailbox: str, uid: Uid) -> JunkScore | None:
+        """Say what the filter thinks of a message in a mailbox, by which words; None while it has learned too little.
+
+        Errors: NoSuchMailbox, NoSuchMessage, NotAllowed.
+        """
+        store = self._store(actor)
         await self._learn(store)
+        snapshot = await store.snapshot(mailbox)
+        records = await store.fetch(snapshot.mailbox.mailbox_id, UidSet.of([uid]), Wanted.NARROW)
+        if not records:
+            raise NoSuchMessage
+        stop = min(records[0].size_octets, SCANNED_OCTETS_MAX)
+        (octets,) = await store.read_octets([OctetRange(records[0].blob_id, 0, stop)])
         found = await self._score(store, octets)
         return None if found is None else JunkScore(found.probability, found.telling[:SHOWN_MAX])
+
+    async def learned(self, actor: Actor) -> tuple[int, int]:
+        """How many good and junk messages the filter has learned from. Errors: NotAllowed."""
+        store = self._store(actor)
+        await self._learn(store)
+        known = await store.junk_counts(())
+        return known.good_total, known.junk_total
+
+    def _store(self, actor: Actor) -> AccountStore:
+        if actor.account_id is None:
+            raise NotAllowed
+        return self._accounts.of(actor.account_id)
 
     async def _score(self, store: AccountStore, octets: Octets) -> JunkScore | None:
         tokens = await self._tokens(octets)

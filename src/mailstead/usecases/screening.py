@@ -39,13 +39,11 @@ from mailstead.ports.resolver import Resolver
 from mailstead.ports.scanner import Scanned, Scanner
 from mailstead.ports.storage import Storage
 from mailstead.usecases.junk import JunkFilter
+from mailstead.usecases.sender_lists import ALLOWED, DENIED, read_entries
 
 HOUR: Final = timedelta(hours=1)
 GREYLIST_KEPT: Final = timedelta(days=30)
 """How long a sender that came again is remembered."""
-SENDERS_PREFERENCE_ALLOW: Final = "senders.allow"
-SENDERS_PREFERENCE_DENY: Final = "senders.deny"
-"""Preferences of an account: JSON lists of entries as `policy.senders` reads them."""
 _LISTS_REMEMBERED: Final = 1024
 ALLOW_LIST_SCORE: Final = -100.0
 OWN_LISTS_MAX: Final = 50_000
@@ -420,18 +418,14 @@ class Screening:
         generation = self._generation
         preferences = await self._accounts.of(account_id).preferences()
         own = OwnLists(
-            self._list(_entries(preferences.get(SENDERS_PREFERENCE_DENY))),
-            self._list(_entries(preferences.get(SENDERS_PREFERENCE_ALLOW))),
+            self._list(tuple(read_entries(preferences.get(DENIED)))),
+            self._list(tuple(read_entries(preferences.get(ALLOWED)))),
         )
         if generation == self._generation:
             if len(self._own_lists) >= OWN_LISTS_MAX:
                 self._own_lists.clear()
             self._own_lists[account_id] = (now_s + OWN_LISTS_S, own)
         return own
-
-
-def _entries(value: bytes | None) -> tuple[str, ...]:
-    return tuple(msgspec.json.decode(value, type=list[str])) if value else ()
 
 
 def _too_many(reason: str) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import secrets
 from typing import Final
 
 from mailstead.mailauth import arc, dkim
@@ -12,9 +12,6 @@ from mailstead.policy.srs import Srs
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.usecases.keys import Keys
-
-RETURN_ADDRESS_DAYS: Final = 10
-"""How long a rewritten sender takes bounces."""
 
 _NO_CHAIN: Final = ArcResult(Result.NONE)
 
@@ -26,7 +23,6 @@ class Sealing:
         self, storage: Storage, keys: Keys, srs: Srs, clock: Clock, *, authserv_id: str, srs_domain: str = ""
     ) -> None:
         self._directory = storage.directory
-        self._memory = storage.memory
         self._keys = keys
         self._srs = srs
         self._clock = clock
@@ -39,7 +35,7 @@ class Sealing:
         Spec: RFC 6376 §5.
         """
         keys = await self._keys.signing_keys(domain)
-        return dkim.sign(octets, keys, self._clock.now()) if keys else b""
+        return dkim.sign(octets, [dkim.load_key(key) for key in keys], self._clock.now()) if keys else b""
 
     async def sign(self, octets: bytes, domain: str) -> bytes:
         """Give the message with its signatures in front."""
@@ -53,19 +49,16 @@ class Sealing:
         if key is None:
             return octets
         now = self._clock.now()
-        return arc.seal(octets, key, self._authserv_id, results_text, chain or _NO_CHAIN, now) + octets
+        signing_key = dkim.load_key(key)
+        return arc.seal(octets, signing_key, self._authserv_id, results_text, chain or _NO_CHAIN, now) + octets
 
     async def rewritten(self, mail_from: Address | None, domain: str) -> Address | None:
         """Give the sender under which a domain of ours sends a message on: SPF is to pass, bounces are to come to us.
 
-        A sender of ours stays as it is. One too long for SRS is kept here under a handle.
+        A sender of ours stays as it is. One too long for SRS gets a handle.
         """
         if mail_from is None or await self._directory.domain(mail_from.domain) is not None:
             return mail_from
-        now = self._clock.now()
-        return self._srs.forward(mail_from, self._srs_domain or domain, now.date())
-
-    @staticmethod
-    def kept_until_days() -> timedelta:
-        """How long a return address is good."""
-        return timedelta(days=RETURN_ADDRESS_DAYS)
+        today, of = self._clock.now().date(), self._srs_domain or domain
+        # A bounce ends here (`usecases.bounces`), so nobody needs to know later whom a handle stands for.
+        return self._srs.forward(mail_from, of, today) or self._srs.handle(secrets.token_hex(8), of, today)

@@ -1,16 +1,20 @@
 """A house for SMTP tests: the embedded store in a temporary folder, and the use cases and sessions on it."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mailstead.config.settings import Store
+from mailauth.zones import Zones
+from mailstead.config.settings import Server as ServerSettings
+from mailstead.config.settings import Settings, Smtp, Store
 from mailstead.mime.facts import message_facts
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
+from mailstead.model.errors import WebFailed
 from mailstead.model.ids import BlobId
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import OctetRange, Wanted
+from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import SystemClock
 from mailstead.proto.smtp.server import ServerConnection
@@ -19,22 +23,33 @@ from mailstead.services.smtp.session import MxPolicy, SmtpSession, SubmissionPol
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
-from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.deliveries import Deliveries
-from mailstead.usecases.domains import Domains
 from mailstead.usecases.passwords import HashCost, Passwords
-from mailstead.usecases.receptions import Receptions, ReceptionTerms
+from mailstead.usecases.receptions import Receptions
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
+from mailstead.wiring import House, make_house
 
 ADMIN = Actor(None, None, is_admin=True)
 PASSWORD = "pw-never-in-a-log-1"
 HOSTNAME = "mx.example.test"
 
 
+class NoWeb:
+    """The web is outside, and silent."""
+
+    async def get(self, url, **how):
+        raise WebFailed
+
+    async def post(self, url, octets, headers, **how):
+        raise WebFailed
+
+
 @dataclass
 class SmtpHouse:
+    house: House
+    zones: Zones
     storage: Any
     bus: Any
     accounts: Accounts
@@ -59,6 +74,10 @@ class SmtpHouse:
         )
         return SmtpSession(connection, SubmissionPolicy(self.submissions), self.accounts)
 
+    async def queued(self):
+        """All items in the queue, oldest first."""
+        return await self.storage.queue.items(QueueQuery(limit=1000))
+
     async def account(self, name):
         return await self.storage.directory.find(Address.parse(name if "@" in name else f"{name}@example.test"))
 
@@ -79,35 +98,47 @@ class SmtpHouse:
 
 
 @contextlib.asynccontextmanager
-async def open_smtp_house(folder, *, quotas=None, message_octets_max=100_000, staged_octets_max=1_000_000, **limits):
+async def open_smtp_house(
+    folder,
+    *,
+    quotas=None,
+    message_octets_max=100_000,
+    staged_octets_max=1_000_000,
+    zones=None,
+    clock=None,
+    web=None,
+    settings=None,
+    **limits,
+):
     """alice, bob; sales@ is alice's alias; team@ is both; away@ leads out."""
     folder.mkdir(parents=True, exist_ok=True)
-    clock, bus = SystemClock(), LocalBus()
-    storage = await EmbeddedStorage.open(Store(writer_thread_count=2, reader_thread_count=2), folder, bus, clock)
+    clock, bus = clock or SystemClock(), LocalBus()
+    zones = zones or Zones()
+    settings = replace(
+        settings or Settings(),
+        server=ServerSettings(hostname=HOSTNAME, data_dir=folder),
+        store=Store(writer_thread_count=2, reader_thread_count=2, staged_octets_max=staged_octets_max),
+        smtp=Smtp(message_octets_max=message_octets_max),
+    )
+    storage = await EmbeddedStorage.open(settings.store, folder, bus, clock)
     passwords = Passwords(clock, HashCost(1, 8, 1))
-    accounts = Accounts(storage, bus, clock, passwords=passwords, scram_iteration_count=4096)
-    addresses = Addresses(storage, bus, clock)
     try:
-        aliases = Aliases(storage)
-        await Domains(storage).add(ADMIN, "example.test")
-        for name in ("alice", "bob"):
-            address = Address(name, "example.test")
-            await accounts.create(ADMIN, address, Secret(PASSWORD), (quotas or {}).get(name))
-        alice, bob = Address("alice", "example.test"), Address("bob", "example.test")
-        await aliases.create(ADMIN, Address("sales", "example.test"), [alice])
-        await aliases.create(ADMIN, Address("team", "example.test"), [alice, bob])
-        await aliases.create(ADMIN, Address("away", "example.test"), [Address("x", "elsewhere.test")])
-        deliveries, staging = Deliveries(storage, clock), Staging(staged_octets_max)
-        terms = ReceptionTerms(HOSTNAME, message_octets_max)
-        receptions = Receptions(addresses, deliveries, staging, clock, terms)
-        house = SmtpHouse(
-            storage, bus, accounts, aliases, staging, deliveries, receptions, Submissions(receptions),
-            Limits(message_octets_max=message_octets_max, **limits),
-        )  # fmt: skip
-        yield house
-        assert staging.octets == 0, "octets were left in the staging budget"
-        assert [finding async for finding in storage.check()] == []
+        async with make_house(
+            settings, storage, bus, clock, zones, web or NoWeb(), b"m" * 32, passwords=passwords
+        ) as house:
+            await house.domains.add(ADMIN, "example.test")
+            for name in ("alice", "bob"):
+                address = Address(name, "example.test")
+                await house.accounts.create(ADMIN, address, Secret(PASSWORD), (quotas or {}).get(name))
+            alice, bob = Address("alice", "example.test"), Address("bob", "example.test")
+            await house.aliases.create(ADMIN, Address("sales", "example.test"), [alice])
+            await house.aliases.create(ADMIN, Address("team", "example.test"), [alice, bob])
+            await house.aliases.create(ADMIN, Address("away", "example.test"), [Address("x", "elsewhere.test")])
+            yield SmtpHouse(
+                house, zones, storage, bus, house.accounts, house.aliases, house.staging, house.receptions.deliveries,
+                house.receptions, house.submissions, Limits(message_octets_max=message_octets_max, **limits),
+            )  # fmt: skip
+            assert house.staging.octets == 0, "octets were left in the staging budget"
+            assert [finding async for finding in storage.check()] == []
     finally:
-        addresses.close()
-        await accounts.close()
         await storage.close()
