@@ -22,6 +22,7 @@ DEBIAN = {
     "fetchmail": "fetchmail",
     "mpop": "mpop",
     "swaks": "swaks",
+    "sieve-connect": "sieve-connect",
     "msmtp": "msmtp",
     "node": "nodejs",
     "npm": "npm",

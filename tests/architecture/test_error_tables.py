@@ -1,4 +1,4 @@
-"""Every error of the house has its own answer at every face of the house: SMTP, IMAP, POP3, command line."""
+"""Every error of the house has its own answer at every face of the house: SMTP, IMAP, POP3, ManageSieve, command line."""
 
 import re
 
@@ -7,6 +7,7 @@ import pytest
 from mailstead.cli.errors import EXITS
 from mailstead.model import errors
 from mailstead.services.imap.errors import CODES as IMAP
+from mailstead.services.managesieve.errors import CODES as SIEVE
 from mailstead.services.pop3.errors import CODES as POP3
 from mailstead.services.smtp.errors import REPLIES as SMTP
 
@@ -18,7 +19,7 @@ def kinds(of=errors.MailsteadError):
             yield from kinds(child)
 
 
-TABLES = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "cli": EXITS}
+TABLES = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "managesieve": SIEVE, "cli": EXITS}
 
 
 @pytest.mark.parametrize("face", TABLES)
@@ -42,6 +43,7 @@ def test_what_passes_is_temporary_at_every_face(kind):
     assert 400 <= SMTP[kind][0] < 500
     assert SMTP[kind][1].startswith("4.")
     assert EXITS[kind].code in {69, 75}
+    assert SIEVE[kind].value == b"TRYLATER"
     assert IMAP[kind] in {b"UNAVAILABLE", b"LIMIT", b"INUSE", b"CORRUPTION"}
 
 
@@ -53,3 +55,4 @@ def test_what_passes_is_temporary_at_every_face(kind):
 def test_what_does_not_pass_is_not_called_temporary(kind):
     assert 500 <= SMTP[kind][0] < 600
     assert EXITS[kind].code not in {69, 75}
+    assert SIEVE[kind].value != b"TRYLATER"

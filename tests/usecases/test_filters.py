@@ -213,7 +213,7 @@ async def test_a_script_that_takes_its_time_goes_on_in_a_thread(decide, use, mon
     monkeypatch.setattr(Script, "run", run)
     tests = ", ".join(['header :matches "X" "*a*b*c*d*e*"'] * 300)
     await use(f'require "fileinto"; if not anyof ({tests}) {{ fileinto "Archive"; }}')
-    filed = await decide(octets(header="X: " + "abcd" * 100 + "\r\n"))
+    filed = await decide(octets(header="X: " + "abcd" * 12_000 + "\r\n"))
     assert (filed.filings, filed.problems) == ((Filing("Archive"),), ())
     assert threads == [True, False]
 
