@@ -12,7 +12,21 @@ import typer
 from typer.core import TyperGroup
 
 from mailstead import __version__
-from mailstead.cli import account, alias, check, config, dkim, domain, exports, imports, init, serve
+from mailstead.cli import (
+    account,
+    alias,
+    check,
+    config,
+    dkim,
+    domain,
+    exports,
+    imports,
+    init,
+    queue,
+    serve,
+    suppression,
+    trace,
+)
 from mailstead.cli.terminal import Terminal
 
 
@@ -77,6 +91,9 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
+app.add_typer(queue.app, name="queue")
+app.add_typer(suppression.app, name="suppression")
+app.command("trace")(trace.trace)
 app.add_typer(config.app, name="config")
 app.command("import")(imports.import_)
 app.command("export")(exports.export)
