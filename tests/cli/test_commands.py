@@ -61,9 +61,11 @@ def test_without_a_data_folder_nothing_is_made(run, tmp_path, words):
 def test_domains(house):
     assert house("domain", "add", "Bücher.example", "--json") == {"domain": "xn--bcher-kva.example"}
     assert [one["domain"] for one in house("domain", "list", "--json")] == ["example.test", "xn--bcher-kva.example"]
-    house("domain", "catch-all", "example.test", "alice@example.test")
-    assert house("domain", "list", "--json")[0]["catch_all"] == "alice@example.test"
+    made = house("domain", "catch-all", "example.test", "alice@example.test", "x.test", "--json")
+    assert made["catch_all"] == ["alice@example.test", "*@x.test"]
+    assert house("alias", "list", "--json")[0]["alias"] == "*@example.test"
     house("domain", "catch-all", "example.test", "none")
+    assert house("alias", "list", "--json") == []
     house("domain", "remove", "xn--bcher-kva.example")
     assert "example.test" in house("domain", "list").stdout
     assert "exists already" in house("domain", "add", "example.test", code=73).stderr
@@ -122,15 +124,174 @@ def test_app_passwords(house):
     assert house("account", "app-password", "list", "alice@example.test", "--json") == []
 
 
+def test_terms_of_a_domain(house):
+    shown = house("domain", "show", "example.test", "--json")["terms"]
+    assert (shown["keeps_trace"], shown["webhook_key"]) == (True, "(hidden)")
+    assert len(house("domain", "show", "example.test", "--secrets", "--json")["terms"]["webhook_key"]) == 64
+    changed = house(
+        "domain", "set", "example.test", "keeps_trace=no", "denylist=x.test,192.0.2.0/24", "smarthost=r.test:587",
+        "smarthost_username=us", "--smarthost-password-stdin", "--json", stdin=PASSWORD + "\n",
+    )["terms"]  # fmt: skip
+    assert (changed["keeps_trace"], changed["denylist"]) == (False, ["x.test", "192.0.2.0/24"])
+    assert changed["smarthost_password"] == "(hidden)"
+    text = house("domain", "show", "example.test").stdout
+    assert "Refuse mail in clear text." in text
+    assert PASSWORD not in text
+    for words, code, said in (
+        (("keeps_trac=no",), 78, "did you mean keeps_trace"),
+        (("ip_version=5",), 78, "one of auto, 4, 6"),
+        (("keeps_trace",), 2, "term=value"),
+        ((), 2, "Nothing"),
+        (("smarthost_password=x",), 78, "--smarthost-password-stdin"),
+    ):
+        assert said in house("domain", "set", "example.test", *words, code=code).stderr
+    house("domain", "show", "nope.test", code=67)
+
+
+def test_accounts_forward(house):
+    house("account", "forward", "alice@example.test", "x@elsewhere.test", "https://h.test/", "--no-copy")
+    [shown] = house("account", "list", "--json")
+    assert (shown["forward_to"], shown["keeps_copy"]) == (["x@elsewhere.test", "https://h.test/"], False)
+    assert "without a copy" in house("account", "list").stdout
+    off = house("account", "forward", "alice@example.test", "--off", "--json")
+    assert (off["forward_to"], off["keeps_copy"]) == ([], True)
+    house("account", "sending-limit", "alice@example.test", "20")
+    assert house("account", "list", "--json")[0]["sending_limit"] == 20
+    house("account", "sending-limit", "alice@example.test", "default")
+    for words, code, said in (
+        (("forward", "alice@example.test"), 2, "--off"),
+        (("forward", "alice@example.test", "x@y.test", "--off"), 2, "--off"),
+        (("forward", "alice@example.test", "nonsense"), 65, "is no target"),
+        (("forward", "alice@example.test", "nobody@example.test"), 67, "Nobody here"),
+        (("sending-limit", "alice@example.test", "many"), 65, "number"),
+        (("sending-limit", "nobody@example.test", "1"), 67, "No such account"),
+    ):
+        assert said in house("account", *words, code=code).stderr
+
+
 def test_aliases(house):
-    made = house("alias", "add", "sales@example.test", "alice@example.test", "--json")
-    assert made == {"alias": "sales@example.test", "targets": ["alice@example.test"]}
+    made = house("alias", "create", "sales@example.test", "alice@example.test", "--description", "shop", "--json")
+    assert made == {
+        "alias": "sales@example.test",
+        "targets": ["alice@example.test"],
+        "is_enabled": True,
+        "disabled_code": 550,
+        "expires_at": None,
+        "description": "shop",
+        "is_masked": False,
+    }
     assert house("alias", "list", "--json") == [made]
     assert "sales@example.test" in house("alias", "list").stdout
     assert "taken" in house("alias", "add", "sales@example.test", "alice@example.test", code=73).stderr
-    house("alias", "add", "x@example.test", "nobody@example.test", code=67)
+    house("alias", "create", "x@example.test", "nobody@example.test", code=67)
+    changed = house("alias", "set", "sales@example.test", "x.test", "--expires", "2030-12-30", "--json")
+    assert (changed["targets"], changed["expires_at"], changed["description"]) == (
+        ["*@x.test"],
+        "2030-12-31T00:00:00+00:00",
+        "shop",
+    )
+    assert "until 2030-12-31" in house("alias", "list").stdout
+    assert house("alias", "set", "sales@example.test", "--expires", "never", "--json")["expires_at"] is None
+    assert "answers 421" in house("alias", "disable", "sales@example.test", "--code", "421").stdout
+    assert "off (421)" in house("alias", "list").stdout
+    house("alias", "enable", "sales@example.test")
     house("alias", "remove", "sales@example.test")
     house("alias", "remove", "sales@example.test", code=67)
+    off = house("alias", "create", "off@example.test", "--disabled", "250", "--expires", "30d", "--json")
+    assert (off["is_enabled"], off["disabled_code"], off["targets"]) == (False, 250, [])
+
+
+def test_patterns_catch_all_and_masks(house):
+    house("alias", "create", "/^sales-(.+)$/i@example.test", "$1@x.test", "h.test:2525")
+    house("alias", "create", "**@example.test", "alice@example.test")
+    masked = house("alias", "mask", "example.test", "alice@example.test", "--description", "shop", "--json")
+    assert masked["is_masked"]
+    assert [one["alias"] for one in house("alias", "list", "--json")] == [
+        "*@example.test",
+        "/^sales-(.+)$/@example.test",
+        masked["alias"],
+    ]
+    assert "masked" in house("alias", "list").stdout
+    house("alias", "set", "/^sales-(.+)$/@example.test", "--description", "by place")
+    house("alias", "remove", "/^sales-(.+)$/@example.test")
+    house("alias", "remove", "*@example.test")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("create", "x@example.test"), 65, "at least one target"),
+        (("create", "x@example.test", "nonsense"), 65, "is no target"),
+        (("create", r"/(a)\1/@example.test", "alice@example.test"), 65, "back references"),
+        (("create", "/(a)/@example.test", "$2@x.test"), 65, "asks for $2"),
+        (("create", "x@example.test", "alice@example.test", "--disabled", "451"), 65, "250, 421, 550"),
+        (("create", "x@example.test", "alice@example.test", "--expires", "soon"), 65, "30d"),
+        (("create", "x@example.test", "alice@example.test", "--expires", "99999y"), 65, "30d"),
+        (("create", "*@example.test", "alice@example.test", "--disabled", "550"), 65, "remove it"),
+        (("create", "x@nope.test", "alice@example.test"), 67, "domain add"),
+        (("set", "x@example.test", "alice@example.test"), 67, "alias list"),
+        (("mask", "nope.test", "alice@example.test"), 67, "domain add"),
+        (("import", "absent.csv"), 65, "cannot be read"),
+    ],
+)
+def test_mistakes_with_aliases(house, words, code, said):
+    assert said in house("alias", *words, code=code).stderr
+
+
+def test_an_address_is_explained(house):
+    house("alias", "create", "info@example.test", "alice@example.test", "x@elsewhere.test")
+    told = house("alias", "explain", "info+tag@example.test").stdout
+    assert "alias info@example.test → alice@example.test, x@elsewhere.test" in told
+    assert "goes to mailbox alice@example.test, x@elsewhere.test" in told
+    found = house("alias", "explain", "info@example.test", "--json")
+    assert found["accounts"] == ["alice@example.test"]
+    assert found["forwards"] == [
+        {"via": "info@example.test", "target": "x@elsewhere.test", "recipient": "x@elsewhere.test"}
+    ]
+    assert "nobody has it" in house("alias", "explain", "nobody@example.test", code=67).stdout
+    house("alias", "create", "off@example.test", "--disabled", "421")
+    assert "is deferred" in house("alias", "explain", "off@example.test", code=75).stdout
+    house("alias", "disable", "off@example.test", "--code", "250")
+    assert "goes to nobody, and the sender is not told" in house("alias", "explain", "off@example.test").stdout
+
+
+def test_aliases_go_out_and_come_in_as_a_table(house, tmp_path):
+    house("alias", "create", "info@example.test", "alice@example.test", "x.test")
+    house("alias", "create", "/^a,b/@example.test", "alice@example.test", "--description", 'say "so"')
+    table = house("alias", "export").stdout
+    before = house("alias", "list", "--json")
+    assert house("alias", "export", "--json") == before
+    (tmp_path / "aliases.csv").write_text(table)
+    failed = json.loads(house("alias", "import", "aliases.csv", "--json", code=1).stdout)
+    assert (failed["imported_count"], len(failed["failed"])) == (0, 2)
+    assert house("alias", "import", "aliases.csv", "--replace", "--json") == {"imported_count": 2, "failed": []}
+    for one in before:
+        house("alias", "remove", one["alias"])
+    assert "2 aliases are in" in house("alias", "import", "aliases.csv").stdout
+    assert house("alias", "list", "--json") == before
+    (tmp_path / "bad.csv").write_text("alias,targets\nx,y\n")
+    assert "Line 2" in house("alias", "import", "bad.csv", code=65).stderr
+
+
+def test_signing_keys(house, tmp_path):
+    first = house("dkim", "list", "example.test", "--json")
+    assert {one["algorithm"]: one["state"] for one in first} == {"rsa-sha256": "active", "ed25519-sha256": "active"}
+    assert all(one["record"].startswith("v=DKIM1; ") for one in first)
+    assert "keys already" in house("dkim", "create", "example.test", code=73).stderr
+    rotated = house("dkim", "rotate", "example.test", "--json")
+    assert {one["state"] for one in rotated} == {"pending"}
+    assert "activate" in house("dkim", "rotate", "example.test", code=77).stderr
+    text = house("dkim", "activate", "example.test").stdout
+    assert f"{first[0]['name']}. TXT {first[0]['record']}" in text  # stays published
+    house("dkim", "remove", "example.test", rotated[0]["selector"], code=77)
+    house("dkim", "retire", "example.test", rotated[0]["selector"])
+    house("dkim", "remove", "example.test", rotated[0]["selector"])
+    house("dkim", "remove", "example.test", first[0]["selector"])
+    assert len(house("dkim", "list", "example.test", "--json")) == 2
+    house("dkim", "retire", "example.test", "nope", code=67)
+    (tmp_path / "key.pem").write_text("nonsense")
+    assert "not a private key" in house("dkim", "import", "example.test", "old", "key.pem", code=67).stderr
+    assert "cannot be read" in house("dkim", "import", "example.test", "old", "absent.pem", code=65).stderr
 
 
 def test_config(run, monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.keys import Keys
 from mailstead.usecases.passwords import HashCost, Passwords
 
 
@@ -98,6 +99,13 @@ async def addresses(storage, bus, clock, domains):
 @pytest.fixture
 async def aliases(storage, domains):
     return Aliases(storage)
+
+
+@pytest.fixture
+async def keys(storage, bus, clock):
+    keys = Keys(storage, bus, clock)
+    yield keys
+    keys.close()
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from contextlib import ExitStack
 import pytest
 
 from mailstead.model.address import Address
+from mailstead.model.directory import HostTarget
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AddressTaken,
     AuthenticationFailed,
     LimitReached,
     NoSuchAccount,
+    NoSuchAddress,
     NoSuchDomain,
     NotAllowed,
     PolicyRefused,
@@ -335,3 +337,45 @@ async def test_who_stopped_watching_is_not_called(accounts, alice, admin, peer):
     assert gone.count == 0
     with accounts.watch_revocations(admin, gone):
         pass
+
+
+async def test_forwarding(accounts, admin, alice, bob, storage):
+    targets = [bob.address, HostTarget("mail.test", 26), Address("x", "elsewhere.test"), bob.address]
+    changed = await accounts.set_forwarding(admin, alice.address, targets, keeps_copy=False)
+    assert (changed.forward_to, changed.keeps_copy) == (tuple(targets[:3]), False)
+    assert await storage.directory.find(alice.address) == changed
+    off = await accounts.set_forwarding(admin, alice.address, [], keeps_copy=False)
+    assert off == alice  # with nowhere to go, mail is kept
+    with pytest.raises(NoSuchAddress):
+        await accounts.set_forwarding(admin, alice.address, [Address("nobody", "example.test")], keeps_copy=True)
+    await accounts.set_forwarding(admin, alice.address, [Address("bob+x", "example.test")], keeps_copy=True)
+    with pytest.raises(LimitReached):
+        many = [Address(f"x{number}", "elsewhere.test") for number in range(11)]
+        await accounts.set_forwarding(admin, alice.address, many, keeps_copy=True)
+    with pytest.raises(NoSuchAccount):
+        await accounts.set_forwarding(admin, Address("nobody", "example.test"), [], keeps_copy=True)
+
+
+async def test_sending_limit(accounts, admin, alice, storage):
+    await accounts.set_sending_limit(admin, alice.address, 20)
+    assert (await storage.directory.find(alice.address)).sending_limit == 20
+    await accounts.set_sending_limit(admin, alice.address, None)
+    assert await storage.directory.find(alice.address) == alice
+    with pytest.raises(NoSuchAccount):
+        await accounts.set_sending_limit(admin, Address("nobody", "example.test"), 1)
+
+
+async def test_attack_053_forwarding_and_limits_are_set_by_administrators_only(accounts, alice):
+    actor = Actor(alice.account_id, alice.address)
+    for call in (
+        accounts.set_forwarding(actor, alice.address, [], keeps_copy=True),
+        accounts.set_sending_limit(actor, alice.address, 1),
+    ):
+        with pytest.raises(NotAllowed):
+            await call
+
+
+@pytest.mark.parametrize("text", ["*", "/^x/", "!x"])
+async def test_an_account_is_no_pattern(accounts, admin, domains, text):
+    with pytest.raises(PolicyRefused):
+        await accounts.create(admin, Address(text, "example.test"), Secret("pw-never-in-a-log"))

@@ -1,13 +1,13 @@
 import pytest
 
-from mailstead.model.address import Address
-from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadAddress, DomainExists, DomainInUse, NoSuchAddress, NoSuchDomain, NotAllowed
+from mailstead.model.errors import BadAddress, BadSettings, DomainExists, DomainInUse, NoSuchDomain, NotAllowed
+from mailstead.model.secret import Secret
+from mailstead.usecases.domains import Domains
 
 
 async def test_add_list_remove(domains, admin):
-    assert await domains.add(admin, "Bücher.Example") == Domain("xn--bcher-kva.example")
+    assert (await domains.add(admin, "Bücher.Example")).name == "xn--bcher-kva.example"
     assert [domain.name for domain in await domains.list(admin)] == ["example.test", "xn--bcher-kva.example"]
     with pytest.raises(DomainExists):
         await domains.add(admin, "EXAMPLE.test")
@@ -24,15 +24,27 @@ async def test_a_domain_in_use_stays(domains, admin, alice):
         await domains.remove(admin, "example.test")
 
 
-async def test_catch_all(domains, admin, alice):
-    await domains.set_catch_all(admin, "Example.test", alice.address)
-    assert (await domains.list(admin))[0].catch_all == alice.address
-    with pytest.raises(NoSuchAddress):
-        await domains.set_catch_all(admin, "example.test", Address.parse("nobody@example.test"))
-    with pytest.raises(NoSuchDomain):
-        await domains.set_catch_all(admin, "other.test", alice.address)
-    await domains.set_catch_all(admin, "example.test", None)
-    assert (await domains.list(admin))[0].catch_all is None
+async def test_terms(domains, admin):
+    changed = await domains.set_terms(admin, "Example.test", {"smarthost": "r.test:587"}, Secret("pw-never-in-a-log"))
+    assert await domains.get(admin, "example.test") == changed
+    assert (changed.terms.smarthost, changed.terms.smarthost_password) == ("r.test:587", "pw-never-in-a-log")
+    assert "never" not in repr(changed)
+    with pytest.raises(BadSettings, match="keeps_trace: yes or no"):
+        await domains.set_terms(admin, "example.test", {"keeps_trace": "x"})
+    for call in (domains.get(admin, "other.test"), domains.set_terms(admin, "other.test", {})):
+        with pytest.raises(NoSuchDomain):
+            await call
+
+
+async def test_each_domain_has_a_webhook_key_of_its_own(domains, admin):
+    keys = [(await domains.add(admin, f"d{number}.test")).terms.webhook_key for number in range(3)]
+    assert len(set(keys)) == 3
+    assert all(len(key) == 64 for key in keys)
+
+
+async def test_a_new_domain_has_keys_to_sign_with(storage, keys, admin):
+    await Domains(storage, keys).add(admin, "New.test")
+    assert [key.algorithm for key in await keys.signing_keys("new.test")] == ["ed25519-sha256", "rsa-sha256"]
 
 
 async def test_attack_053_for_administrators_only(domains, alice):
@@ -41,7 +53,8 @@ async def test_attack_053_for_administrators_only(domains, alice):
         domains.add(actor, "x.test"),
         domains.list(actor),
         domains.remove(actor, "example.test"),
-        domains.set_catch_all(actor, "example.test", None),
+        domains.get(actor, "example.test"),
+        domains.set_terms(actor, "example.test", {}),
     ):
         with pytest.raises(NotAllowed):
             await call
