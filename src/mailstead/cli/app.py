@@ -24,8 +24,10 @@ from mailstead.cli import (
     init,
     queue,
     serve,
+    sieve,
     suppression,
     trace,
+    vacation,
 )
 from mailstead.cli.terminal import Terminal
 
@@ -91,6 +93,8 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
+app.add_typer(sieve.app, name="sieve")
+app.add_typer(vacation.app, name="vacation")
 app.add_typer(queue.app, name="queue")
 app.add_typer(suppression.app, name="suppression")
 app.command("trace")(trace.trace)
