@@ -70,6 +70,18 @@ def test_auth_and_bdat():
     assert client.data_to_send() == b"AUTH PLAIN =\r\neA==\r\n*\r\nBDAT 3 LAST\r\n\n.\n"
 
 
+def test_large_messages_are_given_in_pieces():
+    client = greeted()
+    pieces = list(client.message_slices(b".a\r\n" * 10, 8))
+    assert b"".join(pieces) == b"..a\r\n" * 10 + b".\r\n"
+    assert len(pieces) > 5
+    client.receive_data(b"250 2.0.0 taken\r\n")
+    assert client.next_event() == ReplyReceived("MESSAGE", reply(250, "2.0.0", "taken"))
+    client.send_bdat_line(1_000_000, is_last=True)
+    assert client.data_to_send() == b"BDAT 1000000 LAST\r\n"
+    assert client.expected_count == 1
+
+
 def test_attack_004_replies_behind_starttls_are_discarded():
     client = greeted(b"250-STARTTLS\r\n")
     client.send_starttls()

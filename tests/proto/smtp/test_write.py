@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailstead.model.address import Address
 from mailstead.model.envelope import Envelope, Recipient
@@ -56,3 +58,11 @@ def test_attack_001_and_002_nothing_bare_is_sent_on(variant):
     assert wire.count(b"\r\n.\r\n") == 1
     assert wire.endswith(b"\r\n.\r\n")
     assert wire.count(b"\n") == wire.count(b"\r") == wire.count(b"\r\n")
+
+
+@given(
+    st.lists(st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"a", b"bcd"]), max_size=60).map(b"".join),
+    st.integers(1, 20),
+)
+def test_attack_001_slices_of_a_message_are_the_message(octets, slice_octets):
+    assert b"".join(write.data_slices(octets, slice_octets)) == write.data_octets(octets)

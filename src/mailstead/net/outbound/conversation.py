@@ -27,6 +27,9 @@ from mailstead.proto.smtp.client import ClientConnection
 from mailstead.proto.smtp.types import Reply, ReplyReceived
 
 READ_OCTETS: Final = 65536
+LINGER_S: Final = 5.0
+"""How long our last words may take to leave."""
+
 _NO_REPLY: Final = sys.maxsize
 """How many replies wake somebody who waits for something else."""
 
@@ -119,7 +122,7 @@ class Conversation(asyncio.BufferedProtocol):
         except TlsFailed as failure:
             self._write_raw(tls.take_output())  # the alert says why
             self._tls_failure = failure
-            self._end_with(f"TLS failed: {failure.reason}")
+            self._end(_broken(f"TLS failed: {failure.reason}"), lingers=True)
             return
         self._write_raw(tls.take_output())
         if tls.is_ready and not was_ready:
@@ -154,6 +157,9 @@ class Conversation(asyncio.BufferedProtocol):
         """The connection is gone, by whomever."""
         self._end_with(f"The connection is lost: {exc}" if exc else "The connection is lost")
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def pause_writing(self) -> None:
         """The server takes less than we have to say."""
@@ -275,17 +281,24 @@ class Conversation(asyncio.BufferedProtocol):
     def _end_with(self, text: str) -> None:
         self._end(_broken(text))
 
-    def _end(self, reply: Reply) -> None:
-        """Nothing more is said or heard; replies that had come before stay."""
+    def _end(self, reply: Reply, *, lingers: bool = False) -> None:
+        """Nothing more is said or heard; replies that had come before stay.
+
+        `lingers`: what was said last still leaves. Otherwise it does not: the end of a message that we have given up
+        would make a copy of it.
+        """
         if self.ending is not None:
             return
         self.ending = reply
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._transport is not None:
-            # Not `close`, which would wait, perhaps for ever, until the server has taken what is still unsent.
-            self._transport.abort()
+        transport = self._transport
+        if transport is not None and lingers:
+            transport.close()
+            self._timer = self._loop.call_later(LINGER_S, transport.abort)  # for who takes nothing
+        elif transport is not None:
+            transport.abort()
         self._wake()
 
     def abort(self) -> None:
@@ -294,12 +307,14 @@ class Conversation(asyncio.BufferedProtocol):
 
     def quit(self) -> None:
         """Say QUIT and close, without waiting for the answer: it could change nothing. Spec: RFC 5321 §4.1.1.10."""
-        if self.ending is None and not self.client.expected_count:
+        if self.client.expected_count:
+            self.abort()
+        if self.ending is None:
             self.client.send_quit()
             self.flush()
             if self._tls is not None and self.ending is None:
                 self._write_raw(self._tls.close())
-        self._end_with("QUIT was said")
+        self._end(_broken("QUIT was said"), lingers=True)
 
     # --- what is known
 

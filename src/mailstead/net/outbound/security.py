@@ -120,8 +120,9 @@ async def protection_of_host(
                 550, "5.7.30", f"{REQUIRETLS_TEXT}: nothing vouches for {host}", host, is_permanent=True
             )
             raise TlsRefused(reply, "validation-failure")
-        sts = ("sts", policy.lines) if policy is not None and is_allowed else ("no-policy-found", ())
-        return Protection((Manner.VERIFIED,), *sts, requires_tls=True)
+        if policy is not None and is_allowed:
+            return Protection((Manner.VERIFIED,), "sts", policy.lines, requires_tls=True)
+        return Protection((Manner.VERIFIED,), requires_tls=True)
     if policy is None or policy.mode is Mode.NONE:
         return Protection(OPPORTUNISTIC)
     if policy.mode is Mode.TESTING:

@@ -65,8 +65,8 @@ class SmtpSession:
         if refusal is not None:
             return [refusal] * len(envelope.recipients)
         offered = self._client.extensions
-        if envelope.body != "BINARYMIME":
-            octets = only_crlf(octets)  # attack rows 1 and 2
+        if self._chunks and envelope.body != "BINARYMIME":
+            octets = only_crlf(octets)  # attack rows 1 and 2; DATA sees to that by itself
         is_smtputf8 = envelope.smtputf8 and "SMTPUTF8" in offered
         if envelope.size_octets != len(octets) or envelope.smtputf8 != is_smtputf8:
             envelope = replace(envelope, size_octets=len(octets), smtputf8=is_smtputf8)
