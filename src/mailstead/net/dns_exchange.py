@@ -1,0 +1,174 @@
+"""One question to one name server, and which servers there are.
+
+Each question leaves from a socket of its own, whose port the kernel draws by chance, and carries a random id; the
+socket is connected, so that the kernel drops what others send. What does not answer the question asked is overheard;
+where much of that comes, somebody is guessing, and the question goes over TCP.
+
+Spec: RFC 1035 §4.2; RFC 5452 §9 (what an answer must match); RFC 6891 (EDNS); RFC 7766 (TCP).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from mailstead.model.errors import BadSettings
+
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
+SERVERS_MAX: Final = 3
+"""Of more only the first are asked, as the C library does."""
+
+PAYLOAD_OCTETS: Final = 1232
+"""Largest datagram asked for: goes everywhere unfragmented, and fragments could be forged."""
+
+STRAY_MAX: Final = 10
+"""Datagrams that do not answer the question, before it goes over TCP."""
+
+
+class NameServer(NamedTuple):
+    """Where a resolver listens."""
+
+    address: str
+    port: int = 53
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody stands between it and us. Spec: RFC 7672 §2.1.1."""
+        return ip_address(self.address.partition("%")[0]).is_loopback
+
+
+class BadAnswer(Exception):
+    """A server has said something that is no answer to the question."""
+
+
+def name_servers(configured: Sequence[str], resolv_conf: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
+    """Give the servers of the settings, or else those of the system; the local host if it names none.
+
+    Errors: BadSettings.
+    """
+    if configured:
+        return tuple(_server(text) for text in configured)
+    try:
+        lines = resolv_conf.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    words = [line.split() for line in lines]
+    found = [
+        NameServer(each[1]) for each in words if len(each) > 1 and each[0] == "nameserver" and _is_address(each[1])
+    ]
+    return tuple(found[:SERVERS_MAX]) or (NameServer("127.0.0.1"),)
+
+
+#   address / address ":" port / "[" IPv6 address "]" [":" port]
+_BRACKETED: Final = re.compile(r"\[([^\]]+)\](?::(\d{1,5}))?")
+_WITH_PORT: Final = re.compile(r"([0-9.]+):(\d{1,5})")
+
+
+def _server(text: str) -> NameServer:
+    if _is_address(text):
+        return NameServer(text)
+    match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
+    if match is None or not _is_address(match[1]) or not 0 < int(match[2] or 53) < 65536:
+        raise BadSettings(f"dns.servers: {text} is not an IP address, nor one with a port")
+    return NameServer(match[1], int(match[2] or 53))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def exchange(
+    server: NameServer, name: dns.name.Name, kind: dns.rdatatype.RdataType, *, wants_dnssec: bool
+) -> dns.message.QueryMessage:
+    """Ask, and give the answer, whatever its code; over UDP, and again over TCP if it was cut. Has no limit of its own.
+
+    Errors: BadAnswer; OSError, EOFError.
+    """
+    query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD_OCTETS, want_dnssec=wants_dnssec)
+    octets = query.to_wire()
+    answer = await _over_udp(server, query, octets)
+    return answer if answer is not None else await _over_tcp(server, query, octets)
+
+
+async def _over_udp(server: NameServer, query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage | None:
+    """Give the answer; None if it must be had over TCP."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: _Datagrams(query, loop.create_future()), remote_addr=(server.address, server.port)
+    )
+    try:
+        transport.sendto(octets)
+        return await protocol.answer
+    finally:
+        transport.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Waits for the one datagram that answers."""
+
+    def __init__(self, query: dns.message.Message, answer: asyncio.Future[dns.message.QueryMessage | None]) -> None:
+        self._query = query
+        self._id = struct.pack("!H", query.id)
+        self._stray_count = 0
+        self.answer = answer
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002  # the socket is connected
+        if self.answer.done():
+            return
+        # The id first: what is merely shot at us should cost nothing.
+        if len(data) < 12 or not data.startswith(self._id):
+            self._note_stray()
+        elif data[2] & (dns.flags.TC >> 8):
+            self.answer.set_result(None)
+        else:
+            try:
+                self.answer.set_result(_read(self._query, data))
+            except BadAnswer:
+                self._note_stray()
+
+    def _note_stray(self) -> None:
+        self._stray_count += 1
+        if self._stray_count >= STRAY_MAX:
+            self.answer.set_result(None)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc)
+
+
+async def _over_tcp(server: NameServer, query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
+    reader, writer = await asyncio.open_connection(server.address, server.port)
+    try:
+        writer.write(struct.pack("!H", len(octets)) + octets)
+        (length,) = struct.unpack("!H", await reader.readexactly(2))
+        return _read(query, await reader.readexactly(length))
+    finally:
+        # At once, without waiting for what has not been sent: there is nothing more to say.
+        writer.transport.abort()
+
+
+def _read(query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
+    """Parse, and compare with the question. Errors: BadAnswer."""
+    try:
+        answer = dns.message.from_wire(octets)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise BadAnswer(f"cannot be read: {error!r}") from None
+    if not query.is_response(answer):
+        raise BadAnswer("answers another question")
+    # The library gives this class to all messages with the opcode of the question.
+    return cast("dns.message.QueryMessage", answer)
