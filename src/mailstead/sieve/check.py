@@ -141,7 +141,7 @@ class Call:
         if isinstance(words, str):
             value = self._read_now(self.raw_texts(key)[0], words, reader)
             return lambda _: value
-        return lambda run: _read_then(words.filled(run), reader)
+        return lambda run: _read_then(run, words.filled(run), reader)
 
     def read_all(self, key: int | str, reader: Callable[[str], T]) -> Callable[[Run], list[T]]:
         """Let a list of strings be read, each like `read`."""
@@ -150,7 +150,7 @@ class Call:
             texts = zip(self.raw_texts(key), many, strict=True)
             values = [self._read_now(text, words, reader) for text, words in texts if isinstance(words, str)]
             return lambda _: values
-        return lambda run: [_read_then(text, reader) for text in all_filled(many, run)]
+        return lambda run: [_read_then(run, text, reader) for text in all_filled(many, run)]
 
     def _read_now(self, text: Text, words: str, reader: Callable[[str], T]) -> T:
         try:
@@ -194,7 +194,8 @@ class Call:
         return value
 
 
-def _read_then(text: str, reader: Callable[[str], T]) -> T:
+def _read_then(run: Run, text: str, reader: Callable[[str], T]) -> T:
+    run.budget.spend(8 + (len(text) >> 2))
     try:
         return reader(text)
     except BadWords as error:
@@ -235,9 +236,10 @@ class Checker:
         self.required.update(_IMPLIED.get(extension, ()))
 
     def tell(self, place: Place, what: str) -> None:
-        """Note a problem."""
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(*place, what))
+        """Note a problem; when there are enough of them, that is all."""
+        self.problems.append(Problem(*place, what))
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise SieveError(self.problems)
 
     def ask_for(self, what: str, extension: str) -> str:
         """Say that an extension is missing."""
@@ -310,7 +312,7 @@ class Checker:
         if form is None:
             if command.name in self.vocabulary.tests:
                 return self._unknown(command.place, f'"{command.name}" is a test, not a command; put it behind "if"')
-            return self._unknown(command.place, _no_such("command", command.name, (*forms, *_BRANCHES)))
+            return self._unknown(command.place, self._no_such("command", command.name, (*forms, *_BRANCHES)))
         return self._built(form, command, form.build)
 
     def _test(self, test: Test) -> Check:
@@ -319,7 +321,7 @@ class Checker:
         if form is None:
             if test.name in self.vocabulary.commands or test.name in _BRANCHES:
                 return self._unknown(test.place, f'"{test.name}" is a command, not a test')
-            return self._unknown(test.place, _no_such("test", test.name, forms))
+            return self._unknown(test.place, self._no_such("test", test.name, forms))
         return self._built(form, test, form.build)
 
     def _built(self, form: Form, node: Command | Test, build: Callable[[Call], T]) -> T | Callable[[Run], NoReturn]:
@@ -332,6 +334,11 @@ class Checker:
             return _failing("")
         except _NotHere as problem:
             return self._unknown(problem.place, problem.text)
+
+    def _no_such(self, what: str, name: str, known: Iterable[str]) -> str:
+        # Looking for near ones takes time; with ``ihave`` it is no mistake perhaps.
+        near = [] if self.has("ihave") else get_close_matches(name[:60], list(known), 1)
+        return f'There is no {what} "{name[:60]}"' + (f'; did you mean "{near[0]}"?' if near else "; remove it")
 
     def _unknown(self, place: Place, what: str) -> Callable[[Run], NoReturn]:
         """Tell that something is not available; with ``ihave`` that is told only to who runs it. Spec: RFC 5463 §4."""
@@ -352,7 +359,8 @@ class Checker:
             elif not form.takes_block and node.block is not None:
                 self.tell(node.place, f'"{node.name}" has no block; end it with ;')
         self._count_tests(form, node)
-        call.checks = [self._test(test) for test in node.tests]
+        if form.tests is not Tests.NONE:
+            call.checks = [self._test(test) for test in node.tests]
         if len(self.problems) > problem_count:
             raise _Given
         return call
@@ -409,11 +417,11 @@ class _Arguments:
         name = self.node.name
         form = next((form for form in self.form.tags if form.name == tag.name), None)
         if form is None:
+            if self.checker.has("ihave"):
+                raise _NotHere(tag.place, f'"{name}" has no tag ":{tag.name[:60]}"')
             known = [f":{form.name}" for form in self.form.tags]
             near = get_close_matches(f":{tag.name[:60]}", known, 1)
             hint = f'; did you mean "{near[0]}"?' if near else "; remove it"
-            if self.checker.has("ihave"):
-                raise _NotHere(tag.place, f'"{name}" has no tag ":{tag.name[:60]}"')
             self._tell(tag.place, f'"{name}" has no tag ":{tag.name[:60]}"{hint}')
             return None
         if form.needs and not self.checker.has(form.needs):
@@ -468,11 +476,6 @@ class _Arguments:
     def _tell(self, place: Place, what: str) -> None:
         self.checker.tell(place, what)
         self.is_wrong = True
-
-
-def _no_such(what: str, name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name[:60], list(known), 1)
-    return f'There is no {what} "{name[:60]}"' + (f'; did you mean "{near[0]}"?' if near else "; remove it")
 
 
 def _failing(what: str) -> Callable[[Run], NoReturn]:

@@ -89,6 +89,8 @@ class Lexer:
     def __init__(self, text: str) -> None:
         self.text = text
         self.problems: list[Problem] = []
+        self.is_cut = False
+        """Whether something has no end, so that what follows it was not read."""
         self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def place(self, offset: int) -> Place:
@@ -147,6 +149,7 @@ class Lexer:
         found = _MULTILINE_END.search(self.text, position)
         if found is None:
             self._wrong(start, 'The text that begins here has no end; close it with a line that holds only "."')
+            self.is_cut = True
             return len(self.text)
         lines = _LINE.split(self.text[position : found.start()])[:-1]
         value = "".join(f"{line.removeprefix('.') if line.startswith('..') else line}\r\n" for line in lines)
@@ -159,9 +162,11 @@ class Lexer:
         character = text[position]
         if character == '"':
             self._wrong(position, 'The string that begins here has no end; close it with "')
+            self.is_cut = True
             return len(text)
         if text.startswith("/*", position):
             self._wrong(position, "The comment that begins here has no end; close it with */")
+            self.is_cut = True
             return len(text)
         if character.isdigit() and character.isascii():
             self._wrong(position, "A number may be followed by K, M or G only")

@@ -57,6 +57,8 @@ def mailto(text: str) -> Mailto:
             subject = value
         elif (name in _HARMLESS or name.startswith("x-")) and name.replace("-", "").isalnum() and name.isascii():
             fields.append((name, value))
+    if sum(part.count(",") for part in to) > RECIPIENTS_MAX * 2:
+        raise BadWords(f"A mailto: URI has 1 to {RECIPIENTS_MAX} addresses")
     recipients = dict.fromkeys(address(unquote(each)) for part in to for each in part.split(",") if each)
     if not 0 < len(recipients) <= RECIPIENTS_MAX:
         raise BadWords(f"A mailto: URI has 1 to {RECIPIENTS_MAX} addresses")

@@ -6,6 +6,7 @@ Spec: RFC 5228 §2.7.1 to §2.7.3, RFC 5231 (relational), RFC 4790 (comparators)
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -24,6 +25,7 @@ CASEMAP: Final = "i;ascii-casemap"
 NUMERIC: Final = "i;ascii-numeric"
 _INFINITE: Final = float("inf")
 _DIGITS_MAX: Final = 300
+_DIGITS: Final = re.compile("[0-9]+")
 _UPPER: Final = {ord(letter): ord(letter) - 32 for letter in "abcdefghijklmnopqrstuvwxyz"}
 _RELATIONS: Final[dict[str, Callable[[float | str, float | str], bool]]] = {
     "gt": operator.gt,
@@ -48,11 +50,9 @@ def number_of(text: str) -> float:
 
     Spec: RFC 4790 §9.1.1.
     """
-    stop = 0
-    while stop < len(text) and text[stop] in "0123456789":
-        stop += 1
+    found = _DIGITS.match(text)
     # Exact up to there; what is longer is beyond all counting anyhow.
-    return int(text[:stop]) if 0 < stop <= _DIGITS_MAX else _INFINITE
+    return int(found[0]) if found and found.end() <= _DIGITS_MAX else _INFINITE
 
 
 def _as_is(text: str) -> str:
@@ -211,7 +211,6 @@ def _count(call: Call, keys_at: int | str, relation: Callable[[float | str, floa
     words = call.texts(keys_at)
 
     def counts(run: Run, values: Sequence[str]) -> bool:
-        run.budget.spend(len(words))
         return any(relation(len(values), number_of(key)) for key in all_filled(words, run))
 
     return counts
@@ -225,9 +224,11 @@ def _value(
 ) -> Matcher:
     """Compare order. Spec: RFC 5231 §4.1."""
     words = call.texts(keys_at)
+    fixed = constants(words)
+    folded = None if fixed is None else [fold(key) for key in fixed]
 
     def is_in_relation(run: Run, values: Sequence[str]) -> bool:
-        keys = [fold(key) for key in all_filled(words, run)]
+        keys = folded if folded is not None else [fold(key) for key in all_filled(words, run)]
         for value in values:
             run.budget.spend(len(keys) * (1 + (len(value) >> 8)))
             folded_value = fold(value)

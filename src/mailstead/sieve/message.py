@@ -8,8 +8,8 @@ Spec: RFC 5228 §2.4.2.2 (header fields), §2.7.2 (comparisons are on decoded va
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from email.header import Header
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mailstead.mime import charset
@@ -27,7 +27,9 @@ from mailstead.sieve.facts import Facts
 BODY_OCTETS_MAX: Final = 1 << 20
 """Of the body, or of one part of it, that scripts look at; what lies behind is not found."""
 _LINE_CHARACTERS: Final = 76
-_LINE_BREAK: Final = re.compile(r"[ \t]*[\r\n\0]+[ \t]*")
+_WORD_OCTETS: Final = 39
+"""Encoded in one word; short enough for a line that begins with a long name."""
+_CONTROL: Final = re.compile(r"[ \t]*[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+[ \t]*")
 _SPACES: Final = re.compile(r"(?<=[^ \t])[ \t]")
 
 
@@ -108,7 +110,7 @@ class Message:
 
     def addresses(self, field: HeaderField) -> Iterable[ListedAddress]:
         """Give the addresses in a field, without the marks of groups."""
-        self._budget.spend(1 + (len(field.raw) >> 6))
+        self._budget.spend(1 + (len(field.raw) >> 4))
         return [address for address in addresses_of(field.raw) if address.domain is not None]
 
     @property
@@ -150,7 +152,10 @@ class Message:
         if cached is None:
             facts = self.parts[part]
             text = self.part_characters(part)
-            cached = text_of_html(text) if facts.media_type == "text/html" else text
+            if facts.media_type == "text/html":
+                self._budget.spend(len(text) >> 4)
+                text = text_of_html(text)
+            cached = text
             self._part_texts[part] = cached
         return cached
 
@@ -193,7 +198,7 @@ class Message:
         self._header_octets += len(field.octets)
         if self._header_octets > HEADER_OCTETS_MAX or len(self._fields) >= HEADER_FIELDS_MAX:
             raise RunProblem("With the field that is to be added the header gets too large")
-        self._budget.spend(1 + (len(self._fields) >> 6) + (len(value) >> 6))
+        self._budget.spend(1 + (len(self._fields) >> 6) + (len(value) >> 3))
         self._fields.insert(len(self._fields) if is_last else 0, field)
         self._changed()
 
@@ -213,17 +218,29 @@ class Message:
 
 
 def made_field(name: str, value: str) -> HeaderField:
-    """Make a header field: line breaks in the value become spaces, other than ASCII encoded words, long lines folds.
+    """Make a header field: control characters become spaces, what is not ASCII encoded words, long lines are folded.
 
     Spec: RFC 5293 §4, RFC 2047 §5, RFC 5322 §2.1.1.
     """
-    value = _LINE_BREAK.sub(" ", value).strip()
+    value = _CONTROL.sub(" ", value).strip()
     if not value.isascii():
-        value = Header(value, "utf-8", _LINE_CHARACTERS, name, "\n").encode(linesep="\r\n")
+        value = "\r\n ".join(_encoded_words(value))
     elif len(name) + len(value) + 2 > _LINE_CHARACTERS:
         value = _folded(value, len(name) + 2)
     raw = b" " + value.encode()
     return HeaderField(name.lower().encode(), raw, b"%b:%b\r\n" % (name.encode(), raw))
+
+
+def _encoded_words(value: str) -> Iterator[str]:
+    """Encode a text in words of whole characters, each short enough for a line of its own. Spec: RFC 2047 §2, §5."""
+    characters = bytearray()
+    for character in value:
+        octets = character.encode("utf-8", "replace")
+        if len(characters) + len(octets) > _WORD_OCTETS:
+            yield f"=?utf-8?b?{b64encode(characters).decode()}?="
+            characters.clear()
+        characters += octets
+    yield f"=?utf-8?b?{b64encode(characters).decode()}?="
 
 
 def _folded(value: str, used: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.sieve.errors import Problem, SieveError
+from mailstead.sieve.errors import PROBLEMS_MAX, Problem, SieveError
 from mailstead.sieve.lexer import Kind, Lexer, Token
 from mailstead.sieve.tree import Argument, Command, Number, Place, Tag, Test, Text, TextList, Tree
 
@@ -25,6 +25,8 @@ def parse(text: str) -> Tree:
     """
     lexer = Lexer(text)
     parser = _Parser(lexer.tokens(), lexer.problems)
+    if lexer.is_cut:
+        raise SieveError(lexer.problems)
     try:
         commands = parser.commands(0)
     except _GiveUp:
@@ -185,6 +187,8 @@ class _Parser:
 
     def _tell(self, place: Place, what: str) -> None:
         self.problems.append(Problem(*place, what))
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise _GiveUp
 
     def _wrong(self, token: Token, what: str) -> _Wrong:
         """Tell it; what the wrong token is belongs to the next command perhaps, so it is looked at again."""

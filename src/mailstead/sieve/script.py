@@ -25,7 +25,7 @@ ALL: Final[tuple[str, ...]] = VOCABULARY.extensions
 """Names of all extensions that can be had, as ``require`` and ManageSieve's SIEVE capability call them."""
 NOTIFY_METHODS: Final = ("mailto",)
 """For ManageSieve's NOTIFY capability. Spec: RFC 5804 §1.7."""
-_KEPT_MAX: Final = 32
+_KEPT_MAX: Final = 64
 """Scripts kept ready; what is included is read at each run, and most accounts run the same one again."""
 
 

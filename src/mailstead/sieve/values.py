@@ -81,13 +81,14 @@ def special_use(text: str) -> str:
     return _USES.get(text.lower(), text)
 
 
-def flags_of(texts: Iterable[str]) -> list[str]:
+def flags_of(run: Run, texts: Iterable[str]) -> list[str]:
     """Read lists of flags: each string may hold several; what can be no flag is passed over.
 
     Spec: RFC 5232 §2 (invalid flags are ignored), §3.1.
     """
     found: dict[str, str] = {}
     for text in texts:
+        run.budget.spend(1 + (len(text) >> 2))
         for flag in text.split():
             known = canonical(flag)
             if (known in SYSTEM_FLAGS or _KEYWORD.fullmatch(flag)) and len(found) < FLAGS_MAX:
@@ -106,7 +107,7 @@ def fcc_of(call: Call) -> Callable[[Run], Fcc | None]:
 
     def fcc(run: Run) -> Fcc:
         wanted = use(run) if use else None
-        flags_wanted = frozenset(flags_of(all_filled(flags, run)))
+        flags_wanted = frozenset(flags_of(run, all_filled(flags, run)))
         return Fcc(with_use(run, wanted) or mailbox(run), flags_wanted, creates, wanted)
 
     return fcc

@@ -91,6 +91,7 @@ def filled(words: Words, run: Run) -> str:
 
 def all_filled(many: Sequence[Words], run: Run) -> list[str]:
     """Give strings with their variables filled in."""
+    run.budget.spend(1 + (len(many) >> 1))
     return [words if isinstance(words, str) else words.filled(run) for words in many]
 
 

@@ -17,7 +17,7 @@ from mailstead.sieve.mailto import Mailto, mailto
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run
 from mailstead.sieve.values import address, address_list, addresses_in, fcc_of
-from mailstead.sieve.words import BadWords, Words, filled
+from mailstead.sieve.words import BadWords, Words, all_filled, filled
 
 VACATION_DAYS: Final = 7
 VACATION_DAYS_MAX: Final = 90
@@ -177,8 +177,7 @@ def _valid_notify_method(call: Call) -> Check:
     words = call.texts(0)
 
     def are_valid(run: Run) -> bool:
-        run.budget.spend(len(words))
-        return all(_can_be_read(filled(word, run)) for word in words)
+        return all(_can_be_read(run, uri) for uri in all_filled(words, run))
 
     return are_valid
 
@@ -189,14 +188,15 @@ def _notify_method_capability(call: Call) -> Check:
     match = matcher(call, 2)
 
     def holds(run: Run) -> bool:
-        if not _can_be_read(filled(uri, run)) or filled(capability, run).lower() != "online":
+        if not _can_be_read(run, filled(uri, run)) or filled(capability, run).lower() != "online":
             return False
         return match(run, ["maybe"])
 
     return holds
 
 
-def _can_be_read(uri: str) -> bool:
+def _can_be_read(run: Run, uri: str) -> bool:
+    run.budget.spend(4 + (len(uri) >> 2))
     try:
         mailto(uri)
     except BadWords:

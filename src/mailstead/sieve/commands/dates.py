@@ -113,6 +113,7 @@ def _date(call: Call) -> Check:
         for field in fields:
             moment = date_of(field.raw.rpartition(b";")[2])
             if moment is not None:
+                run.budget.spend(4)
                 values.append(part(run)(in_zone(run, moment)))
         return match(run, values)
 

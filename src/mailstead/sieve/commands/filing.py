@@ -32,7 +32,7 @@ def _flags(call: Call) -> Callable[[Run], Flags]:
     if not call.has("flags"):
         return lambda run: frozenset(run.flags)
     words = call.texts("flags")
-    return lambda run: frozenset(flags_of(all_filled(words, run)))
+    return lambda run: frozenset(flags_of(run, all_filled(words, run)))
 
 
 def _keep(call: Call) -> Step:

@@ -15,18 +15,18 @@ from mailstead.sieve.run import Run
 from mailstead.sieve.values import flags_of
 from mailstead.sieve.words import VARIABLE_CHARACTERS_MAX, all_filled
 
-Merge = Callable[[list[str], list[str]], list[str]]
+Merge = Callable[[Run, list[str], list[str]], list[str]]
 
 
-def _set(_: list[str], given: list[str]) -> list[str]:
+def _set(_run: Run, _had: list[str], given: list[str]) -> list[str]:
     return given
 
 
-def _add(had: list[str], given: list[str]) -> list[str]:
-    return flags_of([*had, *given])
+def _add(run: Run, had: list[str], given: list[str]) -> list[str]:
+    return flags_of(run, [*had, *given])
 
 
-def _remove(had: list[str], given: list[str]) -> list[str]:
+def _remove(_run: Run, had: list[str], given: list[str]) -> list[str]:
     gone = {flag.lower() for flag in given}
     return [flag for flag in had if flag.lower() not in gone]
 
@@ -42,13 +42,12 @@ def _change(merge: Merge) -> Callable[[Call], Step]:
         words = call.texts(1)
 
         def change(run: Run) -> None:
-            given = flags_of(all_filled(words, run))
-            run.budget.spend(1 + len(given))
+            given = flags_of(run, all_filled(words, run))
             if name:
-                had = flags_of([run.variable(name)])
-                run.set_variable(name, " ".join(merge(had, given))[:VARIABLE_CHARACTERS_MAX])
+                had = flags_of(run, [run.variable(name)])
+                run.set_variable(name, " ".join(merge(run, had, given))[:VARIABLE_CHARACTERS_MAX])
             else:
-                run.flags = merge(run.flags, given)
+                run.flags = merge(run, run.flags, given)
 
         return change
 
@@ -65,7 +64,7 @@ def _hasflag(call: Call) -> Check:
     def has_flag(run: Run) -> bool:
         if names is None:
             return match(run, run.flags)
-        return match(run, flags_of(run.variable(name.lower()) for name in all_filled(names, run)))
+        return match(run, flags_of(run, (run.variable(name.lower()) for name in all_filled(names, run))))
 
     return has_flag
 

@@ -5,7 +5,6 @@ Spec: RFC 5173 (body); RFC 5703 §3 (foreverypart), §7 (extracttext).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from mailstead.model.message import PartFacts
@@ -28,7 +27,7 @@ def _body(call: Call) -> Check:
             types = types_of(run)
             texts: list[str] = []
             for index, part in enumerate(run.message.parts):
-                run.budget.spend(len(types))
+                run.budget.spend(1 + len(types))
                 if any(_is_of_type(part, wanted) for wanted in types):
                     texts.append(_content(run, index))
             return match(run, texts)
@@ -121,14 +120,14 @@ def _extracttext(call: Call) -> Step:
     call.needs(0, '"extracttext"', "variables")
     name = call.variable(0)
     first = call.number("first") if call.has("first") else None
-    modify: Callable[[str], str] = modified(call)
+    modify = modified(call)
 
     def extract(run: Run) -> None:
         part = run.message.parts[run.part]
         text = run.message.part_text(run.part) if part.media_type.startswith("text/") else ""
         text = text if first is None else text[:first]
-        run.budget.spend(1 + (len(text) >> 4))
-        run.set_variable(name, modify(text))
+        run.budget.spend(1 + (len(text) >> 8))
+        run.set_variable(name, modify(run, text))
 
     return extract
 

@@ -22,10 +22,14 @@ _SPECIAL: Final = re.compile(r"([^A-Za-z0-9_\s\x80-\U0010ffff])")
 
 def _upper(text: str) -> str:
     """ASCII or not, as RFC 5229 §4.1.1 leaves it open; a letter that would become two stays."""
+    if text.isascii():
+        return text.upper()
     return "".join(upper if len(upper := character.upper()) == 1 else character for character in text)
 
 
 def _lower(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return "".join(lower if len(lower := character.lower()) == 1 else character for character in text)
 
 
@@ -43,12 +47,13 @@ MODIFIERS: Final[dict[str, tuple[int, str, Callable[[str], str]]]] = {
 MODIFIER_TAGS: Final = tuple(TagForm(name, str(rank), needs=needs) for name, (rank, needs, _) in MODIFIERS.items())
 
 
-def modified(call: Call) -> Callable[[str], str]:
+def modified(call: Call) -> Callable[[Run, str], str]:
     """Make what the modifiers of a command do to a text, one after the other, and cut it to size."""
     functions = [modify for name, (_, _, modify) in MODIFIERS.items() if call.has(name)]
 
-    def modify_all(text: str) -> str:
+    def modify_all(run: Run, text: str) -> str:
         for function in functions:
+            run.budget.spend(1 + (len(text) >> 2))
             text = function(text)
         return text[:VARIABLE_CHARACTERS_MAX]
 
@@ -63,8 +68,8 @@ def _set(call: Call) -> Step:
 
     def set_variable(run: Run) -> None:
         text = filled(words, run)
-        run.budget.spend(1 + (len(text) >> 4))
-        run.set_variable(name, modify(text))
+        run.budget.spend(1 + (len(text) >> 8))
+        run.set_variable(name, modify(run, text))
 
     return set_variable
 
