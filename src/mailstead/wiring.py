@@ -167,7 +167,9 @@ async def make_house(
     bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
     deliveries = Deliveries(storage, clock)
-    filters = Filters(storage, bus, clock, _filter_terms(settings))
+    filters = Filters(
+        storage, bus, clock, FilterTerms(settings.sieve, settings.server.hostname, settings.policy.junk_score)
+    )
     junk_filter = JunkFilter(storage, clock, derived_key(master, "junk"))
     screening = _screening(settings, storage, bus, clock, resolver, junk_filter)
     dispatch = Dispatch(
@@ -245,18 +247,6 @@ def _verifier(settings: Settings, resolver: Resolver, clock: Clock) -> SenderVer
         trusted_sealers=settings.authentication.trusted_sealers,
         queries_max=settings.dns.queries_per_message_max,
         limit_s=settings.dns.message_limit_s,
-    )
-
-
-def _filter_terms(settings: Settings) -> FilterTerms:
-    sieve = settings.sieve
-    return FilterTerms(
-        hostname=settings.server.hostname,
-        steps_max=sieve.steps_max,
-        redirects_max=sieve.redirects_max,
-        redirects_per_day_max=sieve.redirects_per_day_max,
-        vacation_days_min=sieve.vacation_days_min,
-        junk_score=settings.policy.junk_score,
     )
 
 

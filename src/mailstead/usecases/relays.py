@@ -26,6 +26,7 @@ from mailstead.model.envelope import Envelope
 from mailstead.model.errors import MailsteadError, NoSuchQueueItem
 from mailstead.model.queue import (
     Delivery,
+    Destination,
     DestinationKind,
     Outcome,
     QueuedRecipient,
@@ -256,10 +257,14 @@ class Relays:
     async def _not_reached(self, delivery: Delivery, reply: RemoteReply, terms: RelayTerms) -> None:
         """No server of the destination could be used."""
         if not reply.is_permanent and not terms.require_tls:
-            failures = await self._queue.failure_count(delivery.destination) + 1
-            not_before = self._clock.now() + rest(failures, self._terms.retry, self._chance())
-            await self._queue.destination_failed(delivery.destination, not_before, reply)
+            await self._rest(delivery.destination, reply)
         await self._settle(delivery, [reply] * len(delivery.item.recipients))
+
+    async def _rest(self, destination: Destination, reply: RemoteReply) -> None:
+        """Leave a destination alone for a while."""
+        failures = await self._queue.failure_count(destination) + 1
+        not_before = self._clock.now() + rest(failures, self._terms.retry, self._chance())
+        await self._queue.destination_failed(destination, not_before, reply)
 
     async def _bring_home(self, delivery: Delivery) -> None:
         octets = await self._queue.octets(delivery.item.item_id)
@@ -289,6 +294,9 @@ class Relays:
             told += _told(recipient, outcome, offers_dsn=session is not None and session.offers_dsn)
         await self._record(delivery, outcomes, told, octets)
         await self._remember_failures(item, outcomes, now)
+        slowing = next((each for each in replies if _slows(each)), None)
+        if slowing is not None:
+            await self._rest(delivery.destination, slowing)
 
     async def _record(
         self, delivery: Delivery, outcomes: Sequence[Outcome], told: Sequence[Told], octets: bytes | None
@@ -429,6 +437,11 @@ def _envelope(item: QueueItem) -> Envelope:
         envid=item.envid,
         require_tls=item.require_tls,
     )
+
+
+def _slows(reply: RemoteReply) -> bool:
+    """Whether a server that has answered asks for less, or lists us: more of the same would make it worse."""
+    return reply.code > 0 and not reply.is_positive and bounces.classify(reply).remedy is bounces.Remedy.SLOW_DOWN
 
 
 def _expired(last: RemoteReply | None) -> RemoteReply:
