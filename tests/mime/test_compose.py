@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from mailstead.mime.compose import Heading, composed, composed_report
+from mailstead.mime.compose import Heading, composed
 from mailstead.mime.facts import message_facts
 
 HEADING = Heading(
@@ -30,26 +30,6 @@ def test_composed_alternative_is_the_same_each_time():
         "text/plain",
         "text/html",
     ]
-
-
-def test_composed_report():
-    status = [
-        [("Reporting-MTA", "dns; mx.example.test")],
-        [("Final-Recipient", "rfc822; x@example.test"), ("Action", "failed"), ("Status", "5.1.1")],
-    ]
-    octets = composed_report(HEADING, "It\nfailed", status, b"Subject: x\r\n")
-    facts = message_facts(octets)
-    assert [part.media_type for part in facts.parts] == [
-        "multipart/report",
-        "text/plain",
-        "message/delivery-status",
-        "text/rfc822-headers",
-    ]
-    part = facts.parts[2]
-    assert (
-        octets[part.body_start : part.body_end]
-        == b"Reporting-MTA: dns; mx.example.test\r\n\r\nFinal-Recipient: rfc822; x@example.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
-    )
 
 
 def test_utf8_addresses_stay_utf8():

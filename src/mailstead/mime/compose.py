@@ -1,6 +1,6 @@
 """Small messages of our own: notices, reports, samples. Composed by the standard library, with time and id given.
 
-Spec: RFC 5322, RFC 2045; RFC 6522 and RFC 3464 (delivery status notifications).
+Spec: RFC 5322, RFC 2045. Delivery status notifications are composed by `mime.dsn`.
 """
 
 from __future__ import annotations
@@ -37,32 +37,6 @@ def composed(heading: Heading, text: str, *, html: str | None = None) -> bytes:
         message.add_alternative(html, subtype="html")
         message.set_boundary(_boundary(heading))
     return _octets(message, heading)
-
-
-def composed_report(
-    heading: Heading, text: str, status: Sequence[Sequence[tuple[str, str]]], original_header: bytes
-) -> bytes:
-    """Compose a delivery status notification: words for people, fields for machines, the header that it is about.
-
-    Shapes: `status` holds the fields of the message first, then those of each recipient.
-    Spec: RFC 6522, RFC 3464 §2.
-    """
-    message = _headed(heading)
-    message["Auto-Submitted"] = "auto-replied"
-    message["MIME-Version"] = "1.0"
-    boundary = _boundary(heading)
-    # The library cannot write message/delivery-status from fields as they are, and these three parts are plain enough.
-    groups = ("".join(f"{name}: {value}\r\n" for name, value in fields) for fields in status)
-    crlf_text = "\r\n".join(text.splitlines()) + "\r\n"
-    delimiter = f"--{boundary}\r\n".encode()
-    parts = (
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + crlf_text.encode(),
-        b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(groups).encode(),
-        b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + original_header,
-    )
-    content_type = f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"\r\n\r\n'
-    head = _octets(message, heading).rstrip() + b"\r\n" + content_type.encode()
-    return head + b"".join(delimiter + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
 
 
 def _headed(heading: Heading) -> EmailMessage:
