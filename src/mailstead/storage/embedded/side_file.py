@@ -18,12 +18,10 @@ from typing import Final, TypeVar
 import apsw
 
 from mailstead.config.settings import Store
-from mailstead.model.errors import StoreDamaged
 from mailstead.model.ids import AccountId
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
-from mailstead.storage.embedded import schema
-from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, WAL_OCTETS_MAX, sync_folder, translated_errors
+from mailstead.storage.embedded import encrypted_file
 from mailstead.storage.embedded.keys import derived_key
 from mailstead.storage.embedded.outbox import Outbox
 from mailstead.storage.embedded.reader import Reader
@@ -33,10 +31,7 @@ T = TypeVar("T")
 
 READER_THREAD_COUNT: Final = 3
 """One more than one file may use at a time, so that a slow search in the trace does not hold up the queue."""
-CACHE_KIB: Final = 2048
-"""Of pages kept by a writing connection."""
 READER_CACHE_KIB: Final = 512
-CHECKPOINT_PAGES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class SideFile:
     ) -> None:
         self.file_id = AccountId(kind.name)
         self._connect = connect
-        self._writing = connect(CACHE_KIB)
+        self._writing = connect(encrypted_file.CACHE_KIB)
         self._idle: list[apsw.Connection] = []
         self._lock = threading.Lock()
         self._reader = files.reader_threads
@@ -119,7 +114,7 @@ class SideFile:
 
     @contextmanager
     def reader(self) -> Iterator[apsw.Connection]:
-        """Lend a reading connection. Errors: as `connect`."""
+        """Lend a reading connection. Errors: as `encrypted_file.connect`."""
         with self._lock:
             db = self._idle.pop() if self._idle else None
         if db is None:
@@ -149,10 +144,10 @@ class SideFiles:
         self.reader_threads = Reader(self, self._outbox, clock, READER_THREAD_COUNT)
 
     def open(self, kind: FileKind) -> SideFile:
-        """Open a file, made if it is not there. Errors: as `connect`."""
+        """Open a file, made if it is not there. Errors: as `encrypted_file.connect`."""
 
         def connect_again(cache_kib: int) -> apsw.Connection:
-            return connect(
+            return encrypted_file.connect(
                 self._data_dir / f"{kind.name}.db",
                 derived_key(self._master, kind.name),
                 kind.migrations,
@@ -181,55 +176,3 @@ class SideFiles:
         self.reader_threads.close()
         for file in self._files.values():
             file.close()
-
-
-def connect(
-    path: Path,
-    key: bytes,
-    migrations: tuple[str, ...],
-    *,
-    synchronous: str = "FULL",
-    cache_kib: int = CACHE_KIB,
-    vfs: str | None = None,
-) -> apsw.Connection:
-    """Open a file, made if it is not there, at the present schema version.
-
-    Errors: StoreDamaged (wrong master key, not ours, newer release), StorageUnavailable, StorageFull.
-    """
-    is_new = not path.exists()
-    with translated_errors():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = apsw.Connection(str(path), vfs=vfs, statementcachesize=120)
-        try:
-            path.chmod(0o600)  # WAL and shared memory take over the mode
-            _set_up(db, key, synchronous, cache_kib)
-            schema.migrate(db, migrations)
-            if is_new:
-                sync_folder(path.parent)
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            db.close()
-            raise StoreDamaged(f"The file {path.name} cannot be decrypted", cause=repr(error)) from error
-        except BaseException:
-            db.close()
-            raise
-    return db
-
-
-def _set_up(db: apsw.Connection, key: bytes, synchronous: str, cache_kib: int) -> None:
-    db.pragma("cipher", "chacha20")
-    db.execute(f"PRAGMA key = 'raw:{key.hex()}'")
-    db.set_busy_timeout(BUSY_LIMIT_MS)
-    # Nothing in the file may run code or lead outside it (attack row 74).
-    db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    db.pragma("cell_size_check", 1)
-    # Plans do not depend on the values bound; else SQLite plans anew at each call, which costs more than most calls.
-    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    if db.pragma("journal_mode") != "wal":
-        db.pragma("journal_mode", "wal")
-    db.pragma("synchronous", synchronous)
-    db.pragma("temp_store", "MEMORY")
-    db.pragma("secure_delete", 1)
-    db.pragma("journal_size_limit", WAL_OCTETS_MAX)
-    db.pragma("cache_size", -cache_kib)
-    db.wal_autocheckpoint(CHECKPOINT_PAGES)
