@@ -97,6 +97,8 @@ class IprevResult:
     result: Result
     name: str = ""
     """The confirmed name of the client; empty unless the result is pass."""
+    address: str = ""
+    """Of the client, an IPv4 address inside IPv6 as IPv4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Authentication:
     spf: SpfResult
     """The one that counts: of MAIL FROM, or of HELO for the null sender."""
     helo_spf: SpfResult | None
+    """Of HELO, where that is not the one that counts."""
     dkim: tuple[DkimResult, ...]
     arc: ArcResult
     dmarc: DmarcResult
