@@ -16,7 +16,7 @@ from mailstead.model.errors import BadScript, NotAllowed
 from mailstead.model.message import NewMessage
 from mailstead.model.verdict import Check, Decision, Judgement
 from mailstead.sieve.script import Script
-from mailstead.usecases.filters import Filed, Filing, Filters, Incoming, Redirecting
+from mailstead.usecases.filters import Filed, Filing, Filters, FilterTerms, Incoming, Redirecting
 from mailstead.usecases.vacations import Vacation, Vacations
 
 BOB = Address.parse("bob@x.test")
@@ -40,7 +40,7 @@ def octets(subject="Hello", header="", sender="bob@x.test", to="alice@example.te
 
 @pytest.fixture
 def filters(storage, bus, clock):
-    filters = Filters(storage, bus, clock, Sieve(redirects_per_day_max=5), hostname="mx.example.test")
+    filters = Filters(storage, bus, clock, FilterTerms(Sieve(redirects_per_day_max=5), "mx.example.test"))
     yield filters
     filters.close()
 
@@ -187,7 +187,7 @@ async def test_other_scripts_can_be_included(decide, use, filters, actor):
 
 @pytest.mark.parametrize("is_large", [False, True])
 async def test_attack_058_a_script_that_works_too_long_keeps_the_mail(storage, bus, clock, alice, actor, is_large):
-    filters = Filters(storage, bus, clock, Sieve(steps_max=30_000 if is_large else 1000))
+    filters = Filters(storage, bus, clock, FilterTerms(Sieve(steps_max=30_000 if is_large else 1000)))
     try:
         tests = ", ".join(['header :matches "X" "*a*b*c*d*e*"'] * 500)
         text = f"if not anyof ({tests}) {{ discard; }}"
@@ -466,7 +466,7 @@ async def test_attack_058_a_dry_run_has_a_budget_too(storage, bus, clock, alice,
     account = storage.accounts.of(alice.account_id)
     message = octets("a", "X: " + "abcd" * 100 + "\r\n")
     await account.append("INBOX", [NewMessage(message, message_facts(message), clock.now())] * 300)
-    filters = Filters(storage, bus, clock, Sieve(steps_max=1000))
+    filters = Filters(storage, bus, clock, FilterTerms(Sieve(steps_max=1000)))
     try:
         tests = ", ".join(['header :matches "X" "*a*b*c*d*e*"'] * 500)
         found = await filters.dry_run(actor, f"if anyof ({tests}) {{ discard; }}".encode())

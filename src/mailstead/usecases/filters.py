@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Final
 
-from mailstead.config.settings import Sieve
 from mailstead.mime.facts import message_facts
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
@@ -30,7 +29,7 @@ from mailstead.usecases.rulings import Ruling
 from mailstead.usecases.scripts import CompiledScripts, Scripts
 from mailstead.usecases.vacations import vacation_of
 
-__all__ = ["Filed", "Filing", "Filters", "Incoming", "Redirecting", "Reply"]
+__all__ = ["Filed", "Filing", "FilterTerms", "Filters", "Incoming", "Redirecting", "Reply"]
 
 WITHOUT_MAX: Final = 100_000
 WITHOUT_S: Final = 60.0
@@ -42,20 +41,10 @@ _TO_INBOX: Final = Filed()
 class Filters:
     """Decides what becomes of incoming mail; one object for all deliveries of the process."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        bus: ChangeBus,
-        clock: Clock,
-        settings: Sieve,
-        *,
-        hostname: str = "localhost",
-        junk_score: float = 5.0,
-    ) -> None:
-        """`junk_score`: what the score of a judgement is measured by, for ``spamtest``."""
+    def __init__(self, storage: Storage, bus: ChangeBus, clock: Clock, terms: FilterTerms) -> None:
         self._storage = storage
         self._clock = clock
-        self._terms: Final = FilterTerms(settings, hostname, junk_score)
+        self._terms: Final = terms
         self._compiled = CompiledScripts()
         self.scripts: Final = Scripts(storage, self._compiled)
         self._without: dict[AccountId, float] = {}

@@ -17,7 +17,7 @@ from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.domains import Domains
-from mailstead.usecases.filters import Filters
+from mailstead.usecases.filters import Filters, FilterTerms
 from mailstead.usecases.passwords import HashCost, Passwords
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dialogues"))  # the player, which all wires share
@@ -52,7 +52,7 @@ async def open_sieve_house(folder):
     accounts = Accounts(
         storage, bus, clock, passwords=Passwords(clock, HashCost(1, 8)), decoy_key=b"decoy", scram_iteration_count=4096
     )
-    filters = Filters(storage, bus, clock, Sieve())
+    filters = Filters(storage, bus, clock, FilterTerms())
     try:
         await Domains(storage).add(ADMINISTRATOR, "example.test")
         made = await accounts.create(ADMINISTRATOR, Address.parse(ALICE), Secret(PASSWORD))
