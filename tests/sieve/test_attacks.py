@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstead.sieve.actions import FileInto, Keep, Redirect
+from mailstead.sieve.actions import FileInto, Keep, Redirect, Vacation
 from mailstead.sieve.budget import REDIRECTS_MAX, STEPS_MAX, Budget
 from mailstead.sieve.errors import SieveError
 from mailstead.sieve.facts import Facts
@@ -39,6 +39,30 @@ def assert_kept(outcome, words):
     assert outcome.actions == (Keep(),)
     assert outcome.seen == ()
     assert words in outcome.problems[0].text
+
+
+UNANSWERED = {
+    "the null sender": ({"mail_from": ""}, b""),
+    "an unknown sender": ({"mail_from": None}, b""),
+    "ourselves": ({"mail_from": "ME@here.example"}, b""),
+    "a mailer daemon": ({"mail_from": "MAILER-DAEMON@example.com"}, b""),
+    "an owner": ({"mail_from": "owner-list@example.com"}, b""),
+    "a request address": ({"mail_from": "list-request@example.com"}, b""),
+    "bounces": ({"mail_from": "bounces+me=here@example.com"}, b""),
+    "nobody who reads": ({"mail_from": "no-reply@example.com"}, b""),
+    "a robot": ({}, b"Auto-Submitted: auto-replied (vacation)\r\n"),
+    "a list": ({}, b"List-Unsubscribe: <mailto:x@example.com>\r\n"),
+    "bulk": ({}, b"Precedence: bulk\r\n"),
+    "who wants none": ({}, b"X-Auto-Response-Suppress: OOF, AutoReply\r\n"),
+}
+
+
+@pytest.mark.parametrize("case", UNANSWERED)
+def test_attack_019_there_is_no_automatic_answer_to(case):
+    facts, fields = UNANSWERED[case]
+    text = 'require "vacation"; vacation "gone";'
+    assert [type(action) for action in run(text).actions] == [Vacation, Keep]
+    assert run(text, fields + MESSAGE, **facts).actions == (Keep(),)
 
 
 def test_attack_058_redirect_to_oneself_is_a_keep():

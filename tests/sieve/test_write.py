@@ -1,7 +1,7 @@
 """From the tree back to text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstead.sieve.lexer import NUMBER_MAX
@@ -59,6 +59,7 @@ trees = st.builds(Tree, st.lists(commands, max_size=4).map(tuple))
 
 
 @given(trees)
+@settings(max_examples=60)
 def test_what_is_written_is_read_back_equal(tree):
     assert parse(write(tree)) == tree
 

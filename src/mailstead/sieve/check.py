@@ -5,11 +5,12 @@ Spec: RFC 5228 §2.10.5 (unknown extensions), §3 (controls), §2.6 (arguments);
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final, NoReturn, TypeVar
 
+from mailstead.sieve.arguments import Arguments
+from mailstead.sieve.call import Call, NotHere, Refused
 from mailstead.sieve.errors import PROBLEMS_MAX, Problem, RunProblem, SieveError
 from mailstead.sieve.forms import (
     ALWAYS,
@@ -19,14 +20,13 @@ from mailstead.sieve.forms import (
     CommandForm,
     Form,
     Step,
-    TagForm,
     Takes,
     Tests,
     Vocabulary,
 )
 from mailstead.sieve.run import Run
-from mailstead.sieve.tree import Argument, Command, Number, Place, Tag, Test, Text, TextList, Tree
-from mailstead.sieve.words import VARIABLES_MAX, BadWords, Words, all_filled, constants, decoded, template
+from mailstead.sieve.tree import Command, Place, Test, Tree
+from mailstead.sieve.words import VARIABLES_MAX
 
 T = TypeVar("T")
 
@@ -39,8 +39,6 @@ _BRANCHES: Final = {
     "elsif": CommandForm("elsif", tests=Tests.ONE, takes_block=True),
     "else": CommandForm("else", takes_block=True),
 }
-_KINDS: Final = {Number: "a number", Text: "a string", TextList: "a list of strings", Tag: "a tag"}
-_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _ALWAYS_THERE: Final = frozenset({"comparator-i;octet", "comparator-i;ascii-casemap"})
 """Spec: RFC 5228 §2.7.3."""
 _IMPLIED: Final = {
@@ -48,158 +46,6 @@ _IMPLIED: Final = {
     "spamtestplus": ("spamtest",),
 }
 """Spec: RFC 6131 §2; RFC 5235 §2.2."""
-
-
-class _Given(Exception):
-    """Arguments do not fit; it has been told."""
-
-
-class _NotHere(Exception):
-    """A tag or comparator is not available; with ``ihave`` that is an error only when it is run."""
-
-    def __init__(self, place: Place, text: str) -> None:
-        self.place = place
-        self.text = text
-        super().__init__(text)
-
-
-class Call:
-    """One command or test whose arguments fit its form. An argument is named by its position or by its tag."""
-
-    def __init__(self, checker: Checker, node: Command | Test, arguments: Mapping[int | str, Argument | None]) -> None:
-        self.checker = checker
-        self.node = node
-        self.place = node.place
-        self.checks: list[Check] = []
-        """The tests inside."""
-        self._arguments = arguments
-
-    def has(self, key: int | str) -> bool:
-        """Whether an optional argument or a tag is there."""
-        return key in self._arguments
-
-    def first_of(self, *tags: str) -> str | None:
-        """Say which one of some tags is there."""
-        return next((tag for tag in tags if tag in self._arguments), None)
-
-    def requires(self, extension: str) -> bool:
-        """Whether the script has required an extension."""
-        return self.checker.has(extension)
-
-    def place_of(self, key: int | str) -> Place:
-        """Say where an argument stands."""
-        argument = self._arguments.get(key)
-        return argument.place if argument is not None else self.place
-
-    def wrong(self, key: int | str, what: str) -> None:
-        """Tell a problem with an argument."""
-        self.checker.tell(self.place_of(key), what)
-
-    def not_here(self, key: int | str, what: str) -> NoReturn:
-        """Tell that an argument asks for something that is not available."""
-        raise _NotHere(self.place_of(key), what)
-
-    def needs(self, key: int | str, what: str, extension: str) -> None:
-        """Demand that the script requires an extension, for what an argument says."""
-        if not self.requires(extension):
-            self.not_here(key, self.checker.ask_for(what, extension))
-
-    def number(self, key: int | str) -> int:
-        """Give a number."""
-        argument = self._arguments[key]
-        assert isinstance(argument, Number)
-        return argument.value
-
-    def raw_texts(self, key: int | str) -> tuple[Text, ...]:
-        """Give strings as they are written."""
-        argument = self._arguments[key]
-        assert isinstance(argument, Text | TextList)
-        return (argument,) if isinstance(argument, Text) else argument.texts
-
-    def texts(self, key: int | str) -> list[Words]:
-        """Give strings; encoded characters are undone, variables found."""
-        return [self._words(text) for text in self.raw_texts(key)]
-
-    def text(self, key: int | str) -> Words:
-        """Give a single string."""
-        return self._words(self.raw_texts(key)[0])
-
-    def constant(self, key: int | str) -> str:
-        """Give a string that must not have variables in it."""
-        words = self.text(key)
-        if isinstance(words, str):
-            return words
-        self.wrong(key, "Variables cannot stand here; write the text itself")
-        raise _Given
-
-    def read(self, key: int | str, reader: Callable[[str], T]) -> Callable[[Run], T]:
-        """Let a string be read: now, if it has no variables in it, else when the script runs.
-
-        What the reader refuses with BadWords is told now, or is a RunProblem then.
-        """
-        words = self.text(key)
-        if isinstance(words, str):
-            value = self._read_now(self.raw_texts(key)[0], words, reader)
-            return lambda _: value
-        return lambda run: _read_then(run, words.filled(run), reader)
-
-    def read_all(self, key: int | str, reader: Callable[[str], T]) -> Callable[[Run], list[T]]:
-        """Let a list of strings be read, each like `read`."""
-        many = self.texts(key)
-        if constants(many) is not None:
-            texts = zip(self.raw_texts(key), many, strict=True)
-            values = [self._read_now(text, words, reader) for text, words in texts if isinstance(words, str)]
-            return lambda _: values
-        return lambda run: [_read_then(run, text, reader) for text in all_filled(many, run)]
-
-    def _read_now(self, text: Text, words: str, reader: Callable[[str], T]) -> T:
-        try:
-            return reader(words)
-        except BadWords as error:
-            self.checker.tell(text.place, str(error))
-            raise _Given from None
-
-    def block(self) -> Step:
-        """Check the block and make it runnable."""
-        assert isinstance(self.node, Command)
-        return self.checker.steps(self.node.block or ())
-
-    def variable(self, key: int | str) -> str:
-        """Give the name of a variable that is to get a value; with ``global.`` before that of a global one.
-
-        Spec: RFC 5229 §3, RFC 6609 §3.4.4.
-        """
-        name = self.constant(key).lower()
-        namespace, dot, rest = name.rpartition(".")
-        if not _NAME.fullmatch(rest) or (dot and namespace != "global"):
-            self.wrong(key, "The name of a variable has letters, digits and _ only, and starts with no digit")
-            raise _Given
-        if dot:
-            self.needs(key, "global variables", "include")
-        self.checker.note_variable(name, self.place_of(key))
-        return name
-
-    def _words(self, text: Text) -> Words:
-        value = text.value
-        if "${" not in value:
-            return value
-        try:
-            if self.requires("encoded-character"):
-                value = decoded(value)
-            if self.requires("variables"):
-                return template(value, has_globals=self.requires("include"))
-        except BadWords as error:
-            self.checker.tell(text.place, str(error))
-            raise _Given from None
-        return value
-
-
-def _read_then(run: Run, text: str, reader: Callable[[str], T]) -> T:
-    run.budget.spend(8 + (len(text) >> 2))
-    try:
-        return reader(text)
-    except BadWords as error:
-        raise RunProblem(str(error)) from None
 
 
 class Checker:
@@ -284,7 +130,7 @@ class Checker:
     def _require(self, command: Command) -> None:
         try:
             names = self._call(_REQUIRE, command).raw_texts(0)
-        except (_Given, _NotHere):
+        except (Refused, NotHere):
             return
         for text in names:
             if text.value in self.offered:
@@ -298,9 +144,9 @@ class Checker:
         check, block = NEVER, NOTHING
         try:
             call = self._call(_BRANCHES[command.name], command)
-        except _Given:
+        except Refused:
             self.steps(command.block or ())
-        except _NotHere as problem:
+        except NotHere as problem:
             check = self._unknown(problem.place, problem.text)
         else:
             check, block = (call.checks[0] if call.checks else ALWAYS), call.block()
@@ -329,10 +175,10 @@ class Checker:
             return self._unknown(node.place, self.ask_for(f'"{form.name}"', form.needs[0]))
         try:
             return build(self._call(form, node))
-        except _Given:
+        except Refused:
             # Never run: the script is refused.
             return _failing("")
-        except _NotHere as problem:
+        except NotHere as problem:
             return self._unknown(problem.place, problem.text)
 
     def _no_such(self, what: str, name: str, known: Iterable[str]) -> str:
@@ -349,10 +195,10 @@ class Checker:
     def _call(self, form: Form, node: Command | Test) -> Call:
         """Compare arguments, tests and block with a form.
 
-        Errors: _Given, _NotHere.
+        Errors: Refused, NotHere.
         """
         problem_count = len(self.problems)
-        call = Call(self, node, _Arguments(self, form, node).read())
+        call = Call(self, node, Arguments(self, form, node).read())
         if isinstance(node, Command):
             if form.takes_block and node.block is None:
                 self.tell(node.place, f'"{node.name}" needs a block: {{ … }}')
@@ -362,7 +208,7 @@ class Checker:
         if form.tests is not Tests.NONE:
             call.checks = [self._test(test) for test in node.tests]
         if len(self.problems) > problem_count:
-            raise _Given
+            raise Refused
         return call
 
     def _count_tests(self, form: Form, node: Command | Test) -> None:
@@ -374,108 +220,6 @@ class Checker:
         elif node.is_list != (form.tests is Tests.LIST):
             hint = "; join several with anyof (…) or allof (…)" if node.is_list else ""
             self.tell(node.tests[0].place, f'"{node.name}" takes {form.tests.value}{hint}')
-
-
-class _Arguments:
-    """Tags first, then positional arguments. Spec: RFC 5228 §2.6."""
-
-    def __init__(self, checker: Checker, form: Form, node: Command | Test) -> None:
-        self.checker = checker
-        self.form = form
-        self.node = node
-        self.found: dict[int | str, Argument | None] = {}
-        self.groups: dict[str, str] = {}
-        self.is_wrong = False
-
-    def read(self) -> dict[int | str, Argument | None]:
-        rest = list(self.node.arguments)
-        while rest and isinstance(rest[0], Tag):
-            tag = rest.pop(0)
-            assert isinstance(tag, Tag)
-            form = self._form(tag)
-            if form is None:
-                # Whatever belongs to it is unknown too.
-                while rest and not isinstance(rest[0], Tag):
-                    rest.pop(0)
-                raise _Given
-            self.found[tag.name] = tag
-            if form.takes is not None:
-                if rest and not isinstance(rest[0], Tag):
-                    argument = rest.pop(0)
-                    self._fits(argument, form.takes, f'":{tag.name}"')
-                    self.found[tag.name] = argument
-                else:
-                    self._tell(tag.place, f'":{tag.name}" needs {form.takes.value} behind it')
-        self._positional(rest)
-        for name in list(self.found):
-            self._after(name)
-        if self.is_wrong:
-            raise _Given
-        return self.found
-
-    def _form(self, tag: Tag) -> TagForm | None:
-        name = self.node.name
-        form = next((form for form in self.form.tags if form.name == tag.name), None)
-        if form is None:
-            if self.checker.has("ihave"):
-                raise _NotHere(tag.place, f'"{name}" has no tag ":{tag.name[:60]}"')
-            known = [f":{form.name}" for form in self.form.tags]
-            near = get_close_matches(f":{tag.name[:60]}", known, 1)
-            hint = f'; did you mean "{near[0]}"?' if near else "; remove it"
-            self._tell(tag.place, f'"{name}" has no tag ":{tag.name[:60]}"{hint}')
-            return None
-        if form.needs and not self.checker.has(form.needs):
-            what = self.checker.ask_for(f'":{tag.name}"', form.needs)
-            if self.checker.has("ihave"):
-                raise _NotHere(tag.place, what)
-            self._tell(tag.place, what)
-        group = form.group or form.name
-        if group in self.groups:
-            other = self.groups[group]
-            twice = f'":{tag.name}" stands twice; remove one'
-            self._tell(tag.place, twice if other == tag.name else f'":{other}" and ":{tag.name}" exclude each other')
-        self.groups[group] = tag.name
-        return form
-
-    def _after(self, name: int | str) -> None:
-        form = next((form for form in self.form.tags if form.name == name), None)
-        if form is not None and form.after and form.after not in self.found:
-            tag = self.found[name]
-            assert tag is not None
-            self._tell(tag.place, f'":{form.name}" stands with ":{form.after}" only')
-
-    def _positional(self, given: list[Argument]) -> None:
-        takes = self.form.takes
-        if any(isinstance(argument, Tag) for argument in given):
-            late = next(argument for argument in given if isinstance(argument, Tag))
-            self._tell(late.place, f'Tags stand before the other arguments; move ":{late.name}" forward')
-            return
-        name, count = self.node.name, len(given)
-        if count > len(takes):
-            expected = f"{len(takes)} argument{'s' if len(takes) > 1 else ''}" if takes else "no argument"
-            self._tell(given[len(takes)].place, f'"{name}" takes {expected} beside its tags; this one is too many')
-            return
-        skipped = self.form.optional_count if count == len(takes) - self.form.optional_count else 0
-        missing = takes[skipped + count : len(takes) - self.form.trailing_count]
-        if missing:
-            self._tell(self.node.place, f'"{name}" needs {missing[0].value} more')
-            return
-        for index, argument in enumerate(given, skipped):
-            self._fits(argument, takes[index], f'"{name}"')
-            self.found[index] = argument
-
-    def _fits(self, argument: Argument, takes: Takes, what: str) -> None:
-        fits = {
-            Takes.NUMBER: isinstance(argument, Number),
-            Takes.TEXT: isinstance(argument, Text),
-            Takes.TEXTS: isinstance(argument, Text | TextList),
-        }
-        if not fits[takes]:
-            self._tell(argument.place, f"{what} takes {takes.value} here, not {_KINDS[type(argument)]}")
-
-    def _tell(self, place: Place, what: str) -> None:
-        self.checker.tell(place, what)
-        self.is_wrong = True
 
 
 def _failing(what: str) -> Callable[[Run], NoReturn]:

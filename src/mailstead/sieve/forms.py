@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mailstead.sieve.check import Call
+    from mailstead.sieve.call import Call
     from mailstead.sieve.run import Run
 
 Step = Callable[["Run"], None]

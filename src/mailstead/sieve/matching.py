@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.globs import Glob
 from mailstead.sieve.regex import PROGRAM_MAX, BadRegex, Regex, regex
 from mailstead.sieve.run import Run

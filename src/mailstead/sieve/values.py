@@ -17,7 +17,7 @@ from mailstead.model.errors import BadAddress, BadMailboxName
 from mailstead.model.flags import SYSTEM_FLAGS, canonical
 from mailstead.model.mailbox import SPECIAL_USES, normal_name
 from mailstead.sieve.actions import Fcc
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.run import Run
 from mailstead.sieve.words import BadWords, all_filled
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from mailstead.sieve.actions import Notify, Vacation
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import FCC_TAGS, MATCH_TAGS, Check, CommandForm, Step, TagForm, Takes, TestForm
 from mailstead.sieve.mailto import Mailto, mailto
 from mailstead.sieve.matching import matcher

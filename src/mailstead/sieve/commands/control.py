@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.errors import RunProblem, SieveError
 from mailstead.sieve.forms import ALWAYS, NEVER, NOTHING, Check, CommandForm, Step, TagForm, Takes, TestForm, Tests
 from mailstead.sieve.run import INCLUDED_MAX, Returned, Run, Stopped

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from mailstead.mime.date import date_of
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.commands.headers import index_of
 from mailstead.sieve.forms import INDEX_TAGS, MATCH_TAGS, Check, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher

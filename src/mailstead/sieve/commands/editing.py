@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.commands.headers import index_of
 from mailstead.sieve.forms import INDEX_TAGS, MATCH_TAGS, CommandForm, Step, TagForm, Takes
 from mailstead.sieve.matching import matcher

@@ -10,7 +10,7 @@ from typing import Final
 
 from mailstead.model.flags import Flags
 from mailstead.sieve.actions import FileInto, Keep, Redirect, Reject
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import (
     COPY_TAG,
     CREATE_TAG,

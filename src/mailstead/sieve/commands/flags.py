@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import MATCH_TAGS, Check, CommandForm, Step, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run

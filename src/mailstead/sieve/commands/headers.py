@@ -10,7 +10,7 @@ from typing import Final
 
 from mailstead.mime import charset
 from mailstead.mime.parameters import valued
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import ADDRESS_PART_TAGS, INDEX_TAGS, MATCH_TAGS, MIME_TAGS, Check, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.message import HeaderField

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from mailstead.model.message import PartFacts
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.commands.variables import MODIFIER_TAGS, modified
 from mailstead.sieve.forms import MATCH_TAGS, NOTHING, Check, CommandForm, Step, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher

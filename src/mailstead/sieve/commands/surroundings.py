@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from mailstead.sieve.actions import SeenKey
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import MATCH_TAGS, Check, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
-from mailstead.sieve.check import Call
+from mailstead.sieve.call import Call
 from mailstead.sieve.forms import MATCH_TAGS, Check, CommandForm, Step, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run
