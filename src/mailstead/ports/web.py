@@ -23,7 +23,10 @@ class WebResponse:
 
 
 class WebClient(Protocol):
-    """Errors of all verbs: WebRefused (an address or scheme we do not go to; permanent), WebFailed (temporary)."""
+    """Errors of all verbs: WebRefused (an address or scheme we do not go to; permanent), WebFailed (temporary).
+
+    If it was the certificate, the `log_fields` of WebFailed say so under ``certificate``.
+    """
 
     async def get(self, url: str, *, octets_max: int = 65536, limit_s: float = 30.0) -> WebResponse:
         """GET. A body above `octets_max` is WebFailed."""
