@@ -119,6 +119,9 @@ async def test_change_switch_off_and_on(aliases, admin, alice, bob):
         await aliases.disable(admin, address("*"))
     with pytest.raises(PolicyRefused):
         await aliases.disable(admin, address("info"), 451)
+    await aliases.create(admin, address("empty"), [], disabled_code=250)
+    with pytest.raises(BadTarget):
+        await aliases.enable(admin, address("empty"))
     for call in (
         aliases.get(admin, address("nobody")),
         aliases.enable(admin, alice.address),

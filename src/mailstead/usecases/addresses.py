@@ -211,8 +211,8 @@ class _Walk:
             next_level: list[_Place] = []
             for place in level:
                 next_level += await self._step(place)
-            if len(self._accounts) + len(self._forwards) + len(next_level) > RECIPIENTS_MAX:
-                raise AliasLoop("That address stands for too many others", address=self._asked.key)
+                if len(self._accounts) + len(self._forwards) + len(next_level) > RECIPIENTS_MAX:
+                    raise AliasLoop("That address stands for too many others", address=self._asked.key)
             level = next_level
             if not level:
                 return

@@ -118,8 +118,10 @@ class Aliases:
         return alias
 
     async def enable(self, actor: Actor, address: Address) -> Alias:
-        """Switch an alias on again. Errors: NoSuchAlias."""
+        """Switch an alias on again. Errors: NoSuchAlias; BadTarget, when it has no target."""
         alias = replace(await self.get(actor, address), is_enabled=True)
+        if not alias.targets:
+            raise BadTarget("An alias needs at least one target, unless it is switched off")
         await self._directory.replace_alias(alias)
         return alias
 
