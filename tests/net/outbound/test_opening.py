@@ -169,8 +169,9 @@ async def refused_for_its_tls(world, remote):
     assert reply.host == MX
     assert remote.messages == []
     assert said_in_clear(remote) == []
-    [note] = world.notes.results
-    return note
+    [note] = world.notes
+    assert note.sending_ip == ("127.0.0.1" if remote.heard else "")
+    return note.policy_type, note.mx_host, note.result_type
 
 
 @pytest.mark.parametrize("policy", ["enforce", "dane"])

@@ -78,12 +78,15 @@ class Conversation(asyncio.BufferedProtocol):
         "_wanted_count",
         "client",
         "ending",
+        "local_address",
     )
 
     def __init__(self, buffers: Buffers) -> None:
         self.client: Final = ClientConnection()
         self.ending: Reply | None = None
         """Why nothing more can be said: the server's 421, or a reply of ours with code 0."""
+        self.local_address = ""
+        """The address that we connected from."""
         self._buffers = buffers
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -101,6 +104,7 @@ class Conversation(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The server has taken the connection."""
         self._transport = cast("asyncio.Transport", transport)
+        self.local_address = transport.get_extra_info("sockname")[0]
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Lend the shared buffer for one read."""
@@ -322,12 +326,6 @@ class Conversation(asyncio.BufferedProtocol):
     def tls(self) -> ClientTls | None:
         """The TLS layer, once there is one."""
         return self._tls
-
-    @property
-    def local_address(self) -> str:
-        """The address that we connected from."""
-        name = self._transport.get_extra_info("sockname") if self._transport is not None else None
-        return name[0] if name else ""
 
 
 def _broken(text: str) -> Reply:

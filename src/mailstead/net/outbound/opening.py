@@ -52,6 +52,7 @@ class Opened:
 
     session: SmtpSession
     sending_address: str
+    """The address that we connected from."""
     tls_refusal: TlsRefused | None
     """Why it is in clear text, where that was allowed."""
 
@@ -77,6 +78,10 @@ class Opener:
         talk = await self._connected(target)
         try:
             return await self._opened(talk, target, manner, may_be_clear=may_be_clear)
+        except TlsRefused as refusal:
+            refusal.sending_address = talk.local_address
+            talk.quit()
+            raise
         except BaseException:
             talk.quit()
             raise
@@ -92,7 +97,8 @@ class Opener:
         except TimeoutError:
             text = f"No connection to {target.address} port {target.port} in {self._limits.connect_s:g} s"
         except OSError as error:
-            text = f"No connection to {target.address} port {target.port}: {os.strerror(error.errno or 0)}"
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            text = f"No connection to {target.address} port {target.port}: {reason}"
         else:
             return talk
         raise HostRefused(RemoteReply(0, "4.4.1", text, target.host, target.address), is_unreached=True) from None

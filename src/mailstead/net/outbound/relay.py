@@ -218,7 +218,7 @@ class SmtpRelay:
             except TlsRefused as refusal:
                 if first_refusal is None:
                     first_refusal = refusal
-                    self._note(attempt, target, refusal)
+                    self._note(attempt, target, refusal, refusal.sending_address)
                 continue
             if first_refusal is None and manner is not Manner.CLEAR:
                 self._note(attempt, target, opened.tls_refusal, opened.sending_address)

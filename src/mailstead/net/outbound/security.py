@@ -73,6 +73,8 @@ class TlsRefused(HostRefused):
     def __init__(self, reply: RemoteReply, result_type: str) -> None:
         self.result_type = result_type
         """Spec: RFC 8460 §4.3."""
+        self.sending_address = ""
+        """The address that we connected from, if we did."""
         super().__init__(reply)
 
 
