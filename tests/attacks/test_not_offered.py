@@ -13,10 +13,3 @@ async def test_attack_054_urlauth_is_not_offered(home):
     ):
         assert " BAD " in (await client.imap(command))[-1]
     assert "OK" in (await client.imap("NOOP"))[-1]
-
-
-async def test_attack_057_no_port_and_no_verb_keeps_a_script(home):
-    """ManageSieve comes with Sieve; until then nothing stores or runs what a client sends as a script."""
-    assert not [name for name in home.ports if "sieve" in name]
-    client = await home.imap("alice", select=True)
-    assert " BAD " in (await client.imap("PUTSCRIPT x {1+}\r\nx"))[-1]

@@ -91,7 +91,9 @@ async def test_filtering_is_all_that_a_delivery_needs(account):
     await account.activate_script("a")
     filtering = await account.filtering()
     assert (filtering.script_name, filtering.script) == ("a", b"keep;")
-    assert filtering.scripts == {"a": b"keep;", "b": b"stop;"}
+    assert filtering.scripts == {}
+    await account.put_script("a", b"Include b;")
+    assert (await account.filtering()).scripts == {"a": b"Include b;", "b": b"stop;"}
 
 
 async def test_attack_057_scripts_have_limits_and_names_are_only_keys(account, house):

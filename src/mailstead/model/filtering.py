@@ -28,7 +28,7 @@ class Filtering:
     """Of the active script; empty: none."""
     script: bytes = b""
     scripts: dict[str, bytes] = field(default_factory=dict)
-    """All scripts by name when there is an active one, for ``include`` (RFC 6609)."""
+    """All scripts by name where the active one has the word ``include`` (RFC 6609); else none, as they may be many."""
     preferences: dict[str, bytes] = field(default_factory=dict)
     mailboxes: dict[str, str | None] = field(default_factory=dict)
     """Names of all mailboxes with their special_use."""

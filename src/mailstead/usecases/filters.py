@@ -99,7 +99,7 @@ class Filters:
         grounds = Grounds(
             frozenset(map(str, addresses)),
             filtering.mailboxes,
-            filtering.scripts or {script.name: await store.script(script.name) for script in await store.scripts()},
+            {script.name: await store.script(script.name) for script in await store.scripts()},
             self._clock.now(),
             settings.steps_max,
             settings.redirects_max,

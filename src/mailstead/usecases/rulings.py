@@ -107,22 +107,29 @@ class Ruling:
         )
 
     async def _know_own_addresses(self) -> None:
+        """The directory is asked only if it matters: most scripts just file."""
         incoming = self._incoming
-        self._own = incoming.own_addresses or tuple(
-            await self._storage.directory.addresses_of(incoming.account.account_id)
-        )
+        self._own = incoming.own_addresses
+        has_vacation = vacation_of(self._filtering.preferences) is not None
+        if not self._own and (has_vacation or self._mentions(b"vacation", b"redirect", b"notify")):
+            self._own = tuple(await self._storage.directory.addresses_of(incoming.account.account_id))
         keys = {address.key for address in (incoming.account.address, *self._own)}
         plain = without_detail(incoming.rcpt_to)
         if plain is not None and plain.key in keys:
             keys.add(incoming.rcpt_to.key)
         self._own_keys = frozenset(keys)
 
+    def _mentions(self, *words: bytes) -> bool:
+        """Whether a word of Sieve occurs in the scripts, be it only in a comment."""
+        texts = [text.lower() for text in (self._filtering.script, *self._filtering.scripts.values())]
+        return any(word in text for word in words for text in texts)
+
     # the script
 
     async def _obey_script(self) -> None:
         filtering = self._filtering
-        has_duplicate = any(b"duplicate" in text for text in (filtering.script, *filtering.scripts.values()))
-        seen_keys = await self._store.remembered("duplicate", self._now) if has_duplicate else frozenset()
+        is_asked = self._mentions(b"duplicate")
+        seen_keys = await self._store.remembered("duplicate", self._now) if is_asked else frozenset()
         outcome = await self._run(filtering.script, seen_keys)
         self._seen = outcome.seen
         for action in outcome.actions:

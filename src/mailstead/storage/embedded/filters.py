@@ -45,7 +45,7 @@ def filtering(db: apsw.Connection) -> Filtering:
         return Filtering(
             script_name=name,
             script=octets,
-            scripts=dict(select(db, "SELECT name, octets FROM script")) if active else {},
+            scripts=dict(select(db, "SELECT name, octets FROM script")) if b"include" in octets.lower() else {},
             preferences=preferences(db),
             mailboxes=dict(select(db, "SELECT name, special_use FROM mailbox")),
         )
