@@ -69,7 +69,8 @@ _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IG
 def is_disguised(host: str) -> bool:
     """Whether a host looks like a name, but some would read it as an address.
 
-    Such are ``2130706433``, ``0x7f.1`` and ``0177.0.0.1``. No top-level domain is a number, so there is nothing to lose. Four plain decimal numbers are no disguise.
+    Such are ``2130706433``, ``0x7f.1`` and ``0177.0.0.1``; four plain decimal numbers are no disguise. As no top-level
+    domain is a number, there is nothing to lose.
     """
     if not _ENDS_IN_NUMBER.fullmatch(host):
         return False
