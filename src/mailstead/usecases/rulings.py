@@ -78,6 +78,7 @@ class Ruling:
         self._notices: list[actions.Notify] = []
         self._header: bytes | None = None
         self._seen: tuple[actions.SeenKey, ...] = ()
+        self._script = f"script {filtering.script_name}"
         self._notes: list[str] = []
         self._problems: list[str] = []
 
@@ -130,26 +131,26 @@ class Ruling:
         filtering = self._filtering
         is_asked = self._mentions(b"duplicate")
         seen_keys = await self._store.remembered("duplicate", self._now) if is_asked else frozenset()
-        outcome = await self._run(filtering.script, seen_keys)
+        outcome = await self._run(filtering.script, self._script, seen_keys)
         self._seen = outcome.seen
         for action in outcome.actions:
             self._obey(action)
-        self._notes.append(f"script {filtering.script_name}: {', '.join(map(in_words, outcome.actions)) or 'nothing'}")
+        self._notes.append(f"{self._script}: {', '.join(map(in_words, outcome.actions)) or 'nothing'}")
 
-    async def _run(self, octets: bytes, seen_keys: frozenset[str]) -> actions.Outcome:
+    async def _run(self, octets: bytes, name: str, seen_keys: frozenset[str]) -> actions.Outcome:
         """Run a script; whatever is wrong with it, or with us, the mail is kept. Spec: RFC 5228 §2.10.6."""
         try:
             outcome = await self._run_here_or_in_thread(await self._compiled.get(octets), self._facts(seen_keys))
         except BadScript as error:
-            self._problem(error.public_text)
+            self._problem(error.public_text, name)
             return actions.Outcome((actions.Keep(),))
         except Exception as error:  # noqa: BLE001  # a bug in Sieve shall hold back nobody's mail; it is logged
             metrics.BUGS.labels("sieve").inc()
             _log.error("a script could not be run", account_id=self._incoming.account.account_id, exc_info=error)
-            self._problem("the script could not be run; this has been noted")
+            self._problem("the script could not be run; this has been noted", name)
             return actions.Outcome((actions.Keep(),))
         for problem in outcome.problems:
-            self._problem(str(problem))
+            self._problem(str(problem), name)
         return outcome
 
     async def _run_here_or_in_thread(self, script: Script, facts: Facts) -> actions.Outcome:
@@ -271,8 +272,8 @@ class Ruling:
         octets = self._incoming.octets
         return self._header + bytes(octets[header_end(octets) :])
 
-    def _problem(self, text: str) -> None:
-        self._problems.append(f"script {self._filtering.script_name}: {text}" if self._filtering.script_name else text)
+    def _problem(self, text: str, name: str | None = None) -> None:
+        self._problems.append(f"{name or self._script}: {text}")
 
     # answers
 
@@ -281,7 +282,7 @@ class Ruling:
         vacation = vacation_of(self._filtering.preferences)
         if vacation is None or not vacation.is_on(self._now) or self._vacations or not self._filings:
             return
-        outcome = await self._run(vacation.as_script(), frozenset())
+        outcome = await self._run(vacation.as_script(), "vacation", frozenset())
         self._vacations += [action for action in outcome.actions if isinstance(action, actions.Vacation)]
 
     async def _vacation_reply(self, action: actions.Vacation) -> Reply | None:
@@ -307,9 +308,11 @@ class Ruling:
 
     def _notices_made(self) -> list[Reply]:
         """Spec: RFC 5436 §2.7; §6 (no notice about a notice)."""
+        if not self._notices or self._incoming.is_junk:
+            return []
         header = bytes(self._incoming.octets[: header_end(self._incoming.octets)])
         submitted = first_values(header).get(b"auto-submitted", b"").strip().lower()
-        if submitted.startswith(b"auto-notified") or self._incoming.is_junk:
+        if submitted.startswith(b"auto-notified"):
             return []
         replies: list[Reply] = []
         for action in self._notices:
