@@ -62,7 +62,9 @@ async def test_what_was_recorded_is_found_at_once_and_whole(trace, event):
     assert await trace.search(TraceQuery()) == [whole]
 
 
-async def test_steps_are_found_by_each_condition_newest_first(trace, event, now):
+@pytest.mark.parametrize("common_events", [1, 20_000])
+async def test_steps_are_found_by_each_condition_newest_first(trace, event, now, monkeypatch, common_events):
+    monkeypatch.setattr(trace_module, "COMMON_EVENTS", common_events)
     events = [
         event(1),
         event(2, mail_from="", recipient="BOB@Example.test"),
@@ -176,6 +178,9 @@ async def test_searches_use_their_index(trace, event):
             lambda db, sql=sql, values=values: list(db.execute(f"EXPLAIN QUERY PLAN {sql}", values))
         )
         plans.append(" ".join(row[-1] for row in rows))
+    sql, values = trace_module.statement(TraceQuery(address="@example.test"), is_common=True)
+    rows = await trace._file.read(lambda db: list(db.execute(f"EXPLAIN QUERY PLAN {sql}", values)))
+    assert "event_at" in rows[0][-1]
     for plan, index in zip(
         plans, ("event_queue_id", "event_message_id", "event_recipient", "event_sender", "event_at"), strict=True
     ):

@@ -20,7 +20,7 @@ import msgspec
 
 from mailstead.model.trace import TraceEvent, TraceQuery
 from mailstead.storage.embedded.moments import moment_of, us_of
-from mailstead.storage.embedded.rows import select_packed
+from mailstead.storage.embedded.rows import select_one, select_packed
 from mailstead.storage.embedded.side_file import FileKind, SideFiles, SideTransaction
 from mailstead.telemetry import log, metrics
 
@@ -33,6 +33,8 @@ WAITING_MAX: Final = 20_000
 """More events in memory than this, and the oldest are dropped."""
 TEXT_CHARACTERS_MAX: Final = 1000
 """Longer texts are cut: replies and reasons may hold what others say."""
+COMMON_EVENTS: Final = 20_000
+"""An address (or domain) in more events than this is looked for by time, not by its index."""
 EVENTS_PER_UNIT: Final = 10_000
 """How many old events are removed in one unit, so that new ones are not held up."""
 
@@ -71,6 +73,8 @@ _INSERT: Final = (
     + ", ".join(f"value ->> {position}" for position in range(len(_COLUMNS)))
     + " FROM json_each(?)"
 )
+_BETWEEN: Final = "SELECT event_id FROM event WHERE {0} IS NOT NULL AND {0} >= :first AND {0} < :behind"
+_OF_ADDRESS: Final = f"{_BETWEEN.format('sender_key')} UNION {_BETWEEN.format('recipient_key')}"
 _encode = msgspec.json.Encoder().encode
 _log = log.get("trace")
 
@@ -190,8 +194,12 @@ def _key_range(address: str) -> tuple[str, str]:
     return (key, key[:-1] + "A") if address.startswith("@") else (key, key + "\0")  # A comes after @
 
 
-def statement(query: TraceQuery) -> tuple[str, dict[str, str | int]]:
-    """Give the statement that finds events, newest first, and its values by name."""
+def statement(query: TraceQuery, *, is_common: bool = False) -> tuple[str, dict[str, str | int]]:
+    """Give the statement that finds events, newest first, and its values by name.
+
+    `is_common`: the address is in so many events that going back in time finds enough of them soon, while gathering and
+    sorting them all would take long.
+    """
     conditions: list[str] = []
     values: dict[str, str | int] = {"limit": query.limit}
     if query.queue_id:
@@ -202,11 +210,14 @@ def statement(query: TraceQuery) -> tuple[str, dict[str, str | int]]:
         conditions.append("message_id <> '' AND message_id IN (:message_id, '<' || :message_id || '>')")
         values["message_id"] = bare
     if query.address:
-        by = "SELECT event_id FROM event WHERE {0} IS NOT NULL AND {0} >= :first AND {0} < :behind"
-        conditions.append(f"event_id IN ({by.format('sender_key')} UNION {by.format('recipient_key')})")
         values["first"], values["behind"] = _key_range(query.address)
+        if not is_common:
+            conditions.append(f"event_id IN ({_OF_ADDRESS})")
     # Where something else narrows the search, the index of moments must not be chosen for the sake of the order.
     at = "+at" if conditions else "at"
+    if is_common:
+        between = "(+{0} >= :first AND +{0} < :behind)"
+        conditions.append(f"({between.format('sender_key')} OR {between.format('recipient_key')})")
     if query.since is not None:
         conditions.append(f"{at} >= :since")
         values["since"] = us_of(query.since)
@@ -217,8 +228,21 @@ def statement(query: TraceQuery) -> tuple[str, dict[str, str | int]]:
     return f"SELECT * FROM event WHERE {where} ORDER BY {at} DESC, event_id DESC LIMIT :limit", values
 
 
+def _is_common(db: apsw.Connection, query: TraceQuery) -> bool:
+    """Whether an address, asked for alone, is in so many events that they are better looked for by time."""
+    if not query.address or query.queue_id or query.message_id:
+        return False
+    first, behind = _key_range(query.address)
+    (count,) = select_one(
+        db,
+        f"SELECT count(*) FROM ({_OF_ADDRESS.replace('UNION', 'UNION ALL')} LIMIT :limit)",
+        {"first": first, "behind": behind, "limit": COMMON_EVENTS},
+    )
+    return bool(count >= COMMON_EVENTS)
+
+
 def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceEvent]:
-    sql, values = statement(query)
+    sql, values = statement(query, is_common=_is_common(db, query))
     rows = select_packed(
         db, f"at, {', '.join(_TEXTS)}", f"FROM ({sql})", values, order="ORDER BY at DESC, event_id DESC"
     )
