@@ -144,7 +144,10 @@ ANSWERS = [
     (554, "5.0.0", "No", C.OTHER, R.GIVE_UP),
     (450, "", "", C.OTHER, R.DEFER),
     (550, "5.7.1", "", C.POLICY, R.GIVE_UP),
-    (550, "5.1.0", "", C.RECIPIENT_UNKNOWN, R.SUPPRESS),
+    (550, "5.1.0", "", C.RECIPIENT_UNKNOWN, R.GIVE_UP),
+    (550, "5.1.0", "<a@b>: sender rejected", C.POLICY, R.GIVE_UP),
+    (450, "", "Sender address rejected: Domain not found", C.POLICY, R.DEFER),
+    (550, "", "Invalid sender", C.POLICY, R.GIVE_UP),
     (550, "nonsense", "hm", C.OTHER, R.GIVE_UP),
 ]
 

@@ -22,6 +22,8 @@ PIECE_OCTETS: Final = 1 << 18
 _LOOK_OCTETS: Final = 1 << 12
 
 _FOLD: Final = re.compile(rb"\r?\n")
+_REST_OF_SPACES: Final = frozenset({b"", b" "})
+"""What begins behind two spaces if there were more of them."""
 _SPACES: Final = re.compile(rb"[ \t]+")
 
 
@@ -165,11 +167,15 @@ def relaxed_body(octets: Octets, start: int = 0) -> Iterator[bytes]:
 def _relaxed_lines(text: bytes) -> bytes:
     if b"\t" in text:
         text = text.replace(b"\t", b" ")
+    # `split` and `join` look through the text once, where `replace` counts first.
     while True:
-        shorter = text.replace(b"  ", b" ")
-        if len(shorter) == len(text):
-            return text.replace(b" \r\n", b"\r\n")
-        text = shorter
+        parts = text.split(b"  ")
+        if len(parts) == 1:
+            break
+        text = b" ".join(parts)
+        if not any(part[:1] in _REST_OF_SPACES for part in parts[1:]):
+            break
+    return b"\r\n".join(text.split(b" \r\n"))
 
 
 def _stop_before(octets: Octets, start: int, ending: bytes) -> int:

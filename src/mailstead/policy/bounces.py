@@ -198,6 +198,13 @@ _TEXTS: Final[tuple[tuple[Category, tuple[str, ...]], ...]] = (
         ),
     ),
     (
+        _C.POLICY,
+        (
+            "sender (?:address )?(?:is )?(?:rejected|denied|invalid|not allowed|verify|verification|domain)",
+            "(?:bad|invalid|unknown) sender",
+        ),
+    ),
+    (
         _C.RATE,
         (
             "rate limit",
@@ -360,9 +367,12 @@ _TEXT_CHARACTERS_MAX: Final = 2000
 _INNER_CODE: Final = re.compile(r"[#(\[ ]([245]\.\d{1,3}\.\d{1,3})\b")
 """Servers without enhanced codes say them in the text: ``(#5.1.1)``."""
 _SUPPRESSED: Final = frozenset({_C.RECIPIENT_UNKNOWN, _C.RECIPIENT_DISABLED})
-_NOT_OF_THE_ADDRESS: Final = frozenset({"5.1.2", "5.1.3", "5.1.10"})
+_NOT_OF_THE_ADDRESS: Final = frozenset({"5.1.0", "5.1.2", "5.1.3", "5.1.10"})
 _NOT_OF_THE_ADDRESS_CODES: Final = frozenset({0, 556})
-"""These speak of the domain, of how the address is written, or are no answers at all (Spec: RFC 7504, RFC 7505)."""
+"""These speak of the domain, of how the address is written, perhaps of the sender, or are no answers at all.
+
+Spec: RFC 3463 §3.2, RFC 7504, RFC 7505.
+"""
 _SLOWING: Final = frozenset({_C.RATE, _C.BLOCKLIST, _C.CAPACITY})
 
 
