@@ -67,6 +67,7 @@ def test_attack_019_there_is_no_automatic_answer_to(case):
 
 def test_attack_058_redirect_to_oneself_is_a_keep():
     assert run('redirect "ME@here.example";').actions == (Keep(),)
+    assert run('redirect "me+detail@here.example";').actions == (Keep(),)
     assert run('require "copy"; redirect :copy "me@here.example";').actions == (Keep(),)
 
 
@@ -90,8 +91,8 @@ def test_attack_058_a_thousand_mailboxes_keep_the_mail():
 
 def test_attack_058_scripts_that_include_each_other_end():
     include = b'require "include"; include "b"; include "b"; include "b"; include "b"; include "b";'
-    chain = {f"s{n}": f'require "include"; include "s{n + 1}"; include "s{n + 1}";'.encode() for n in range(9)} | {
-        "s9": b"keep;"
+    chain = {f"s{n}": ('require "include"; ' + f'include "s{n + 1}";' * 5).encode() for n in range(4)} | {
+        "s4": b"keep;"
     }
     assert_kept(
         run('require "include"; include "a";', scripts={"a": include, "b": b'require "include"; include "a";'}),
@@ -99,7 +100,20 @@ def test_attack_058_scripts_that_include_each_other_end():
     )
     assert_kept(run('require "include"; include "s0";', scripts=chain), "scripts are included")
     deep = {f"s{n}": f'require "include"; include "s{n + 1}";'.encode() for n in range(20)}
-    assert_kept(run('require "include"; include "s0";', scripts=deep), "more than 10 deep")
+    assert_kept(run('require "include"; include "s0";', scripts=deep), "more than 6 deep")
+
+
+def test_attack_058_deep_scripts_that_include_deep_scripts_are_not_too_deep_for_us():
+    def nested(command):
+        return 'require ["include", "foreverypart"]; ' + "if true { foreverypart { keep; " * 15 + command + "} }" * 15
+
+    tests = "not " * 30 + "true"
+    scripts = {f"s{n}": nested(f'include "s{n + 1}";').encode() for n in range(5)} | {
+        "s5": f"if {tests} {{ keep; }}".encode()
+    }
+    outcome = run(nested('include "s0";'), scripts=scripts)
+    assert not outcome.problems
+    assert outcome.actions == (Keep(),)
 
 
 LOOPS = {

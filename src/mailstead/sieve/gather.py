@@ -15,6 +15,8 @@ from mailstead.sieve.budget import Budget
 from mailstead.sieve.errors import RunProblem
 
 ACTIONS_MAX: Final = 32
+DETAIL_SEPARATOR: Final = "+"
+"""Spec: RFC 5233 §4."""
 
 
 class Gathering:
@@ -51,7 +53,9 @@ class Gathering:
         Spec: RFC 5228 §4.2, attack row 58.
         """
         address = action.address.casefold()
-        if address in self._own:
+        local_part, _, domain = address.rpartition("@")
+        # Mail to name+detail is mail to name.
+        if address in self._own or f"{local_part.partition(DETAIL_SEPARATOR)[0]}@{domain}" in self._own:
             if not action.is_copy:
                 self.file(Keep(header=action.header))
             return

@@ -13,6 +13,7 @@ from typing import Final
 from mailstead.sieve.actions import Notify, Vacation
 from mailstead.sieve.call import Call
 from mailstead.sieve.forms import FCC_TAGS, MATCH_TAGS, Check, CommandForm, Step, TagForm, Takes, TestForm
+from mailstead.sieve.gather import DETAIL_SEPARATOR
 from mailstead.sieve.mailto import Mailto, mailto
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run
@@ -67,7 +68,7 @@ def may_be_answered(run: Run, addresses: Collection[str]) -> bool:
             for local_part, domain in addresses_in(message.addresses(field)):
                 full = f"{local_part}@{domain}".casefold()
                 # Mail to name+detail is mail to name.
-                if full in own or f"{local_part.partition('+')[0]}@{domain}".casefold() in own:
+                if full in own or f"{local_part.partition(DETAIL_SEPARATOR)[0]}@{domain}".casefold() in own:
                     return True
     return False
 

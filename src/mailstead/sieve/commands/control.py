@@ -14,7 +14,8 @@ from mailstead.sieve.forms import ALWAYS, NEVER, NOTHING, Check, CommandForm, St
 from mailstead.sieve.run import INCLUDED_MAX, Returned, Run, Stopped
 from mailstead.sieve.words import filled
 
-INCLUDES_DEEP_MAX: Final = 10
+INCLUDES_DEEP_MAX: Final = 6
+"""Each level may be as deep inside as `parse.DEPTH_MAX`: together they must stay below the interpreter's own limit."""
 _STEPS_PER_OCTET: Final = 4
 """Reading a script anew costs about that; when it is ready already too, lest the outcome depend on what is kept."""
 

@@ -12,13 +12,13 @@ from mailstead.mime import charset
 from mailstead.mime.parameters import valued
 from mailstead.sieve.call import Call
 from mailstead.sieve.forms import ADDRESS_PART_TAGS, INDEX_TAGS, MATCH_TAGS, MIME_TAGS, Check, TagForm, Takes, TestForm
+from mailstead.sieve.gather import DETAIL_SEPARATOR
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.message import HeaderField
 from mailstead.sieve.run import Run
 from mailstead.sieve.values import field_name
 from mailstead.sieve.words import BadWords
 
-DETAIL_SEPARATOR: Final = "+"
 MIME_OPTIONS: Final = (
     TagForm("type", "mimeoption", needs="mime", after="mime"),
     TagForm("subtype", "mimeoption", needs="mime", after="mime"),
