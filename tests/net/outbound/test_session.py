@@ -1,4 +1,5 @@
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -177,6 +178,16 @@ async def test_an_answer_before_the_message_is_no_success(world):
     assert not session.is_open
 
 
+@pytest.mark.parametrize("code", [250, 220, 334])
+async def test_a_positive_answer_to_data_that_is_not_354_is_no_success(world, code):
+    remote = await world.mx(DATA=b"%d fine\r\n" % code)
+    session = await world.open()
+    [reply] = await world.send(session=session)
+    assert (reply.code, reply.is_permanent) == (0, False)
+    assert not session.is_open
+    assert remote.messages == []
+
+
 async def test_a_stalled_reader_is_given_up(world):
     async def stop_reading(reader, writer):
         writer.write(b"354 go\r\n")
@@ -326,3 +337,32 @@ async def test_a_cancelled_send_closes_the_conversation(world):
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert not session.is_open
+
+
+def whim(chance):
+    """What a server of that mood answers to something."""
+    codes = [*[250] * 12, 354, 220, 421, 450, 452, 500, 550, 552, 999]
+    lines = chance.choice([1, 1, 1, 2, 30])
+    code = chance.choice(codes)
+    reply = b"".join(b"%d-%d.1.1 x\r\n" % (code, code // 100) for _ in range(lines - 1)) + b"%d x\r\n" % code
+    return chance.choice([reply] * 12 + [DROP, b"junk\r\n", reply + reply, reply[:3], b""])
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_attack_025_no_server_makes_us_fail_or_believe_what_it_has_not_got(world, seed):
+    chance = random.Random(seed)
+    world.limits = replace(world.limits, command_s=0.3, data_start_s=0.3, data_block_s=0.3, data_end_s=0.3)
+    extensions = [word for word in ("PIPELINING", "CHUNKING", "SIZE 9999999", "SMTPUTF8") if chance.random() < 0.6]
+    steps = ("MAIL", "RCPT", "DATA", "MESSAGE", "RSET")
+    script = {step: [whim(chance) if chance.random() < 0.4 else b"250 ok\r\n" for _ in range(9)] for step in steps}
+    script["DATA"] = [whim(chance) if chance.random() < 0.4 else b"354 go\r\n" for _ in range(9)]
+    remote = await world.mx(extensions=extensions, **script)
+    session = await world.open()
+    for number in range(4):
+        octets = b"Subject: %d\r\n\r\n" % number + b"line\r\n" * chance.choice([1, 40_000])
+        replies = await world.send(octets, to=("a@there.test", "b@there.test", "c@there.test"), session=session)
+        has_it = any(message.startswith(b"Subject: %d\r\n" % number) for message in remote.messages)
+        assert has_it or not any(reply.is_positive for reply in replies)
+        assert all(not reply.is_permanent or reply.code >= 500 for reply in replies)
+    for message in remote.messages:
+        assert message.startswith((b"Subject: ", b".\r\n"))

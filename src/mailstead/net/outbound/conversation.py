@@ -305,9 +305,9 @@ class Conversation(asyncio.BufferedProtocol):
             transport.abort()
         self._wake()
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "The conversation was given up") -> None:
         """Close at once."""
-        self._end_with("The conversation was given up")
+        self._end_with(reason)
 
     def quit(self) -> None:
         """Say QUIT and close, without waiting for the answer: it could change nothing. Spec: RFC 5321 §4.1.1.10."""

@@ -122,6 +122,9 @@ class SmtpSession:
             final = await self._say_message(octets if taken_count else b"")
             self._is_transaction_open = not taken_count
         elif taken_count:
+            if start is not None and start.code < 400:
+                self._talk.abort(f"DATA was answered by {start.code}")
+                start = None
             final = start or self._ending
         return self._judged(heard, final, taken_count)
 
