@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailstead.model.address import LOCAL_PART_OCTETS_MAX, Address
 from mailstead.model.errors import NoSuchAddress
-from mailstead.policy.srs import DAYS_MAX, Fault, Srs, SrsRefused, is_rewritten
+from mailstead.policy.srs import DAYS_MAX, Fault, Srs, SrsRefused, is_handle, is_rewritten
 
 KEY = b"k" * 32
 SRS = Srs([KEY])
@@ -148,6 +148,11 @@ def test_addresses_that_only_look_so_are_told():
     assert is_rewritten(Address("SRS0=anything", OURS))
     assert not is_rewritten(ALICE)
     assert not is_rewritten(Address("srsly", OURS))
+
+
+def test_handles_are_told_from_the_others():
+    assert is_handle(SRS.handle("x", OURS, TODAY))
+    assert not is_handle(SRS.forward(ALICE, OURS, TODAY))
 
 
 # Attacks

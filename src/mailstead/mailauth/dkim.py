@@ -15,7 +15,7 @@ from typing import Final
 from mailstead.mailauth.canonical import CanonicalMessage, Form
 from mailstead.mailauth.dkim_keys import SigningKey, imported_key, load_key, new_keys, public_record
 from mailstead.mailauth.dkim_record import fetch
-from mailstead.mailauth.dkim_signature import check_body, check_signature, signature_of
+from mailstead.mailauth.dkim_signature import check_body, check_signature, signature_of, signer_of
 from mailstead.mailauth.dkim_tags import Refused, Tags, tags_of, without_spaces
 from mailstead.model.authentication import DkimResult, Result
 from mailstead.model.errors import DnsUnavailable
@@ -106,7 +106,7 @@ def _told(tags: Tags, result: Result, reason: str = "", *, is_testing: bool = Fa
     start = without_spaces(tags.get(b"b", b"")[:16])[:8].decode("ascii", "replace")
     return DkimResult(
         result,
-        _text(tags, b"d").lower(),
+        _domain(tags),
         _text(tags, b"s"),
         _text(tags, b"i"),
         _text(tags, b"a").lower(),
@@ -114,6 +114,14 @@ def _told(tags: Tags, result: Result, reason: str = "", *, is_testing: bool = Fa
         reason,
         is_testing=is_testing,
     )
+
+
+def _domain(tags: Tags) -> str:
+    """Give ``d=`` in A-labels, as whoever compares domains needs it; what is no domain stays as it is written."""
+    try:
+        return signer_of(tags).domain
+    except Refused:
+        return _text(tags, b"d").lower()
 
 
 def _text(tags: Tags, name: bytes) -> str:
