@@ -95,4 +95,3 @@ async def test_pages_and_queue_ids_are_found_without_a_scan(queue):
     assert "item_by_queue_id" in await plan(QueueQuery(queue_id="q"))
     assert "rowid>?" in await plan(QueueQuery())
     assert "recipient_state" in await plan(QueueQuery(state="failed"))
-    assert "recipient_due" in await plan(QueueQuery(destination="example.net"))

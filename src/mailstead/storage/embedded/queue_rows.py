@@ -55,8 +55,9 @@ def address_text(address: Address | None) -> str | None:
     return None if address is None else f"{address.local_part}@{address.domain}"
 
 
+@lru_cache(maxsize=4096)
 def address_of(text: str) -> Address:
-    """Read what `address_text` has given."""
+    """Read what `address_text` has given; senders come again and again."""
     local_part, _, domain = text.rpartition("@")
     return Address(local_part, domain)
 

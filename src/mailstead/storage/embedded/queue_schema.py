@@ -56,7 +56,8 @@ CREATE TABLE recipient (
     last_reply TEXT,                      -- RemoteReply as JSON
     is_delay_told INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX recipient_due ON recipient (destination, priority, due_at);
+-- Only of those that wait, so that it stays small however many finished ones are kept.
+CREATE INDEX recipient_due ON recipient (destination, priority, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX recipient_leased ON recipient (destination, leased_until, lease_id) WHERE lease_id IS NOT NULL;
 CREATE INDEX recipient_state ON recipient (state);
 
