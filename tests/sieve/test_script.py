@@ -60,3 +60,34 @@ def test_steps_of_a_run_are_told_alone():
     second = script.run(FACTS, budget).steps_used
     assert first == second > 0
     assert budget.steps_used == first + second
+
+
+DUPLICATES = [
+    "duplicate",
+    'duplicate :header "message-id"',
+    'duplicate :uniqueid "<m@example.com>"',
+]
+
+
+@pytest.mark.parametrize("noted", DUPLICATES)
+@pytest.mark.parametrize("asked", DUPLICATES)
+def test_a_second_message_of_the_same_id_is_a_duplicate_wherever_the_id_is_from(noted, asked):
+    octets = b"Message-ID: <m@example.com>\r\n\r\n"
+    script = 'require "duplicate"; if {} {{ discard; }}'
+    first = compile_script(script.format(noted).encode()).run(Facts(octets, FACTS.now), Budget())
+    assert first.actions == (Keep(),)
+    keys = frozenset(seen.key for seen in first.seen)
+    second = compile_script(script.format(asked).encode()).run(Facts(octets, FACTS.now, seen_keys=keys), Budget())
+    assert (second.actions, second.seen) == ((Discard(),), ())
+
+
+def test_last_notes_a_duplicate_again_and_a_handle_keeps_keys_apart():
+    octets = b"Message-ID: <m@example.com>\r\n\r\n"
+
+    def run(test, keys=()):
+        script = compile_script(f'require "duplicate"; if {test} {{ discard; }}'.encode())
+        return script.run(Facts(octets, FACTS.now, seen_keys=frozenset(keys)), Budget())
+
+    keys = [seen.key for seen in run("duplicate").seen]
+    assert run("duplicate :last", keys).seen == run("duplicate").seen
+    assert run('duplicate :handle "other"', keys).actions == (Keep(),)

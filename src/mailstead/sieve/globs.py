@@ -1,7 +1,8 @@
 r"""Patterns of ``:matches``: ``*`` any number of characters, ``?`` one, ``\`` takes the meaning from the next.
 
 Each piece between two stars is searched for once, from left to right: no pattern makes that go back and forth, and
-each star takes as little as can be, as match variables want it.
+each star takes as little as can be, as match variables want it. One character is one of Unicode, not an octet as
+RFC 5228 has it for its comparators: nobody means half a letter.
 
 Spec: RFC 5228 §2.7.1, RFC 5229 §3.2.
 """

@@ -37,10 +37,11 @@ def mailbox_name(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """Read a single address, with brackets or without. Spec: RFC 5228 §2.4.2.3."""
+    """Read a single address, with a name and brackets or without. Spec: RFC 5228 §2.4.2.3."""
     bare = text.strip()
-    if bare.startswith("<") and bare.endswith(">"):
-        bare = bare[1:-1]
+    if bare.endswith(">"):
+        listed = addresses_in(bare)
+        bare = "@".join(listed[0]) if len(listed) == 1 else bare
     try:
         return str(Address.parse(bare))
     except BadAddress as error:

@@ -26,8 +26,11 @@ MATCHED_MAX: Final = 99
 # RFC 5228 §2.4.2.4:
 #   encoded-arb-octets = "${hex:" hex-pair-seq "}"         hex-pair-seq = *blank hex-pair *(1*blank hex-pair) *blank
 #   encoded-unicode-char = "${unicode:" unicode-hex-seq "}"  unicode-hex = 1*HEXDIG
-_HEX: Final = re.compile(r"\$\{hex:([ \t\r\n]*[0-9a-f]{1,2}(?:[ \t\r\n]+[0-9a-f]{1,2})*[ \t\r\n]*)\}", re.IGNORECASE)
-_UNICODE: Final = re.compile(r"\$\{unicode:([ \t\r\n]*[0-9a-f]+(?:[ \t\r\n]+[0-9a-f]+)*[ \t\r\n]*)\}", re.IGNORECASE)
+_ENCODED: Final = re.compile(
+    r"\$\{(?:hex:([ \t\r\n]*[0-9a-f]{1,2}(?:[ \t\r\n]+[0-9a-f]{1,2})*[ \t\r\n]*)"
+    r"|unicode:([ \t\r\n]*[0-9a-f]+(?:[ \t\r\n]+[0-9a-f]+)*[ \t\r\n]*))\}",
+    re.IGNORECASE,
+)
 # RFC 5229 §3:
 #   variable-ref = "${" [namespace] variable-name "}"      variable-name = num-variable / identifier
 #   namespace = identifier "." *sub-namespace              num-variable = 1*DIGIT
@@ -106,24 +109,26 @@ class BadWords(ValueError):
 
 
 def decoded(text: str) -> str:
-    """Undo encoded characters.
+    """Undo encoded characters, once: what comes of that is not looked at again.
 
     Spec: RFC 5228 §2.4.2.4.
     Errors: BadWords.
     """
-    return _UNICODE.sub(_of_unicode, _HEX.sub(_of_hex, text)) if "${" in text else text
+    return _ENCODED.sub(_character, text)
 
 
-def _of_hex(found: re.Match[str]) -> str:
+def _character(found: re.Match[str]) -> str:
+    if found[1] is None:
+        return _of_unicode(found[2])
     try:
         return bytes(int(pair, 16) for pair in found[1].split()).decode()
     except UnicodeDecodeError:
         raise BadWords(f"The octets of {found[0][:60]} are not UTF-8") from None
 
 
-def _of_unicode(found: re.Match[str]) -> str:
+def _of_unicode(numbers: str) -> str:
     characters: list[str] = []
-    for digits in found[1].split():
+    for digits in numbers.split():
         number = int(digits, 16) if len(digits.lstrip("0")) <= 6 else 1 << 30
         if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
             raise BadWords(f"There is no character with the number {digits[:20]}")

@@ -16,7 +16,6 @@ from mailstead.sieve.commands.headers import index_of
 from mailstead.sieve.forms import INDEX_TAGS, MATCH_TAGS, Check, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run
-from mailstead.sieve.values import field_name
 from mailstead.sieve.words import BadWords
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -100,7 +99,7 @@ def _moved(moment: datetime, zone: tzinfo | None) -> datetime:
 
 def _date(call: Call) -> Check:
     """Spec: RFC 5260 §4."""
-    name = call.read(0, field_name)
+    name = call.read(0, str.lower)
     part = call.read(1, _part)
     match = matcher(call, 2)
     pick = index_of(call)

@@ -16,7 +16,6 @@ from mailstead.sieve.gather import DETAIL_SEPARATOR
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.message import HeaderField
 from mailstead.sieve.run import Run
-from mailstead.sieve.values import field_name
 from mailstead.sieve.words import BadWords
 
 MIME_OPTIONS: Final = (
@@ -31,8 +30,11 @@ Fields = Callable[[Run], Iterable[HeaderField]]
 
 
 def fields_of(call: Call, names_at: int) -> Fields:
-    """Make what finds the fields that a test is about: names, ``:index``, ``:mime``, ``:anychild``."""
-    names = call.read_all(names_at, field_name)
+    """Make what finds the fields that a test is about: names, ``:index``, ``:mime``, ``:anychild``.
+
+    A name that no field can have is no error; it finds nothing. Spec: RFC 5228 §2.4.2.2.
+    """
+    names = call.read_all(names_at, str.lower)
     pick = index_of(call)
     if call.has("mime"):
         is_deep = call.has("anychild")
@@ -94,7 +96,7 @@ def _mime_values(field: HeaderField, wanted: Sequence[str], option: str) -> list
 
 def _exists(call: Call) -> Check:
     """Spec: RFC 5228 §5.5."""
-    names = call.read_all(0, field_name)
+    names = call.read_all(0, str.lower)
     is_mime, is_deep = call.has("mime"), call.has("anychild")
 
     def all_exist(run: Run) -> bool:

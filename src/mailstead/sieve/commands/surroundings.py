@@ -10,10 +10,9 @@ from typing import Final
 
 from mailstead.sieve.actions import SeenKey
 from mailstead.sieve.call import Call
-from mailstead.sieve.forms import MATCH_TAGS, Check, TagForm, Takes, TestForm
+from mailstead.sieve.forms import MATCH_TAGS, NEVER, Check, TagForm, Takes, TestForm
 from mailstead.sieve.matching import matcher
 from mailstead.sieve.run import Run
-from mailstead.sieve.values import field_name
 from mailstead.sieve.words import filled
 
 SEEN_SECONDS: Final = 7 * 86400
@@ -60,22 +59,23 @@ def _virustest(call: Call) -> Check:
 def _duplicate(call: Call) -> Check:
     """Spec: RFC 7352 §3."""
     handle = call.text("handle") if call.has("handle") else ""
-    header = call.read("header", field_name) if call.has("header") else lambda _: "Message-ID"
+    header = call.text("header") if call.has("header") else "Message-ID"
     unique = call.text("uniqueid") if call.has("uniqueid") else None
     seconds = min(call.number("seconds"), SEEN_SECONDS_MAX) if call.has("seconds") else SEEN_SECONDS
     is_last = call.has("last")
+    if not seconds:
+        return NEVER
 
     def was_seen(run: Run) -> bool:
         if unique is not None:
-            kind, value = "uniqueid", filled(unique, run)
+            value = filled(unique, run)
         else:
-            name = header(run)
-            fields = run.message.named(name)
+            fields = run.message.named(filled(header, run))
             if not fields:
                 return False
-            # A Message-ID given as unique id is the same as one found. Spec: RFC 7352 §3.1.
-            kind, value = "uniqueid", fields[0].text
-        text = f"{filled(handle, run)}\0{kind}\0{value}"
+            value = fields[0].text
+        # Where the value is from does not matter.
+        text = f"{filled(handle, run)}\0{value}"
         run.budget.spend(1 + (len(text) >> 6))
         key = sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
         is_known = key in run.facts.seen_keys
