@@ -70,6 +70,8 @@ class ArcResult:
     newest_results: str = ""
     """Payload of the ARC-Authentication-Results of the highest instance (without ``i=``), when the chain passes."""
     reason: str = ""
+    is_trusted: bool = False
+    """The chain passes, and its newest sealer is one whose results are believed; those of others say nothing."""
 
 
 @dataclass(frozen=True, slots=True)

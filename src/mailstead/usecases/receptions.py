@@ -180,7 +180,7 @@ class Reception:
         if house.verifier is not None:
             mail_from, helo = self.envelope.mail_from, self._hop.helo
             found = await house.verifier.verify(self._staged.octets, header, self._hop.peer, helo, mail_from)
-            text = results_text(found, house.terms.hostname, mail_from, helo)
+            text = results_text(found, mail_from, helo)
             results = authentication_results(found, house.terms.hostname, mail_from, helo)
             results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
             _note_authentication(trace, found)
