@@ -55,6 +55,11 @@ class SmtpSession:
         return self._talk.ending is None and self._transactions_left != 0
 
     @property
+    def offers_dsn(self) -> bool:
+        """Whether the server takes over the duty to notify. Spec: RFC 3461 §5.2.2."""
+        return "DSN" in self._client.extensions
+
+    @property
     def security(self) -> str:
         """How the conversation is protected, in the words of `RemoteReply.security`."""
         return self._remote.security
