@@ -61,7 +61,7 @@ def lease(storage, clock):
     return lease
 
 
-async def test_what_has_not_ended_is_listed_oldest_first(outgoing, storage, admin, put, lease):
+async def test_what_has_not_ended_is_listed_oldest_first(outgoing, storage, admin, put, lease, monkeypatch):
     await put("q1", "one.test", is_held=True)
     await put("q2", "two.test")
     await put("q3", "three.test")
@@ -72,9 +72,12 @@ async def test_what_has_not_ended_is_listed_oldest_first(outgoing, storage, admi
     await storage.queue.settle(delivery, delivered)
 
     async def listed(*states, **query):
-        return [item.queue_id for item in await outgoing.items(admin, QueueQuery(**query), *states)]
+        pages = [page async for page in outgoing.pages(admin, QueueQuery(**query), *states)]
+        return [item.queue_id for page in pages for item in page]
 
-    assert await listed() == ["q1", "q3"]
+    for page_items in (1, 2, 1000):
+        monkeypatch.setattr(outgoing_module, "PAGE_ITEMS", page_items)
+        assert await listed() == ["q1", "q3"]
     assert await listed(limit=1) == ["q1"]
     assert await listed([RecipientState.DELIVERED]) == ["q2"]
     assert await listed([]) == ["q1", "q2", "q3"]
@@ -121,7 +124,7 @@ async def test_addresses_are_suppressed_and_taken_off_the_list(outgoing, admin, 
 async def test_only_administrators_may(outgoing):
     alice = Actor(AccountId("0" * 16), Address("alice", "example.test"))
     for call in (
-        outgoing.items(alice, QueueQuery()),
+        anext(outgoing.pages(alice, QueueQuery())),
         outgoing.show(alice, "q1"),
         outgoing.octets(alice, 1),
         outgoing.count(alice),

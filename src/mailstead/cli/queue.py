@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -42,34 +43,27 @@ def list_(
     query = _query(terminal, address=address, destination=destination, limit=limit)
     states = _states(terminal, state)
 
-    async def work(house: House) -> tuple[list[QueueItem], dict[RecipientState, int]]:
+    async def work(house: House) -> int:
         outgoing, administrator = _outgoing(house)
-        return await outgoing.items(administrator, query, states), await outgoing.count(administrator)
-
-    found, counts = terminal.run(work)
-    terminal.say_table(
-        ("Queue id", "Accepted", "From", "To", "State", "Tries", "Next try", "Last answer"),
-        [
-            (
-                item.queue_id,
-                shown(item.accepted_at),
-                str(item.mail_from or "<>"),
-                _target(each),
-                each.state,
-                str(each.attempt_count),
-                shown(each.next_attempt_at) if each.state == "waiting" else "",
-                str(each.last_reply or "")[:80],
-            )
-            for item in found
-            for each in item.recipients
-            if not states or each.state in states
-        ],
-        [_item_json(item) for item in found],
-    )
-    if not terminal.is_json:
+        shown_count = 0
+        # Printed page by page, so that a large queue needs little memory.
+        async for page in outgoing.pages(administrator, query, states):
+            for item in page:
+                if terminal.is_json:
+                    text = json.dumps(_item_json(item), ensure_ascii=False)
+                    print("[" if not shown_count else ",", text, sep="\n" if shown_count else "")
+                else:
+                    print("\n".join(_lines(item, states)))
+                shown_count += 1
+        if terminal.is_json:
+            print("]" if shown_count else "[]")
+            return shown_count
+        counts = await outgoing.count(administrator)
         print("Recipients: " + ", ".join(f"{count} {each}" for each, count in counts.items()))
-        if len(found) == limit:
-            print(f"There may be more than these {limit} messages; raise --limit to see them.")
+        return shown_count
+
+    if terminal.run(work) == limit and not terminal.is_json:
+        print(f"There may be more than these {limit} messages; raise --limit to see them.")
 
 
 @app.command()
@@ -288,6 +282,19 @@ def _place(state: DestinationState) -> str:
     if not where.name:
         return "mailboxes here"
     return where.name if where.port == 25 else f"{where.name}:{where.port}"
+
+
+def _lines(item: QueueItem, states: Sequence[RecipientState]) -> list[str]:
+    """Give an item for the list: a line for the message, a line for each recipient in one of the states."""
+    lines = [f"{item.queue_id}  {shown(item.accepted_at)}  {item.size_octets:>9} octets  from {item.mail_from or '<>'}"]
+    for each in item.recipients:
+        if not states or each.state in states:
+            again = f", again {shown(each.next_attempt_at)}" if each.state == "waiting" else ""
+            tried = f", tried {each.attempt_count} times{again}" if each.attempt_count else again
+            lines.append(f"    {each.state} to {_target(each)}{tried}")
+            if each.last_reply:
+                lines.append(f"        {str(each.last_reply)[:200]}")
+    return lines
 
 
 def _item_text(item: QueueItem) -> str:

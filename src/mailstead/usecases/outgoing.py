@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -36,12 +37,24 @@ class Outgoing:
 
     # looking
 
-    async def items(self, actor: Actor, query: QueueQuery, states: Sequence[RecipientState] = OPEN) -> list[QueueItem]:
-        """Items with some recipient in one of these states (no states: in any), oldest first."""
+    async def pages(
+        self, actor: Actor, query: QueueQuery, states: Sequence[RecipientState] = OPEN
+    ) -> AsyncIterator[list[QueueItem]]:
+        """Yield items with some recipient in one of these states (no states: in any), oldest first, page by page."""
         actor.must_be_admin()
+        left = query.limit
         queries = [replace(query, state=state) for state in states] or [query]
-        found = {item.item_id: item for each in queries for item in await self._queue.items(each)}
-        return [found[item_id] for item_id in sorted(found)][: query.limit]
+        while left > 0:
+            size = min(left, PAGE_ITEMS)
+            found = {
+                item.item_id: item for each in queries for item in await self._queue.items(replace(each, limit=size))
+            }
+            page = [found[item_id] for item_id in sorted(found)][:size]
+            if not page:
+                return
+            yield page
+            left -= len(page)
+            queries = [replace(each, after=page[-1].item_id) for each in queries]
 
     async def show(self, actor: Actor, queue_id: str) -> list[QueueItem]:
         """All items that came from one message, finished ones too. Errors: NoSuchQueueItem."""
@@ -96,11 +109,8 @@ class Outgoing:
         for query in queries:
             if query.queue_id:
                 await self.show(actor, query.queue_id)
-            for state in states:
-                page = replace(query, state=state, limit=PAGE_ITEMS)
-                while items := await self._queue.items(page):
-                    found |= {item.item_id for item in items}
-                    page = replace(page, after=items[-1].item_id)
+            async for page in self.pages(actor, replace(query, limit=sys.maxsize), states):
+                found |= {item.item_id for item in page}
         return sorted(found)
 
     # addresses that mail is not sent to

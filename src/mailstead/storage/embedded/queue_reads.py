@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from typing import Final
 
 import apsw
 
@@ -31,6 +32,14 @@ from mailstead.storage.embedded.queue_rows import (
 )
 from mailstead.storage.embedded.rows import one_moment, select, select_one, select_packed
 
+_BY_STATE: Final = (
+    "(WITH RECURSIVE found (item_id) AS (SELECT :after UNION ALL"
+    f" SELECT (SELECT min(recipient_id) >> {POSITION_BITS} FROM recipient"
+    f" WHERE state = :state AND recipient_id >= item_id + 1 << {POSITION_BITS})"
+    " FROM found WHERE item_id IS NOT NULL) SELECT item_id FROM found) AS found CROSS JOIN item USING (item_id)"
+)
+"""Items with a recipient in a state, one descent of the index each, and no more of them than are wanted."""
+
 
 def message(db: apsw.Connection, item_id: int) -> bytes:
     """See `Queue.octets`."""
@@ -53,12 +62,12 @@ def has_failed(db: apsw.Connection, destination: str) -> bool:
 
 def items(db: apsw.Connection, query: QueueQuery) -> list[QueueItem]:
     """See `Queue.items`."""
-    conditions, values = _conditions(query)
+    sql, values = selection(query)
     with one_moment(db):
         found = select_packed(
             db,
             ITEM_COLUMNS,
-            f"FROM (SELECT * FROM item WHERE {conditions} ORDER BY item_id LIMIT :limit)",
+            f"FROM ({sql})",
             values,
             order="ORDER BY item_id",
         )
@@ -76,16 +85,17 @@ def items(db: apsw.Connection, query: QueueQuery) -> list[QueueItem]:
     return [item_of(row, recipients[row[0]]) for row in found]
 
 
-def _conditions(query: QueueQuery) -> tuple[str, dict[str, str | int]]:
-    """Give the conditions on `item`, and their values by name."""
-    conditions = ["item_id > :after"]
+def selection(query: QueueQuery) -> tuple[str, dict[str, str | int]]:
+    """Give the statement that finds items, and its values by name."""
+    source, order = "item", "ORDER BY item.item_id"
+    conditions = ["item.item_id > :after"]
     values: dict[str, str | int] = {"after": query.after, "limit": query.limit}
+    if query.state:
+        source, order = _BY_STATE, ""  # they come in their order; sorting would fetch them all
+        values["state"] = query.state
     if query.queue_id:
         conditions.append("queue_id = :queue_id")
         values["queue_id"] = query.queue_id
-    if query.state:
-        conditions.append(_of_recipient("state = :state"))
-        values["state"] = query.state
     if query.destination:
         ranges: list[str] = []
         for kind in DestinationKind:  # Destination.key without its port; the character after : is ;
@@ -101,13 +111,13 @@ def _conditions(query: QueueQuery) -> tuple[str, dict[str, str | int]]:
         )
         conditions.append(f"({is_wanted.format('mail_from')} OR {_of_recipient(is_wanted.format('address'))})")
         values["address"] = "".join(letter.lower() if letter.isascii() else letter for letter in query.address)
-    return " AND ".join(conditions), values
+    return f"SELECT item.* FROM {source} WHERE {' AND '.join(conditions)} {order} LIMIT :limit", values
 
 
 def _of_recipient(condition: str) -> str:
     """Some recipient meets a condition."""
     return (
-        f"item_id IN (SELECT recipient_id >> {POSITION_BITS} FROM recipient"
+        f"item.item_id IN (SELECT recipient_id >> {POSITION_BITS} FROM recipient"
         f" WHERE recipient_id >= :after + 1 << {POSITION_BITS} AND {condition})"
     )
 
