@@ -30,7 +30,7 @@ _TOKEN: Final = re.compile(
 _COMMENT_EDGE: Final = re.compile(rb"\\.|[()]", re.DOTALL)
 _ADDR_SPEC: Final = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^\s()<>\[\]:;@\\,"]+))@([^\s()<>@\\,;"]+)')
 _ENCODED_WORD: Final = re.compile(rb"=\?[^?\s]*\?([bBqQ])\?([^?]*)\?=")
-_BARE_ADDRESS: Final = re.compile(r"[^\s@]@([^\s@<>()\",;:.]+(?:\.[^\s@<>()\",;:.]+)+)")
+_BARE_ADDRESS: Final = re.compile(r"[^\s@]@([^\s@<>()\",;:.'\[\]]+(?:\.[^\s@<>()\",;:.'\[\]]+)+)")
 _ANGLE_ADDRESS: Final = re.compile(r"<[^<>@]*@([^<>@]*)>")
 
 
@@ -168,7 +168,7 @@ def _check_display(read: _Read, domain: str) -> None:
 
 
 def _check_domains(found: list[str], domain: str) -> None:
-    if any(_domain(each.rstrip(".")) != domain for each in found):
+    if any(_domain(each) != domain for each in found):
         raise BadMessage("The From field shows another address beside its own")
 
 

@@ -129,7 +129,8 @@ def received_spf(found: Authentication, peer: Peer, mail_from: Address | None, h
         for key, value in pairs.items()
         if value or key == "envelope-from"
     ]
-    return f"Received-SPF: {_folded([str(spf.result), *_comment(f'{hostname}: {comment}'), *texts]).rstrip(';')}\r\n"
+    words = [f"Received-SPF: {spf.result}", *_comment(f"{hostname}: {comment}"), *texts]
+    return f"{_folded(words).rstrip(';')}\r\n"
 
 
 def _value(text: str, *, is_utf8: bool = False) -> str:

@@ -155,14 +155,14 @@ class _Check:
         self._count_term()
         outcome = await self.check_host(await self._target(record.redirect, domain))
         if outcome.result is Result.NONE:
-            raise BadRecord(f"redirect= of {domain} leads to no record")
+            raise BadRecord(f"the redirect of {domain!a} leads to no record")
         return outcome
 
     async def _record(self, domain: str) -> Record | None:
         """Errors: BadRecord, also for several. Spec: RFC 7208 §4.4, §4.5."""
         texts = [text for text in await self._ask(self._resolver.txt, domain) if is_record(text)]
         if len(texts) > 1:
-            raise BadRecord(f"{domain} has several records")
+            raise BadRecord(f"{domain!a} has several records")
         return parsed(texts[0]) if texts else None
 
     # mechanisms
@@ -197,7 +197,7 @@ class _Check:
             case _:
                 exchanges = await self._ask(self._resolver.mx, target)
                 if len(exchanges) > NAMES_MAX:
-                    raise BadRecord(f"{target} has more than {NAMES_MAX} mail exchangers")
+                    raise BadRecord(f"{target!a} has more than {NAMES_MAX} mail exchangers")
                 hosts = [mx.exchange for mx in exchanges if mx.exchange]
         prefix = mechanism.prefix4 if client.version == 4 else mechanism.prefix6
         ask = self._resolver.a if client.version == 4 else self._resolver.aaaa
@@ -211,7 +211,7 @@ class _Check:
         """Spec: RFC 7208 §5.2."""
         outcome = await self.check_host(target)
         if outcome.result is Result.NONE:
-            raise BadRecord(f"include:{target} leads to no record")
+            raise BadRecord(f"the include of {target!a} leads to no record")
         return outcome.is_from_all if outcome.result is Result.PASS else None
 
     async def _names_of_client(self) -> tuple[str, ...]:
