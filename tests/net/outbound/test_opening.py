@@ -138,6 +138,21 @@ async def test_dane_reached_is_told_and_noted_and_needs_no_authority(world):
     assert world.notes.results == [("tlsa", MX, "success")]
 
 
+async def test_the_name_asked_for_is_the_host_or_where_its_tlsa_records_are(world):
+    asked = []
+    context, digest = world.authority.server(MX)
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    await world.mx(tls=context)
+    await world.send()
+    del world.names.names[MX]
+    world.names.add(MX, cname="real.there.test")
+    world.names.add("real.there.test", a=["127.0.0.1"])
+    world.tlsa("real.there.test", digest)
+    [reply] = await world.send()
+    assert reply.security == "dane"
+    assert asked == [MX, "real.there.test"]
+
+
 async def test_testing_notes_the_failure_and_delivers(world):
     context, _ = world.authority.server("other.test")
     remote = await world.mx(tls=context)

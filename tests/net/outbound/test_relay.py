@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from mailstead.mailauth.mta_sts import PolicyResult
+from mailstead.model.errors import StorageUnavailable
 from mailstead.model.queue import DestinationKind
 from net.outbound.remote import DROP, STALL, until
 
@@ -121,6 +123,25 @@ async def test_who_refuses_helo_too_is_passed_over(world):
     second = await world.remote("127.0.0.2")
     await world.open()
     assert len(second.heard) == 1
+
+
+async def test_a_policy_that_cannot_be_recalled_defers_the_mail(world):
+    async def policy_for(domain):
+        raise StorageUnavailable
+
+    remote = await world.mx()
+    world.policies.policy_for = policy_for
+    reply = await world.refusal()
+    assert (reply.enhanced, reply.is_permanent) == ("4.3.0", False)
+    assert remote.heard == []
+
+
+async def test_a_policy_that_cannot_be_fetched_is_noted_and_mail_goes(world):
+    await world.mx()
+    world.policies.of["there.test"] = PolicyResult(None, "sts-policy-fetch-error")
+    [reply] = await world.send()
+    assert reply.code == 250
+    assert world.notes.results[0] == ("sts", "", "sts-policy-fetch-error")
 
 
 async def test_a_host_destination_has_no_mx_and_a_port_of_its_own(world):

@@ -116,3 +116,9 @@ async def test_attack_037_mail_is_not_delivered_to_private_addresses(world):
         assert (await failure(addresses(world, literal, allows_private=False))).enhanced == "5.4.4"
     world.names.add("mx.test", a=[*private, "8.8.8.8"])
     assert await addresses(world, allows_private=False) == ("8.8.8.8",)
+
+
+async def test_an_mx_that_is_an_alias_is_followed(world):
+    world.names.add("mx.test", cname="real.test")
+    world.names.add("real.test", a=["192.0.2.1"])
+    assert await addresses(world) == ("192.0.2.1",)

@@ -175,15 +175,18 @@ class Opener:
         # ticket once (RFC 8446 §C.4).
         is_resumable = manner is Manner.ENCRYPTED
         known = self._tls_sessions.pop((target.host, target.port), None) if is_resumable else None
-        tls = ClientTls(context, self._buffers.plain, target.host, known)
+        records = target.protection.records if manner is Manner.DANE else None
+        assert (records is not None) == (manner is Manner.DANE)
+        # RFC 7672 §8.1: the name that the records were found at, which is another one if the host is an alias.
+        name = records.names[0] if records is not None else target.host
+        tls = ClientTls(context, self._buffers.plain, name, known)
         try:
             await talk.start_tls(tls, self._limits.handshake_s)
         except TlsFailed as failure:
             raise TlsRefused(
                 remote.told(0, "4.7.5", f"TLS cannot be established: {failure.reason}"), result_type_of(failure)
             ) from None
-        records = target.protection.records
-        if manner is Manner.DANE and (records is None or not dane.matches(records, tls.chain)):
+        if records is not None and not dane.matches(records, tls.chain):
             text = f"The certificate of {target.host} is not the one that DNS names (DANE)"
             raise TlsRefused(remote.told(0, "4.7.5", text), "validation-failure")
 

@@ -20,6 +20,7 @@ from typing import Final
 from mailstead.config.settings import Relay as RelaySettings
 from mailstead.mailauth.mta_sts import MtaSts, Policy
 from mailstead.mailauth.tlsrpt import TlsOutcome, TlsOutcomes
+from mailstead.model.errors import TryAgainLater
 from mailstead.model.queue import Destination, DestinationKind, RemoteReply
 from mailstead.net.outbound.conversation import TimeLimits
 from mailstead.net.outbound.opening import Opener, Target
@@ -166,11 +167,18 @@ class SmtpRelay:
             raise
 
     async def _look_up_policy(self, attempt: _Attempt) -> None:
-        """Fetch the MTA-STS policy of the domain. Spec: RFC 8461 §5; §3.3 (no policy is no reason to wait)."""
+        """Fetch the MTA-STS policy of the domain.
+
+        Spec: RFC 8461 §5; §3.3 (that none can be fetched is no reason to wait).
+        Errors: RelayFailed, temporary: our own memory of policies cannot be read, and there may be one.
+        """
         domain = attempt.destination.name
         if domain.startswith("[") or (attempt.terms.tls_optional and not attempt.terms.require_tls):
             return
-        result = await self._mta_sts.policy_for(domain)
+        try:
+            result = await self._mta_sts.policy_for(domain)
+        except TryAgainLater as error:
+            raise RelayFailed(RemoteReply(0, "4.3.0", f"MTA-STS policy of {domain}: {error.public_text}")) from None
         attempt.policy = result.policy
         if result.failure:
             lines = result.policy.lines if result.policy is not None else ()
