@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mailstead.mailauth import dmarc
+from mailstead.mailauth.dmarc_author import author as author_of
 from mailstead.mime.tree import part_tree
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
@@ -179,13 +179,13 @@ class Screening:
                 names.append(found.iprev.name)
             names += [each.domain for each in found.dkim if each.result is Result.PASS]
         with suppress(BadMessage):  # said by `_check_form`
-            author = dmarc.author(message.header)
+            author = author_of(message.header)
         return SenderFacts(message.peer.address, message.mail_from, author, tuple(names))
 
     async def _check_form(self, message: Screened) -> Check:
         """Exactly one author, who can be read in one way only (attack row 31)."""
         try:
-            dmarc.author(message.header)
+            author_of(message.header)
         except BadMessage as error:
             return Check("author", Decision.REFUSE, reason=error.public_text, public_text=error.public_text)
         return Check("author")
