@@ -15,7 +15,7 @@ from mailstead.model.authentication import DkimResult, DmarcResult, Result, SpfR
 from mailstead.model.errors import DnsUnavailable
 from mailstead.ports.resolver import Resolver
 
-__all__ = ["author", "check"]
+__all__ = ["author", "check", "organizational_domain"]
 
 
 async def check(resolver: Resolver, author_domain: str, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
@@ -30,6 +30,15 @@ async def check(resolver: Resolver, author_domain: str, spf: SpfResult, dkim: Se
     if domain.startswith("["):
         return DmarcResult(Result.NONE, domain, reason="an address literal is no domain")
     return await _Check(resolver, domain).result(spf, dkim)
+
+
+async def organizational_domain(resolver: Resolver, domain: str) -> str:
+    """Give the domain under which all that belongs to the same organization lies.
+
+    Spec: RFC 9989 §4.10.2.
+    Errors: DnsUnavailable.
+    """
+    return await _Check(resolver, domain).organizational_domain(domain)
 
 
 class _Check:
@@ -91,7 +100,7 @@ class _Check:
                 break
         return found
 
-    async def _organizational_domain(self, domain: str) -> str:
+    async def organizational_domain(self, domain: str) -> str:
         """Errors: DnsUnavailable. Spec: RFC 9989 §4.10.2."""
         found = await self._walk(domain)
         if not found:
@@ -112,7 +121,7 @@ class _Check:
         found = await self._walk(self._author_domain)
         if not found:
             return "", Record()
-        domain = await self._organizational_domain(self._author_domain)
+        domain = await self.organizational_domain(self._author_domain)
         # The last one is of the organizational domain, or else of the public suffix above it.
         return next((each for each in found if each[0] == domain), found[-1])
 
@@ -150,7 +159,7 @@ class _Check:
         """Errors: DnsUnavailable. Spec: RFC 9989 §4.4 (relaxed and strict)."""
         if not domain or domain == self._author_domain or is_strict:
             return bool(domain) and domain == self._author_domain
-        organizational_domain = await self._organizational_domain(self._author_domain)
+        organizational_domain = await self.organizational_domain(self._author_domain)
         if not f".{domain}".endswith(f".{organizational_domain}"):
             return False  # nothing above it can be the author's; no need to ask
-        return await self._organizational_domain(domain) == organizational_domain
+        return await self.organizational_domain(domain) == organizational_domain

@@ -34,7 +34,7 @@ class BadReport(Exception):
 
 
 def attached(octets: bytes, media_types: Collection[str], extensions: tuple[str, ...]) -> Iterator[bytes]:
-    """Give what may be the report: the parts of a mail that look like one, or the octets as they are if they are no mail."""
+    """Give what may be the report: the parts of a mail that look like one, or all of it if it is no mail."""
     if octets.lstrip()[:1] in {b"{", b"<"} or octets.startswith((_GZIP, _ZIP)):
         yield octets
         return

@@ -1,9 +1,5 @@
 """TLS reports to others: what was seen is counted by day and domain, and told on the next day to who wants to know.
 
-Theory of operation. `note` only counts in this process; `flush` adds that to the counters that all processes share.
-When a day is over, each domain's report falls due at a moment of its own within four hours, so that not all servers of
-the world speak at once. Who makes a report claims it first: it may get lost in a crash, but is not sent twice.
-
 Spec: RFC 8460.
 """
 
@@ -11,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote
 
+from mailstead.mailauth.daily_counts import DailyCounts, day_end
 from mailstead.mailauth.report_mail import Letter, OutgoingReport, Reporter, composed, packed
 from mailstead.mailauth.report_parts import harmless
 from mailstead.mailauth.tlsrpt_report import MEDIA_TYPE, SUCCESS, Failure, PolicyCounts, parse_report, written
@@ -27,17 +23,9 @@ from mailstead.model.errors import BadAddress, DnsUnavailable
 from mailstead.ports.clock import Clock
 from mailstead.ports.memory import Memory
 from mailstead.ports.resolver import Resolver
-from mailstead.telemetry import log
 
 __all__ = ["SUCCESS", "TlsOutcome", "TlsOutcomes", "parse_report", "targets"]
 
-_log = log.get("tlsrpt")
-
-PENDING_MAX: Final = 10_000
-"""Kinds of outcomes that wait to be flushed; what is new beyond that is not counted."""
-DAYS_TOLD: Final = 2
-"""Of how many past days reports are made, if they could not be made earlier."""
-SPREAD_S: Final = 4 * 3600
 DUE_MAX: Final = 100
 """Reports made in one go."""
 LINES_MAX: Final = 200
@@ -65,41 +53,20 @@ class TlsOutcomes:
     """Counts outcomes and makes reports of them."""
 
     def __init__(self, memory: Memory, clock: Clock) -> None:
-        self._memory = memory
+        self._daily = DailyCounts(memory, clock, "tls-reports")
         self._clock = clock
-        self._pending: Counter[tuple[date, str]] = Counter()
-        self._lines: dict[tuple[date, str], tuple[str, ...]] = {}
-        self._is_full = False
 
     def note(self, outcome: TlsOutcome) -> None:
         """Count an outcome. Never waits."""
-        day = self._clock.now().date()
-        key = day, _key(outcome)
-        if key not in self._pending and len(self._pending) >= PENDING_MAX:
-            if not self._is_full:
-                _log.warning("too many kinds of TLS outcomes; some are not reported")
-            self._is_full = True
-            return
-        self._pending[key] += 1
+        fact = None
         if outcome.policy_lines:
-            self._lines[day, f"{outcome.domain} {outcome.policy_type}"] = outcome.policy_lines[:LINES_MAX]
+            lines = json.dumps(outcome.policy_lines[:LINES_MAX]).encode()
+            fact = f"{outcome.domain} {outcome.policy_type}", lines
+        self._daily.add(_key(outcome), fact)
 
     async def flush(self) -> None:
         """Write what was noted. Errors: StorageUnavailable, StorageFull; then it is kept for the next time."""
-        pending, lines, self._is_full = self._pending, self._lines, False
-        self._pending, self._lines = Counter(), {}
-        now = self._clock.now()
-        for day in sorted({day for day, _ in pending}):
-            until = _end(day) + timedelta(days=DAYS_TOLD + 1)
-            amounts = {key: count for (each, key), count in pending.items() if each == day}
-            told = {key: json.dumps(value).encode() for (each, key), value in lines.items() if each == day}
-            try:
-                await self._memory.remember(_policies_kind(day), told, until)
-                await self._memory.count(_outcomes_kind(day), amounts, now, until)
-            except BaseException:
-                self._pending.update({key: count for key, count in pending.items() if key[0] >= day})
-                self._lines = {**lines, **self._lines}
-                raise
+        await self._daily.flush()
 
     async def reports_due(self, resolver: Resolver, reporter: Reporter) -> list[OutgoingReport]:
         """Make the reports that fall due, at most so many at a time; each is given once only.
@@ -107,25 +74,20 @@ class TlsOutcomes:
         Spec: RFC 8460 §3 (who wants them), §4.1 (a day), §5.
         Errors: StorageUnavailable, StorageFull.
         """
-        now = self._clock.now()
-        due: list[OutgoingReport] = []
-        for days_ago in range(DAYS_TOLD, 0, -1):
-            day = (now - timedelta(days=days_ago)).date()
-            of_domain = await self._counted(day, now)
-            done = await self._memory.recall(_reported_kind(day), list(of_domain), now)
-            for domain in sorted(of_domain.keys() - done.keys()):
-                if len(due) >= DUE_MAX:
-                    return due
-                if now < _end(day) + timedelta(seconds=_spread_s(domain)):
-                    continue
-                due += await self._report(domain, day, of_domain[domain], resolver, reporter)
-        return due
+        reports: list[OutgoingReport] = []
+        for day in self._daily.days_over():
+            of_domain = await self._counted(day)
+            for domain in await self._daily.due(day, of_domain):
+                if len(reports) >= DUE_MAX:
+                    return reports
+                reports += await self._report(domain, day, of_domain[domain], resolver, reporter)
+        return reports
 
-    async def _counted(self, day: date, now: datetime) -> dict[str, dict[str, PolicyCounts]]:
+    async def _counted(self, day: date) -> dict[str, dict[str, PolicyCounts]]:
         """Give the counts of a day, by domain and type of policy."""
-        lines = await self._memory.recall_all(_policies_kind(day), now)
+        lines = await self._daily.facts(day)
         found: dict[str, dict[str, PolicyCounts]] = {}
-        for key, count in (await self._memory.counts(_outcomes_kind(day), now)).items():
+        for key, count in (await self._daily.counts(day)).items():
             domain, policy_type, *rest = json.loads(key)
             policies = found.setdefault(domain, {})
             if policy_type not in policies:
@@ -146,15 +108,14 @@ class TlsOutcomes:
             answer = await resolver.txt(f"_smtp._tls.{domain}")
         except DnsUnavailable:
             return []  # later
-        now = self._clock.now()
-        until = _end(day) + timedelta(days=DAYS_TOLD + 1)
-        if await self._memory.remember_first(_reported_kind(day), domain, b"", now, until) is not None:
+        if not await self._daily.claim(day, domain):
             return []
         wanted = targets(answer.records)
         if not wanted:
             return []
         report_id = f"{day.isoformat()}.{sha256(f'{domain} {reporter.hostname}'.encode()).hexdigest()[:16]}"
         report = packed(written(domain, day, list(policies.values()), reporter, report_id))
+        now = self._clock.now()
         return [_outgoing(domain, day, target, report, report_id, reporter, now) for target in wanted]
 
 
@@ -164,7 +125,7 @@ def _outgoing(
     """Spec: RFC 8460 §5.1, §5.3, §5.4."""
     if target.startswith("https:"):
         return OutgoingReport(domain, "", target, MEDIA_TYPE, report)
-    begin_s = int(_end(day).timestamp()) - 86400
+    begin_s = int(day_end(day).timestamp()) - 86400
     letter = Letter(
         subject=f"Report Domain: {domain} Submitter: {reporter.hostname} Report-ID: <{report_id}>",
         text=f"This is an aggregate TLS report from {reporter.hostname} about mail to {domain} on {day.isoformat()}.\n",
@@ -227,23 +188,3 @@ def _key(outcome: TlsOutcome) -> str:
         detail = harmless(outcome.detail, 100)
         rest = (outcome.mx_host, outcome.receiving_ip, outcome.sending_ip, outcome.result_type, detail)
     return json.dumps((outcome.domain, outcome.policy_type, *rest))
-
-
-def _end(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC) + timedelta(days=1)
-
-
-def _spread_s(domain: str) -> int:
-    return int.from_bytes(sha256(domain.encode()).digest()[:4]) % SPREAD_S
-
-
-def _outcomes_kind(day: date) -> str:
-    return f"tls-outcomes {day.isoformat()}"
-
-
-def _policies_kind(day: date) -> str:
-    return f"tls-policies {day.isoformat()}"
-
-
-def _reported_kind(day: date) -> str:
-    return f"tls-reported {day.isoformat()}"
