@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mailstead.mailauth.results import authentication_results, received_spf, results_text, without_forged
+from mailstead.mailauth.results import authentication_results, received_spf, results_text, told_result, without_forged
 from mailstead.model.address import Address
 from mailstead.model.authentication import (
     ArcResult,
@@ -222,3 +222,45 @@ def test_results_of_others_stay(field):
 def test_our_own_field_is_recognised():
     field = authentication_results(FOUND, OUR, ALICE, "mx.example.com").encode()
     assert without_forged(field + b"\r\n", OUR) == b"\r\n"
+
+
+# results of others
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "mx.example; dmarc=pass",
+        "mx.example; spf=fail smtp.mailfrom=a@b; dmarc=pass (p=none) header.from=b",
+        "mx.example 1; DMARC / 1 = Pass header.from=b",
+        "(x) mx.example (y); (z) dmarc (a) = (b (c)) pass",
+    ],
+)
+def test_results_of_others_are_read(payload):
+    assert told_result(payload, "dmarc") == "pass"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "dmarc=pass",
+        "mx.example; none",
+        "mx.example; dmarc=fail; dmarc=pass",
+        "mx.example; xdmarc=pass",
+        "mx.example; dmarc=passed",
+        "mx.example; dmarc=pass/fail",
+        'mx.example; dkim=fail reason="; dmarc=pass"',
+        'mx.example; dkim=fail reason="\\"; dmarc=pass"',
+        "mx.example; dkim=fail (; dmarc=pass)",
+        "mx.example; dkim=fail (\\); dmarc=pass)",
+        'mx.example; dkim=fail reason="; dmarc=pass',
+        "mx.example; spf=fail smtp.mailfrom=dmarc=pass",
+    ],
+)
+def test_attack_030_what_strangers_have_put_into_results_tells_nothing(payload):
+    assert told_result(payload, "dmarc") != "pass"
+
+
+def test_our_own_results_are_read():
+    assert told_result(f"{OUR}; {results_text(FOUND, ALICE, 'mx.example.com')}", "dmarc") == "pass"

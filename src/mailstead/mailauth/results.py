@@ -34,6 +34,9 @@ _DOT_ATOM: Final = re.compile(r"[!#$%&'*+/0-9=?A-Z^_`a-z{|}~-]+(?:\.[!#$%&'*+/0-
 _RESULTS_FIELD: Final = b"authentication-results"
 # RFC 8601 §2.2: authres-payload = [CFWS] authserv-id [ CFWS authres-version ] ( no-result / 1*resinfo ) [CFWS]
 _WHITE_SPACE: Final = b" \t\r\n"
+_PAYLOAD_PIECE: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|\\.|[()]|[^"()\\]+', re.DOTALL)
+#   methodspec = [CFWS] method [CFWS] "=" [CFWS] result ; method = Keyword [ [CFWS] "/" [CFWS] method-version ]
+_METHOD_SPEC: Final = re.compile(r"\s*([a-zA-Z0-9-]+)\s*(?:/\s*[0-9]+\s*)?=\s*([a-zA-Z0-9-]+)(?![^\s])")
 _COMMENT_EDGE: Final = re.compile(rb"\\.|[()]", re.DOTALL)
 _AUTHSERV_ID: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s;()"]+)', re.DOTALL)
 
@@ -162,6 +165,8 @@ def _reason(text: str) -> list[str]:
 def _shown(text: str, *, is_utf8: bool = False) -> str:
     """Replace what could end a line or hide, and cut what is too long; only an address may be more than ASCII."""
     text = text[:VALUE_CHARACTERS_MAX]
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(each if each.isprintable() and (is_utf8 or each.isascii()) else "?" for each in text)
 
 
@@ -173,6 +178,29 @@ def _folded(words: list[str]) -> str:
             lines.append("")
         lines[-1] += f" {word}" if lines[-1] else word
     return "\r\n\t ".join(lines)
+
+
+def told_result(payload: str, method: str) -> str:
+    """Give the result of a method in results that somebody else has written; empty if they do not tell.
+
+    What stands in comments and quotes was chosen by strangers, and tells nothing.
+
+    Spec: RFC 8601 §2.2.
+    Shapes: `payload` begins with the authserv-id, as in `ArcResult.newest_results`.
+    """
+    depth = 0
+    bare: list[str] = []
+    for found in _PAYLOAD_PIECE.finditer(payload):
+        piece = found[0]
+        if piece in {"(", ")"}:
+            depth = max(0, depth + (1 if piece == "(" else -1))
+        elif not depth and piece[0] not in '"\\':
+            bare.append(piece)
+    for info in "".join(bare).split(";")[1:]:
+        told = _METHOD_SPEC.match(info)
+        if told is not None and told[1].lower() == method:
+            return told[2].lower()
+    return ""
 
 
 def without_forged(header: bytes, authserv_id: str) -> bytes:
