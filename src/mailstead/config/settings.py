@@ -205,7 +205,7 @@ class Policy:
         1000, "Messages that one network may bring in an hour; allow-listed ones aside; 0: any number.", minimum=0
     )
     messages_per_recipient_hour_max: int = setting(
-        2000, "Messages that one mailbox takes in an hour; 0: any number.", minimum=0
+        10_000, "Messages that one mailbox takes in an hour; 0: any number.", minimum=0
     )
     learns_junk: bool = setting(True, "Learn from what people move into Junk and out of it.")
 

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mailstead.mailauth.dmarc_author import author as author_of
+from mailstead.mailauth.results import told_result
 from mailstead.mime.tree import part_tree
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
@@ -32,6 +33,7 @@ from mailstead.model.message import Octets
 from mailstead.model.verdict import Check, Decision, Judgement, judge
 from mailstead.policy.attachments import refused_attachment
 from mailstead.policy.failures import network_of
+from mailstead.policy.rates import Rates
 from mailstead.policy.senders import SenderFacts, SenderList
 from mailstead.ports.changebus import FILTERS, ChangeBus
 from mailstead.ports.clock import Clock
@@ -41,7 +43,7 @@ from mailstead.ports.storage import Storage
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.sender_lists import ALLOWED, DENIED, read_entries
 
-HOUR: Final = timedelta(hours=1)
+HOUR_S: Final = 3600.0
 GREYLIST_KEPT: Final = timedelta(days=30)
 """How long a sender that came again is remembered."""
 _LISTS_REMEMBERED: Final = 1024
@@ -122,6 +124,8 @@ class Screening:
         self._blocklists = [_zone(entry) for entry in terms.dns_blocklists]
         self._allowlists = [_zone(entry) for entry in terms.dns_allowlists]
         self._extensions = frozenset(extension.lower().lstrip(".") for extension in terms.refused_extensions)
+        self._from_networks = Rates(HOUR_S)
+        self._to_mailboxes = Rates(HOUR_S)
         self._lists: dict[tuple[str, ...], SenderList] = {}
         self._own_lists: dict[AccountId, tuple[float, OwnLists]] = {}
         """What accounts list, and until when we believe it."""
@@ -151,11 +155,14 @@ class Screening:
         checks += [*lists, *self._check_authentication(message), await self._check_own_domain(message, facts)]
         if self._join(checks).decision in {Decision.REFUSE, Decision.DEFER}:
             return self._join(checks)
-        further: list[Awaitable[Check | None]] = [self._check_attachments(message)]
-        further += [scanner.scan(self._scanned(message)) for scanner in self._scanners]
+        checks.append(await self._check_attachments(message))
+        further: list[Awaitable[Check | None]] = [scanner.scan(self._scanned(message)) for scanner in self._scanners]
         if not is_allowed:
-            further += [self._check_rate(message), self._check_dns_lists(message)]
-        checks += await asyncio.gather(*further)
+            checks.append(self._check_rate(message))
+            if self._blocklists or self._allowlists:
+                further.append(self._check_dns_lists(message))
+        if further:
+            checks += await asyncio.gather(*further)
         if self._terms.greylists and not is_allowed and self._join(checks).decision is Decision.ALLOW:
             checks.append(await self._check_greylist(message))
         return self._join(checks)
@@ -255,7 +262,7 @@ class Screening:
 
     def _policy_check(self, found: Authentication, domain: str) -> Check:
         """The author's domain asks to refuse or to suspect it; a trusted sealer may say that it was good before."""
-        if found.arc.result is Result.PASS and "dmarc=pass" in found.arc.newest_results.replace(" ", ""):
+        if found.arc.is_trusted and told_result(found.arc.newest_results, "dmarc") == Result.PASS:
             return Check("dmarc", reason=f"fails, but {found.arc.sealers[-1]} has seen it pass (ARC)")
         text = f"{domain} asks for {found.dmarc.policy}, as the message is not shown to come from it (DMARC)"
         if found.dmarc.policy == "reject" and self._terms.refuses_by_policy:
@@ -272,7 +279,7 @@ class Screening:
             name = ".".join(labels[start:])
             if await self._directory.domain(name) is not None:
                 text = f"{facts.author.domain} is served here, and the message does not come from here"
-                if found.arc.result is Result.PASS or self._allowed.match(facts):
+                if found.arc.is_trusted or self._allowed.match(facts):
                     return Check("own-domain", score=2.0, reason=text)
                 return Check("own-domain", Decision.QUARANTINE, reason=text)
         return None
@@ -301,27 +308,21 @@ class Screening:
             enhanced_code="5.7.1",
         )
 
-    async def _check_rate(self, message: Screened) -> Check | None:
-        """Count by network and by mailbox, over the running hour."""
-        terms = self._terms
-        now = self._clock.now()
+    def _check_rate(self, message: Screened) -> Check | None:
+        """Count by network and by mailbox, over the last hour."""
+        terms, now_s = self._terms, self._clock.monotonic_s()
         if terms.messages_per_sender_hour_max and not _is_loopback(message.peer.address):
             network = network_of(message.peer.address)
-            counted = await self._memory.count("from-network", {network: 1}, now, now + HOUR)
-            if counted[network] > terms.messages_per_sender_hour_max:
-                return _too_many(f"{network} has brought {counted[network]} messages within an hour")
+            if self._from_networks.count(network, now_s) > terms.messages_per_sender_hour_max:
+                return _too_many(f"{network} has brought more than {terms.messages_per_sender_hour_max} in an hour")
         if terms.messages_per_recipient_hour_max:
-            keys = [address.key for address in message.recipients]
-            counted = await self._memory.count("to-mailbox", dict.fromkeys(keys, 1), now, now + HOUR)
-            busiest = max(counted, key=lambda key: counted[key])
-            if counted[busiest] > terms.messages_per_recipient_hour_max:
-                return _too_many(f"{busiest} was sent {counted[busiest]} messages within an hour")
+            for address in message.recipients:
+                if self._to_mailboxes.count(address.key, now_s) > terms.messages_per_recipient_hour_max:
+                    return _too_many(f"{address} was sent more than {terms.messages_per_recipient_hour_max} in an hour")
         return None
 
     async def _check_dns_lists(self, message: Screened) -> Check | None:
         """Ask the DNS lists that are set; one that does not answer says nothing. Spec: RFC 5782 §2."""
-        if not (self._blocklists or self._allowlists):
-            return None
         reverse = _reversed(message.peer.address)
         if reverse is None:
             return None
