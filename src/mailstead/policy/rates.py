@@ -1,7 +1,7 @@
 """How often something may happen: a sliding window for each key, in memory, bounded. Pure: time is an argument.
 
-The window slides in two halves, as in "sliding window counters": exact at its edges, a good guess between, and two numbers per
-key. Counters are per process; N workers allow up to N times as much.
+The window slides over fixed halves: exact at their edges, a good guess between, and two numbers per key. Counters are
+per process; N workers allow up to N times as much.
 """
 
 from __future__ import annotations

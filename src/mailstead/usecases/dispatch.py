@@ -64,6 +64,7 @@ class Accepted:
     """With what we add for everybody: a submission's signature."""
     header: bytes = field(repr=False)
     trace: MessageTrace
+    message_id: str = ""
     authentication: Authentication | None = None
     """None: a submission, or nothing was checked."""
     results: str = ""
@@ -297,7 +298,7 @@ class Dispatch:
                     envid=message.envelope.envid,
                     require_tls=message.envelope.require_tls,
                     tls_optional=_is_tls_optional(message),
-                    message_id=_message_id(message.header),
+                    message_id=message.message_id,
                 )
             )
         return items
@@ -336,7 +337,7 @@ class Dispatch:
             require_tls=envelope.require_tls,
             tls_optional=_is_tls_optional(message),
             not_before=not_before,
-            message_id=_message_id(message.header),
+            message_id=message.message_id,
         )
 
     @staticmethod
@@ -349,11 +350,6 @@ class Dispatch:
                 shown = recipient.url or recipient.recipient.address
                 via = f" through {recipient.via}" if recipient.via else ""
                 message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
-
-
-def _message_id(header: bytes) -> str:
-    value = first_values(header).get(b"message-id", b"")
-    return unfolded(value).decode("ascii", "replace").strip("<> ")[:300]
 
 
 def _is_tls_optional(message: Accepted) -> bool:

@@ -63,6 +63,7 @@ class Homecoming:
                 bytearray(octets),
                 header,
                 await self._tracing.of(item.queue_id, "in", item.mail_from, recipient.address.domain),
+                message_id=earlier.message_id,
             )
             await self._dispatch.dispatch(accepted, tuple(targets.values()), leaving)
         except MailsteadError as error:

@@ -15,7 +15,6 @@ from typing import Final
 
 from mailstead.mailauth.results import authentication_results, received_spf, results_text, without_forged
 from mailstead.mailauth.verify import SenderVerifier
-from mailstead.mime.header import first_values, unfolded
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication
 from mailstead.model.envelope import Envelope, Peer, Recipient
@@ -39,7 +38,7 @@ from mailstead.usecases.dispatch import Accepted, Dispatch, Leaving, Target
 from mailstead.usecases.screening import Screened, Screening
 from mailstead.usecases.staged import StagedOctets
 from mailstead.usecases.staging import Staging
-from mailstead.usecases.tracefields import Hop
+from mailstead.usecases.tracefields import Hop, Trace
 from mailstead.usecases.tracing import MessageTrace, Tracing
 
 _run: Final = secrets.token_hex(4)
@@ -72,7 +71,9 @@ class Reception:
         self._leaving: dict[tuple[str, str], Leaving] = {}
         self._bounced: list[Address] = []
         """Addresses of ours that stand for rewritten senders: the message is a bounce of what we sent on."""
+        self._recipients: list[Recipient] = []
         self.envelope = envelope
+        """With its recipients once the data is complete."""
         self.queue_id = new_queue_id()
 
     @property
@@ -131,7 +132,7 @@ class Reception:
         self._named(recipient)
 
     def _named(self, recipient: Recipient) -> None:
-        self.envelope = replace(self.envelope, recipients=(*self.envelope.recipients, recipient))
+        self._recipients.append(recipient)
 
     def write(self, chunk: bytes) -> None:
         """Take octets of the message. Errors: MessageTooLarge, StorageFull."""
@@ -149,6 +150,7 @@ class Reception:
         Effects: nothing of the message stays in memory, whatever the outcome.
         Spec: RFC 5321 §6.1; attack rows 8 and 18.
         """
+        self.envelope = replace(self.envelope, recipients=tuple(self._recipients))
         trace = await self._house.tracing.of(
             self.queue_id, "in", self.envelope.mail_from, self._domain_of_ours(), self._hop.peer.address
         )
@@ -166,8 +168,9 @@ class Reception:
     async def _accept(self, trace: MessageTrace) -> None:
         house = self._house
         header = self._staged.header()
-        note_arrival(trace, self._hop, self.envelope, header, len(self._staged.octets))
-        self._check_loop(header)
+        earlier = tracefields.read(header)
+        self._note_arrival(trace, earlier)
+        self._check_loop(earlier)
         if self._bounced:
             await house.bounces.absorb(bytes(self._staged.octets), self._bounced, trace)
         if not (self._targets or self._leaving):
@@ -193,6 +196,7 @@ class Reception:
                 self._staged.octets,
                 header,
                 trace,
+                message_id=earlier.message_id,
                 authentication=found,
                 results=results,
                 results_text=text,
@@ -234,18 +238,27 @@ class Reception:
             _raise(refused[0])
         return targets
 
-    def _check_loop(self, header: bytes) -> None:
+    def _note_arrival(self, trace: MessageTrace, earlier: Trace) -> None:
+        """Note how the message came, for each recipient."""
+        trace.identify(earlier.message_id)
+        hop = self._hop
+        how = f"{hop.protocol} {hop.peer.tls_version}" if hop.peer.is_encrypted else hop.protocol
+        peer = hop.peer.address if hop.is_authenticated else f"{hop.helo} [{hop.peer.address}]"
+        for recipient in self._recipients:
+            size = len(self._staged.octets)
+            trace.note("received", "", f"{size} octets by {how}", recipient=recipient.address, peer=peer)
+
+    def _check_loop(self, earlier: Trace) -> None:
         """Refuse a message that goes in circles. Spec: RFC 5321 §6.3, RFC 9228 §5; attack row 18."""
-        trace = tracefields.read(header)
-        if trace.received_count > self._house.terms.received_max:
+        if earlier.received_count > self._house.terms.received_max:
             raise MailLoop(f"The message has more than {self._house.terms.received_max} Received fields")
         if self._hop.is_authenticated:
             return  # a person who sends received mail on leaves its Delivered-To in place
         for target in self._targets.values():
-            if target.account.address.key in trace.delivered_to:
+            if target.account.address.key in earlier.delivered_to:
                 raise MailLoop("The message has been delivered to that address before")
         for leaving in self._leaving.values():
-            if leaving.forward.via.key in trace.original_to:
+            if leaving.forward.via.key in earlier.original_to:
                 raise MailLoop("The message has been sent on through that address before")
 
 
@@ -258,16 +271,6 @@ def _raise(judgement: Judgement) -> None:
     if judgement.decision is Decision.DEFER:
         raise (Greylisted if check and check.name == "greylist" else Deferred)(text or None)
     raise PolicyRefused(text or "The message looks like junk", check=check.name if check else "score")
-
-
-def note_arrival(trace: MessageTrace, hop: Hop, envelope: Envelope, header: bytes, size_octets: int) -> None:
-    """Note how a message came, for each recipient."""
-    message_id = unfolded(first_values(header).get(b"message-id", b"")).decode("ascii", "replace")
-    trace.identify(message_id.strip("<> ")[:300])
-    how = f"{hop.protocol} {hop.peer.tls_version}" if hop.peer.is_encrypted else hop.protocol
-    peer = hop.peer.address if hop.is_authenticated else f"{hop.helo} [{hop.peer.address}]"
-    for recipient in envelope.recipients:
-        trace.note("received", "", f"{size_octets} octets by {how}", recipient=recipient.address, peer=peer)
 
 
 def _note_authentication(trace: MessageTrace, found: Authentication) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
@@ -148,11 +148,16 @@ class Screening:
 
         A message that a list, its author's policy or its form decides is not scanned, counted or greylisted.
         """
-        checks: list[Check | None] = [await self._check_form(message)]
-        facts = self._sender(message)
+        try:
+            author = author_of(message.header)
+        except BadMessage as error:  # exactly one author, who can be read in one way only (attack row 31)
+            text = error.public_text
+            return self._join([Check("author", Decision.REFUSE, reason=text, public_text=text)])
+        facts = self._sender(message, author)
         lists = await self._check_lists(message, facts)
         is_allowed = any(check.score <= ALLOW_LIST_SCORE for check in lists)
-        checks += [*lists, *self._check_authentication(message), await self._check_own_domain(message, facts)]
+        checks: list[Check | None] = [*lists, *self._check_authentication(message)]
+        checks.append(await self._check_own_domain(message, facts))
         if self._join(checks).decision in {Decision.REFUSE, Decision.DEFER}:
             return self._join(checks)
         checks.append(await self._check_attachments(message))
@@ -177,25 +182,14 @@ class Screening:
         return judge(told, self._terms.junk_score, self._terms.refuse_score)
 
     @staticmethod
-    def _sender(message: Screened) -> SenderFacts:
+    def _sender(message: Screened, author: Address) -> SenderFacts:
         found = message.authentication
         names: list[str] = []
-        author = None
         if found is not None:
             if found.iprev.result is Result.PASS:
                 names.append(found.iprev.name)
             names += [each.domain for each in found.dkim if each.result is Result.PASS]
-        with suppress(BadMessage):  # said by `_check_form`
-            author = author_of(message.header)
         return SenderFacts(message.peer.address, message.mail_from, author, tuple(names))
-
-    async def _check_form(self, message: Screened) -> Check:
-        """Exactly one author, who can be read in one way only (attack row 31)."""
-        try:
-            author_of(message.header)
-        except BadMessage as error:
-            return Check("author", Decision.REFUSE, reason=error.public_text, public_text=error.public_text)
-        return Check("author")
 
     async def _check_lists(self, message: Screened, facts: SenderFacts) -> list[Check]:
         """Ask the server's lists, then those of the recipients' domains."""
@@ -403,7 +397,7 @@ class Screening:
         own = await self._own_lists_of(account)
         if not any(own):
             return []
-        facts, whose = self._sender(message), str(account.address)
+        facts, whose = self._sender(message, author_of(message.header)), str(account.address)
         found = (
             self._listed("denylist", own.denied, facts, whose),
             self._listed("allowlist", own.allowed, facts, whose),

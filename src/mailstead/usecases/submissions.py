@@ -25,9 +25,10 @@ from mailstead.model.errors import (
     RateLimited,
 )
 from mailstead.ports.storage import Storage
+from mailstead.usecases import tracefields
 from mailstead.usecases.deliveries import fingerprint_of
 from mailstead.usecases.dispatch import Accepted
-from mailstead.usecases.receptions import Reception, Receptions, note_arrival
+from mailstead.usecases.receptions import Reception, Receptions
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.staged import StagedOctets
 from mailstead.usecases.tracefields import Hop
@@ -93,8 +94,9 @@ class Submission(Reception):
         """
         house = self._house
         header = self._staged.header()
-        note_arrival(trace, self._hop, self.envelope, header, len(self._staged.octets))
-        self._check_loop(header)
+        earlier = tracefields.read(header)
+        self._note_arrival(trace, earlier)
+        self._check_loop(earlier)
         found = list(fields(header))
         domain = await self._check_authors(header, found)
         await self._submissions.check_limit(self._actor, len(self.envelope.recipients))
@@ -113,6 +115,7 @@ class Submission(Reception):
                 self._staged.octets,
                 signature + completed,
                 trace,
+                message_id=tracefields.read(completed).message_id,
                 submitter=self._actor.account_id,
                 domain=domain,
                 fingerprint=fingerprint,

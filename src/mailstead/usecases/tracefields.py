@@ -16,8 +16,9 @@ from typing import Final
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer
 
+MESSAGE_ID_CHARACTERS_MAX: Final = 300
 _TRACE: Final = re.compile(
-    rb"^(received|delivered-to|x-original-to)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+    rb"^(received|delivered-to|x-original-to|message-id)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
 
 
@@ -96,17 +97,25 @@ class Trace:
     """In the form of `Address.key`, as far as they are addresses."""
     original_to: frozenset[str]
     """Addresses through which it was sent on, in the same form."""
+    message_id: str = ""
+    """Without its brackets; empty if there is none."""
 
 
 def read(header: bytes) -> Trace:
-    """Read the trace fields of a header. Spec: RFC 5321 §6.3 (loop detection), RFC 9228 §5; attack row 18."""
+    """Read the trace fields of a header, and the name of the message.
+
+    Spec: RFC 5321 §6.3 (loop detection), RFC 9228 §5; attack row 18.
+    """
     received_count = 0
     delivered: set[str] = set()
     original: set[str] = set()
+    message_id = ""
     for name, value in _TRACE.findall(header):
         if len(name) == len("received"):
             received_count += 1
+        elif len(name) == len("message-id"):
+            message_id = message_id or value.decode("ascii", "replace").strip("<> \t")[:MESSAGE_ID_CHARACTERS_MAX]
         else:
             named = delivered if len(name) == len("delivered-to") else original
             named.add(value.decode("utf-8", "replace").strip().strip("<>").casefold())
-    return Trace(received_count, frozenset(delivered), frozenset(original))
+    return Trace(received_count, frozenset(delivered), frozenset(original), message_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from mailstead.model.address import Address
@@ -23,16 +22,25 @@ _WORDS: Final = {
 class MessageTrace:
     """The steps of one message; each `note` is one more. Costs nothing where nothing is kept."""
 
-    __slots__ = ("_base", "_house", "_is_kept")
+    __slots__ = ("_direction", "_domain", "_house", "_is_kept", "_mail_from", "_message_id", "_peer", "_queue_id")
 
-    def __init__(self, house: Tracing, base: TraceEvent, *, is_kept: bool) -> None:
+    def __init__(self, house: Tracing, queue_id: str, direction: str, mail_from: str, domain: str, peer: str) -> None:
         self._house = house
-        self._base = base
-        self._is_kept = is_kept
+        self._queue_id = queue_id
+        self._direction = direction
+        self._mail_from = mail_from
+        self._domain = domain
+        self._peer = peer
+        self._message_id = ""
+        self._is_kept = True
+
+    def keep_nothing(self) -> None:
+        """From now on nothing is noted."""
+        self._is_kept = False
 
     def identify(self, message_id: str) -> None:
         """From now on the message has this Message-ID."""
-        self._base = replace(self._base, message_id=message_id)
+        self._message_id = message_id
 
     def note(
         self,
@@ -47,15 +55,19 @@ class MessageTrace:
         """Note a step."""
         if self._is_kept:
             self._house.record(
-                replace(
-                    self._base,
+                TraceEvent(
                     at=self._house.clock.now(),
+                    queue_id=self._queue_id,
+                    direction=self._direction,
                     step=step,
                     decision=decision,
                     reason=reason,
-                    recipient=str(recipient) or self._base.recipient,
-                    peer=peer or self._base.peer,
+                    mail_from=self._mail_from,
+                    recipient=str(recipient),
+                    message_id=self._message_id,
+                    peer=peer or self._peer,
                     reply=reply,
+                    domain=self._domain,
                 )
             )
 
@@ -79,14 +91,14 @@ class Tracing:
         self, queue_id: str, direction: str, mail_from: Address | None, domain: str, peer: str = ""
     ) -> MessageTrace:
         """Begin or go on with the trace of a message that concerns a domain of ours."""
-        is_kept = self._is_enabled
-        if is_kept and domain:
+        trace = MessageTrace(self, queue_id, direction, str(mail_from or ""), domain, peer)
+        if not self._is_enabled:
+            trace.keep_nothing()
+        elif domain:
             found = await self._directory.domain(domain)
-            is_kept = found is None or found.terms.keeps_trace
-        base = TraceEvent(
-            self.clock.now(), queue_id, direction, "", mail_from=str(mail_from or ""), peer=peer, domain=domain
-        )
-        return MessageTrace(self, base, is_kept=is_kept)
+            if found is not None and not found.terms.keeps_trace:
+                trace.keep_nothing()
+        return trace
 
     def record(self, event: TraceEvent) -> None:
         """Keep one step."""
