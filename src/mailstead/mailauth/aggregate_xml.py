@@ -207,7 +207,7 @@ class _Reader:
         try:
             domain = normal_domain(facts.get("policy_published/domain", "").removesuffix("."))
             begin, end = (
-                datetime.fromtimestamp(_number(facts.get(f"report_metadata/date_range/{name}", "")), UTC)
+                datetime.fromtimestamp(int(facts.get(f"report_metadata/date_range/{name}", "")), UTC)
                 for name in ("begin", "end")
             )
         except (BadAddress, ValueError, OverflowError, OSError) as error:
@@ -231,7 +231,7 @@ def _refuse_dtd(*_: object) -> NoReturn:
 
 
 def _number(text: str) -> int:
-    """Give a count or a moment; -1 for what is none."""
+    """Give a count; -1 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
 
 
