@@ -374,6 +374,8 @@ class Storage(Protocol):
     def check(self) -> AsyncIterator[Finding]:
         """Check every account store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present.
 
+        And the queue: items, recipients, octets and what is due fit together.
+
         Whether directory and account stores fit together is asked by `usecases.checks`.
         """
 

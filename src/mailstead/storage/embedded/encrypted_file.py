@@ -71,3 +71,8 @@ def _set_up(db: apsw.Connection, key: bytes, synchronous: str, cache_kib: int) -
     db.pragma("journal_size_limit", WAL_OCTETS_MAX)
     db.pragma("cache_size", -cache_kib)
     db.wal_autocheckpoint(CHECKPOINT_PAGES)
+
+
+def faults(db: apsw.Connection) -> list[str]:
+    """What SQLite finds wrong with the pages of a file; nothing, as a rule."""
+    return [str(text) for (text,) in db.execute("PRAGMA quick_check(20)") if text != "ok"]

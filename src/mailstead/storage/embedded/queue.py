@@ -25,6 +25,7 @@ from mailstead.model.queue import (
 )
 from mailstead.ports.queue import QUEUE
 from mailstead.storage.embedded import (
+    queue_check,
     queue_lanes,
     queue_leases,
     queue_overdue,
@@ -49,6 +50,10 @@ class EmbeddedQueue:
         self._bus = files.bus
         self._clock = files.clock
         self._prefetched = Prefetched()
+
+    async def findings(self) -> list[str]:
+        """What does not fit together in the file; for `Storage.check`."""
+        return await self._file.read(lambda db: list(queue_check.check(db)))
 
     async def put(self, items: Sequence[NewItem]) -> list[QueueItemId]:
         """See `Queue.put`."""

@@ -95,6 +95,10 @@ class SideFile:
         """Do a reading call. See `Reader.run`."""
         return await self._reader.run(self.file_id, work)
 
+    async def findings(self) -> list[str]:
+        """What is wrong with the file itself."""
+        return await self.read(lambda db: [f"{self.file_id}: {text}" for text in encrypted_file.faults(db)])
+
     def end_writing(self) -> None:
         """Finish what waits to be written and end the thread. Blocks."""
         self._writer.close()
@@ -165,6 +169,10 @@ class SideFiles:
         """See `reader.ReadingConnections`."""
         with self._files[account_id].reader() as db:
             yield db
+
+    async def findings(self) -> list[str]:
+        """What is wrong with the files themselves."""
+        return [finding for file in self._files.values() for finding in await file.findings()]
 
     async def close(self) -> None:
         """Finish what is promised, end the threads, close all files."""

@@ -91,6 +91,8 @@ class EmbeddedStorage:
         """See `Storage.check`."""
         async for finding in self._files.check():
             yield finding
+        for text in (*await self._side_files.findings(), *await self._queue.findings()):
+            yield Finding(None, text)
 
     async def close(self) -> None:
         """Finish what is promised and close all files."""
