@@ -30,6 +30,8 @@ DEBIAN = {
     "postconf": "postfix",
     "rspamd": "rspamd",
     "clamd": "clamav-daemon",
+    "knotd": "knot",
+    "unbound": "unbound",
 }
 """Command → Debian package."""
 
