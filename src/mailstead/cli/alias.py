@@ -1,4 +1,4 @@
-"""`mailstead alias`: create, set, enable, disable, mask, list, show, explain, export, import, remove."""
+"""`mailstead alias`: create, set, enable, disable, mask, list, explain, bounces, export, import, remove."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailstead.model.directory import Alias
     from mailstead.model.errors import MailsteadError
     from mailstead.usecases.addresses import Explanation
+    from mailstead.usecases.bounces import Bounce
     from mailstead.wiring import House
 
 app = typer.Typer(
@@ -201,6 +202,23 @@ def explain(context: typer.Context, address: Annotated[str, typer.Argument(metav
             ],
             "is_silent": resolution.is_silent,
         },
+    )
+
+
+@app.command()
+def bounces(context: typer.Context, address: _AddressText) -> None:
+    """Show what could not be delivered behind an alias in the last 30 days: the newest failure of each target."""
+    terminal = terminal_of(context)
+    asked = read_alias_address(terminal, address)
+
+    async def work(house: House) -> list[Bounce]:
+        return await house.bounces.of(asked)
+
+    found = terminal.run(work)
+    terminal.say_table(
+        ["WHEN", "TARGET", "STATUS", "ANSWER"],
+        [[f"{one.at:%Y-%m-%d %H:%M}", one.recipient, one.status, one.text] for one in found],
+        [{"at": one.at.isoformat(), "target": one.recipient, "status": one.status, "text": one.text} for one in found],
     )
 
 

@@ -22,6 +22,7 @@ from mailstead.cli import (
     exports,
     imports,
     init,
+    junk,
     queue,
     serve,
     sieve,
@@ -96,6 +97,7 @@ app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")
 app.add_typer(vacation.app, name="vacation")
 app.add_typer(queue.app, name="queue")
+app.add_typer(junk.app, name="junk")
 app.add_typer(suppression.app, name="suppression")
 app.command("trace")(trace.trace)
 app.add_typer(config.app, name="config")
