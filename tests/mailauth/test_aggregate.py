@@ -40,7 +40,14 @@ def found(
         dkim=(DkimResult(dkim, domain, selector),),
         arc=ArcResult(Result.NONE),
         dmarc=DmarcResult(
-            Result.PASS, f"news.{domain}", domain, "reject", spf is Result.PASS, dkim is Result.PASS, "", aggregate_to
+            Result.PASS if Result.PASS in {spf, dkim} else Result.FAIL,
+            f"news.{domain}",
+            domain,
+            "reject",
+            spf is Result.PASS,
+            dkim is Result.PASS,
+            "",
+            aggregate_to,
         ),
         iprev=IprevResult(Result.NONE),
     )
@@ -91,7 +98,7 @@ async def test_a_day_becomes_a_report(outcomes, clock, zones):
     first, second = tree.findall(f"{NAMESPACE}record")
     assert (text("row/source_ip", first), text("row/count", first)) == ("192.0.2.1", "3")
     assert [text(f"row/policy_evaluated/{name}", first) for name in ("disposition", "dkim", "spf")] == [
-        "none",
+        "pass",
         "pass",
         "pass",
     ]
@@ -105,7 +112,7 @@ async def test_a_day_becomes_a_report(outcomes, clock, zones):
     assert (read.kind, read.domain, read.reporter) == ("dmarc", "example.test", "Example Mail")
     assert read.begin == datetime(2026, 11, 27, tzinfo=UTC)
     assert read.rows == (
-        ReportRow(3, "192.0.2.1", "none", "spf=pass dkim=pass header_from=news.example.test"),
+        ReportRow(3, "192.0.2.1", "pass", "spf=pass dkim=pass header_from=news.example.test"),
         ReportRow(1, "2001:db8::1", "quarantine", "spf=fail dkim=fail header_from=news.example.test"),
     )
     assert await outcomes.reports_due(zones, REPORTER) == []

@@ -20,7 +20,7 @@ from mailstead.mailauth.dmarc_record import Record
 from mailstead.mailauth.report_mail import Letter, OutgoingReport, Reporter, composed, packed
 from mailstead.mailauth.report_parts import ROWS_MAX, harmless
 from mailstead.mailauth.tlsrpt import mail_target
-from mailstead.model.authentication import Authentication
+from mailstead.model.authentication import Authentication, Result
 from mailstead.model.errors import DnsUnavailable
 from mailstead.ports.clock import Clock
 from mailstead.ports.memory import Memory
@@ -55,15 +55,17 @@ class DmarcOutcomes:
     ) -> None:
         """Count a message; one that no domain wants to hear of is passed over. Never waits.
 
-        `disposition` is what became of it (``none``, ``quarantine``, ``reject``), `override` why it is not what the
-        domain asks for. Spec: RFC 9990 §3.1.1.8, §3.1.1.9.
+        `disposition` is what became of it by the policy (``none``, ``quarantine``, ``reject``), `override` why that is
+        not what the domain asks for (``local_policy``, ``trusted_forwarder`` …).
+        Spec: RFC 9990 §3.1.1.8, §3.1.1.9 (where DMARC passes, nothing having been done is told as ``pass``).
         """
         dmarc = found.dmarc
         if not dmarc.aggregate_to or not dmarc.policy_domain:
             return
+        is_passed = dmarc.result is Result.PASS and disposition == "none"
         judged = Judged(
             source=client_address,
-            disposition=disposition,
+            disposition="pass" if is_passed else disposition,
             override=override,
             is_dkim_aligned=dmarc.is_dkim_aligned,
             is_spf_aligned=dmarc.is_spf_aligned,

@@ -78,13 +78,13 @@ def written(
         f"<date_range><begin>{end_s - 86400}</begin><end>{end_s - 1}</end></date_range>\n",
         "<generator>Mailstead</generator>\n</report_metadata>\n<policy_published>\n",
         _element("domain", published.domain),
-        "<discovery_method>treewalk</discovery_method>\n",
         _element("p", record.policy or "none"),
         _element("sp", record.subdomain_policy or "none"),
         _element("np", record.nonexistent_policy or "none"),
         _element("adkim", "s" if record.is_dkim_strict else "r"),
         _element("aspf", "s" if record.is_spf_strict else "r"),
         _element("testing", "y" if record.is_testing else "n"),
+        "<discovery_method>treewalk</discovery_method>\n",
         "</policy_published>\n",
     ]
     parts += [_record(judged, count) for judged, count in counts]
