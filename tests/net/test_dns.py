@@ -10,7 +10,7 @@ import pytest
 from mailstead.config.settings import Dns
 from mailstead.model.errors import BadSettings, DnsUnavailable
 from mailstead.net.dns import DnsResolver
-from mailstead.net.dns_exchange import NameServer, name_servers
+from mailstead.net.dns_exchange import NameServer, _Stream, name_servers
 from mailstead.ports.resolver import Caa, Mx, Srv, Tlsa
 from net.name_server import NameServerDouble, records, unused_port
 
@@ -354,3 +354,24 @@ def test_servers_of_the_system(tmp_path):
     file.write_text("")
     assert name_servers((), file) == (NameServer("127.0.0.1"),)
     assert name_servers((), tmp_path / "none") == (NameServer("127.0.0.1"),)
+
+
+async def test_an_answer_over_tcp_may_come_in_pieces():
+    stream = _Stream(asyncio.get_running_loop().create_future())
+    for octet in b"\x00\x03abcd":
+        assert stream.answer.done() is (octet == ord("d"))
+        stream.data_received(bytes([octet]))
+    assert await stream.answer == b"abc"
+
+
+async def test_a_server_that_hangs_up_gives_no_answer(server, ask):
+    def told(query, is_tcp):
+        assert not is_tcp
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.TC
+        return response.to_wire()
+
+    server.answers["example.test A"] = told
+    server._tcp.close()
+    with pytest.raises(DnsUnavailable):
+        await ask.a("example.test")

@@ -68,7 +68,7 @@ def unpacked(octets: bytes) -> bytes:
             plain = _from_zip(octets, octets_max + 1)
         else:
             plain = octets
-    except (zlib.error, zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, NotImplementedError) as error:
+    except (zlib.error, zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise BadReport(f"cannot be unpacked: {error}") from None
     if len(plain) > octets_max:
         raise BadReport("unfolds to more than a report can have")

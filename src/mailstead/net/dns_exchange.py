@@ -152,14 +152,34 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 async def _over_tcp(server: NameServer, query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
-    reader, writer = await asyncio.open_connection(server.address, server.port)
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(
+        lambda: _Stream(loop.create_future()), server.address, server.port
+    )
     try:
-        writer.write(struct.pack("!H", len(octets)) + octets)
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-        return _read(query, await reader.readexactly(length))
+        transport.write(struct.pack("!H", len(octets)) + octets)
+        return _read(query, await protocol.answer)
     finally:
         # At once, without waiting for what has not been sent: there is nothing more to say.
-        writer.transport.abort()
+        transport.abort()
+
+
+class _Stream(asyncio.Protocol):
+    """Waits for one message with its length before it. Spec: RFC 1035 §4.2.2."""
+
+    def __init__(self, answer: asyncio.Future[bytes]) -> None:
+        self._octets = bytearray()
+        self.answer = answer
+
+    def data_received(self, data: bytes) -> None:
+        self._octets += data
+        end = 2 + int.from_bytes(self._octets[:2])
+        if len(self._octets) >= max(end, 2) and not self.answer.done():
+            self.answer.set_result(bytes(self._octets[2:end]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc or EOFError("the connection was closed"))
 
 
 def _read(query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
