@@ -22,6 +22,8 @@ import msgspec
 
 from mailstead.mailauth.dmarc_author import author as author_of
 from mailstead.mailauth.results import told_result
+from mailstead.mime.address import addresses_of
+from mailstead.mime.header import first_values, text_of
 from mailstead.mime.tree import part_tree
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
@@ -31,6 +33,7 @@ from mailstead.model.errors import BadMessage, DnsUnavailable
 from mailstead.model.ids import AccountId
 from mailstead.model.message import Octets
 from mailstead.model.verdict import Check, Decision, Judgement, judge
+from mailstead.policy import lookalikes
 from mailstead.policy.attachments import refused_attachment
 from mailstead.policy.failures import network_of
 from mailstead.policy.rates import Rates
@@ -158,6 +161,7 @@ class Screening:
         is_allowed = any(check.score <= ALLOW_LIST_SCORE for check in lists)
         checks: list[Check | None] = [*lists, *self._check_authentication(message)]
         checks.append(await self._check_own_domain(message, facts))
+        checks.append(self._check_display(message, author))
         if self._join(checks).decision in {Decision.REFUSE, Decision.DEFER}:
             return self._join(checks)
         checks.append(await self._check_attachments(message))
@@ -276,6 +280,21 @@ class Screening:
                 if found.arc.is_trusted or self._allowed.match(facts):
                     return Check("own-domain", score=2.0, reason=text)
                 return Check("own-domain", Decision.QUARANTINE, reason=text)
+        return None
+
+    @staticmethod
+    def _check_display(message: Screened, author: Address) -> Check | None:
+        """Names and domains made to be taken for others (attack row 32)."""
+        name = _display_name(message.header)
+        if lookalikes.hidden_controls(name) or lookalikes.has_gap(name):
+            return Check("display", score=3.0, reason="the name in From has characters that hide or turn text")
+        foreign = lookalikes.foreign_address_in_name(name, author.domain)
+        if foreign is not None:
+            return Check("display", score=3.0, reason=f"the name in From shows an address at {foreign}")
+        ours = dict.fromkeys(address.domain for address in message.recipients)
+        alike = lookalikes.looks_like(author.domain, ours)
+        if alike is not None:
+            return Check("display", score=4.0, reason=f"{author.domain} looks like {alike}, and is another domain")
         return None
 
     async def _check_attachments(self, message: Screened) -> Check | None:
@@ -421,6 +440,12 @@ class Screening:
                 self._own_lists.clear()
             self._own_lists[account_id] = (now_s + OWN_LISTS_S, own)
         return own
+
+
+def _display_name(header: bytes) -> str:
+    """Give what people see as the author's name, decoded; empty if there is none."""
+    listed = addresses_of(first_values(header).get(b"from", b""))
+    return text_of(listed[0].name) if listed and listed[0].name else ""
 
 
 def _too_many(reason: str) -> Check:
