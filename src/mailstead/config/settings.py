@@ -244,8 +244,8 @@ class Queue:
     lease_s: float = setting(
         180.0, "How long a delivery belongs to the process that works on it; after a crash it waits so long.", minimum=1
     )
-    first_retry_s: float = setting(300.0, "Wait before the second attempt; each further wait is twice as long …")
-    retry_max_s: float = setting(4 * 3600.0, "… up to this.")
+    first_retry_s: float = setting(300.0, "Wait before the second attempt; each further wait is twice as long.")
+    retry_max_s: float = setting(4 * 3600.0, "The longest wait between two attempts.")
     future_release_max_s: float = setting(30 * 86400.0, "How far in the future a message may be released (RFC 4865).")
     recipients_per_day_max: int = setting(
         2000, "Recipients that an account's submissions may have per day; 0: any number.", minimum=0

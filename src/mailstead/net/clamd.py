@@ -8,7 +8,6 @@ Spec: clamd(8), INSTREAM (chunks with a length of four octets, an empty one ends
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -42,7 +41,7 @@ class Clamd:
         try:
             async with asyncio.timeout(self._limit_s):
                 answer = await self._ask(message.octets)
-        except (OSError, TimeoutError, asyncio.LimitOverrunError) as error:
+        except (OSError, TimeoutError) as error:
             _log.warning("clamd does not answer", error=repr(error))
             return self._unanswered("did not answer")
         if answer.endswith("OK"):
@@ -67,23 +66,57 @@ class Clamd:
         return Check(NAME, Decision.DEFER, reason=reason, public_text=text)
 
     async def _ask(self, octets: Octets) -> str:
+        loop = asyncio.get_running_loop()
         if self._address.startswith("/"):
-            reader, writer = await asyncio.open_unix_connection(self._address, limit=ANSWER_OCTETS_MAX)
+            transport, talk = await loop.create_unix_connection(_Talk, self._address)
         else:
             host, _, port = self._address.rpartition(":")
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=ANSWER_OCTETS_MAX)
+            transport, talk = await loop.create_connection(_Talk, host.strip("[]"), int(port))
         try:
-            with contextlib.suppress(ConnectionError):  # it may answer, and close, before all is said
-                writer.write(b"zINSTREAM\0")
-                for piece in _pieces(octets):
-                    writer.write(piece)
-                    await writer.drain()
-            answer = await reader.readuntil(b"\0")
-        except asyncio.IncompleteReadError as error:
-            answer = error.partial
+            transport.write(b"zINSTREAM\0")
+            for piece in _pieces(octets):
+                transport.write(piece)
+                await talk.has_room.wait()
+            return await talk.answer
         finally:
-            writer.close()
-        return answer.rstrip(b"\0\r\n").decode("utf-8", "replace")
+            transport.abort()
+
+
+class _Talk(asyncio.Protocol):
+    """One question to the daemon."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        self._heard = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the daemon says, up to its NUL."""
+        self._heard += data
+        if b"\0" in data or len(self._heard) > ANSWER_OCTETS_MAX:
+            self._end()
+
+    def pause_writing(self) -> None:
+        """The daemon is slower than we are."""
+        self.has_room.clear()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.has_room.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whatever was said is the answer; nothing at all is none."""
+        self.has_room.set()
+        if self._heard:
+            self._end()
+        elif not self.answer.done():
+            self.answer.set_exception(exc or ConnectionError("the daemon has closed without an answer"))
+
+    def _end(self) -> None:
+        if not self.answer.done():
+            answer = self._heard[:ANSWER_OCTETS_MAX].partition(b"\0")[0]
+            self.answer.set_result(answer.rstrip(b"\r\n").decode("utf-8", "replace"))
 
 
 def _pieces(octets: Octets) -> Iterator[bytes]:
