@@ -14,25 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
-
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdata
-import dns.rdatatype
-import dns.reversename
-from dns.rdatatype import RdataType
+from typing import Any, Final
 
 from mailstead.config.settings import Dns
-from mailstead.model.address import normal_domain
-from mailstead.model.errors import BadAddress, DnsUnavailable
-from mailstead.net.dns_exchange import BadAnswer, exchange, name_servers
+from mailstead.model.errors import DnsUnavailable
+from mailstead.net.dns_exchange import exchange, name_servers
+from mailstead.net.dns_wire import NXDOMAIN, BadAnswer, Kind, name_of, read
 from mailstead.ports.clock import Clock
 from mailstead.ports.resolver import Answer, Caa, Mx, Srv, Tlsa
 from mailstead.telemetry import log
@@ -51,7 +40,8 @@ TRY_MIN_S: Final = 1.0
 IN_FLIGHT_MAX: Final = 500
 """Questions that are out at a time, each with a socket."""
 
-RecordT = TypeVar("RecordT")
+_Key = tuple[bytes, Kind]
+"""What was asked: a name as on the wire, and the type of records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ class DnsResolver:
         self._limit_s = settings.query_limit_s
         self._clock = clock
         self._cache = _Cache(settings.cached_max, clock)
-        self._asking: dict[tuple[dns.name.Name, RdataType], asyncio.Task[_Known]] = {}
+        self._asking: dict[_Key, asyncio.Task[_Known]] = {}
         self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         on_loopback = [server.is_loopback for server in self._servers]
         self._believes_ad = settings.trusts_ad or all(on_loopback)
@@ -82,55 +72,42 @@ class DnsResolver:
 
     async def a(self, name: str) -> Answer[str]:
         """See `Resolver.a`."""
-        return await self._look_up(name, RdataType.A, lambda record: str(record.address))
+        return await self._look_up(name, Kind.A)
 
     async def aaaa(self, name: str) -> Answer[str]:
         """See `Resolver.aaaa`."""
-        return await self._look_up(name, RdataType.AAAA, lambda record: str(record.address))
+        return await self._look_up(name, Kind.AAAA)
 
     async def mx(self, name: str) -> Answer[Mx]:
         """See `Resolver.mx`."""
-        answer = await self._look_up(name, RdataType.MX, lambda record: Mx(record.preference, _text(record.exchange)))
-        return replace(answer, records=tuple(sorted(answer.records)))
+        return await self._look_up(name, Kind.MX)
 
     async def txt(self, name: str) -> Answer[bytes]:
         """See `Resolver.txt`."""
-        return await self._look_up(name, RdataType.TXT, lambda record: b"".join(record.strings))
+        return await self._look_up(name, Kind.TXT)
 
     async def ptr(self, address: str) -> Answer[str]:
         """See `Resolver.ptr`."""
         try:
-            name = dns.reversename.from_address(str(ip_address(address)))
+            name = ip_address(address).reverse_pointer
         except ValueError:
             return Answer((), exists=False)
-        return await self._look_up(_text(name), RdataType.PTR, lambda record: _text(record.target))
+        return await self._look_up(name, Kind.PTR)
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         """See `Resolver.tlsa`."""
-        return await self._look_up(
-            name, RdataType.TLSA, lambda record: Tlsa(record.usage, record.selector, record.mtype, record.cert)
-        )
+        return await self._look_up(name, Kind.TLSA)
 
     async def srv(self, name: str) -> Answer[Srv]:
         """See `Resolver.srv`."""
-        return await self._look_up(
-            name,
-            RdataType.SRV,
-            lambda record: Srv(record.priority, record.weight, record.port, _text(record.target)),
-        )
+        return await self._look_up(name, Kind.SRV)
 
     async def caa(self, name: str) -> Answer[Caa]:
         """See `Resolver.caa`."""
-        return await self._look_up(
-            name,
-            RdataType.CAA,
-            lambda record: Caa(
-                record.flags, record.tag.decode("ascii", "replace"), record.value.decode("utf-8", "replace")
-            ),
-        )
+        return await self._look_up(name, Kind.CAA)
 
-    async def _look_up(self, text: str, kind: RdataType, read: Callable[[Any], RecordT]) -> Answer[RecordT]:
-        name = _name(text)
+    async def _look_up(self, text: str, kind: Kind) -> Answer[Any]:
+        name = name_of(text)
         if name is None:
             return Answer((), exists=False)
         key = (name, kind)
@@ -138,7 +115,7 @@ class DnsResolver:
         if known is None:
             task = self._asking.get(key)
             if task is None:
-                task = asyncio.create_task(self._ask(key, read))
+                task = asyncio.create_task(self._ask(key))
                 self._asking[key] = task
                 task.add_done_callback(lambda _: self._asking.pop(key, None))
             # Who gives up waiting must not take the answer from the others.
@@ -147,19 +124,19 @@ class DnsResolver:
             raise DnsUnavailable(name=text, kind=kind.name, failure=known.failure)
         return known.answer
 
-    async def _ask(self, key: tuple[dns.name.Name, RdataType], read: Callable[[Any], RecordT]) -> _Known:
+    async def _ask(self, key: _Key) -> _Known:
         """Ask the servers, within the time limit; remember what comes of it."""
         name, kind = key
         known = _Known(None, "no time left", FAILURE_TTL_S, 0)
         try:
             async with asyncio.timeout(self._limit_s), self._in_flight:
-                known = await self._ask_in_turn(name, kind, read)
+                known = await self._ask_in_turn(name, kind)
         except TimeoutError:
-            _log.debug("no answer in time", name=str(name), kind=kind.name)
+            _log.debug("no answer in time", name=name, kind=kind.name)
         self._cache.put(key, known)
         return known
 
-    async def _ask_in_turn(self, name: dns.name.Name, kind: RdataType, read: Callable[[Any], RecordT]) -> _Known:
+    async def _ask_in_turn(self, name: bytes, kind: Kind) -> _Known:
         servers = list(self._servers)
         try_s = max(TRY_MIN_S, self._limit_s / (len(servers) * ROUNDS))
         failure = ""
@@ -167,36 +144,34 @@ class DnsResolver:
             for server in tuple(servers):
                 try:
                     async with asyncio.timeout(try_s):
-                        message = await exchange(server, name, kind, wants_dnssec=self._believes_ad)
-                    return self._known(message, read)
+                        octets = await exchange(server, name, kind, wants_dnssec=self._believes_ad)
+                    return self._known(octets, name, kind)
                 except TimeoutError:
                     failure = f"{server.address} is silent"
                 except (OSError, EOFError, BadAnswer) as error:
                     # It has said no; asking it again would bring the same.
                     servers.remove(server)
                     failure = f"{server.address}: {error}"
-        _log.debug("no answer", name=str(name), kind=kind.name, failure=failure)
+        _log.debug("no answer", name=name, kind=kind.name, failure=failure)
         return _Known(None, failure, FAILURE_TTL_S, 0)
 
-    def _known(self, message: dns.message.QueryMessage, read: Callable[[Any], RecordT]) -> _Known:
+    def _known(self, octets: bytes, name: bytes, kind: Kind) -> _Known:
         """Make an answer of a message. Errors: BadAnswer."""
-        code = message.rcode()
-        if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-            raise BadAnswer(dns.rcode.to_text(code))
-        try:
-            # Follows at most 16 CNAMEs, and takes the shortest TTL on the way, that of the SOA for what is not there.
-            chain = message.resolve_chaining()
-        except dns.exception.DNSException as error:
-            raise BadAnswer(repr(error)) from None
-        records = tuple(read(record) for record in chain.answer or ())
+        response = read(octets, name, kind)
+        if response.code not in {0, NXDOMAIN}:
+            raise BadAnswer(f"has failed (RCODE {response.code})")
+        records = tuple(sorted(response.records)) if kind is Kind.MX else response.records
         answer = Answer(
             records,
-            exists=code == dns.rcode.NOERROR,
-            is_authentic=self._believes_ad and bool(message.flags & dns.flags.AD),
-            canonical_name=_text(chain.canonical_name),
+            exists=response.code != NXDOMAIN,
+            is_authentic=self._believes_ad and response.is_authentic,
+            canonical_name=response.canonical_name,
         )
-        ttl_max_s = TTL_MAX_S if records else NEGATIVE_TTL_MAX_S
-        return _Known(answer, "", min(chain.minimum_ttl, ttl_max_s), len(message.wire or b""))
+        if response.ttl_s is None:
+            # RFC 2308 §5: absence without a SOA is not to be remembered; not longer than a failure, that is.
+            return _Known(answer, "", FAILURE_TTL_S, len(octets))
+        ttl_s = min(response.ttl_s, TTL_MAX_S if records else NEGATIVE_TTL_MAX_S)
+        return _Known(answer, "", ttl_s, len(octets))
 
 
 class _Cache:
@@ -207,9 +182,9 @@ class _Cache:
         self._octets_max = cached_max * CACHED_OCTETS_EACH
         self._octets_count = 0
         self._clock = clock
-        self._known: OrderedDict[tuple[dns.name.Name, RdataType], tuple[_Known, float]] = OrderedDict()
+        self._known: OrderedDict[_Key, tuple[_Known, float]] = OrderedDict()
 
-    def get(self, key: tuple[dns.name.Name, RdataType]) -> _Known | None:
+    def get(self, key: _Key) -> _Known | None:
         found = self._known.get(key)
         if found is None:
             return None
@@ -220,7 +195,7 @@ class _Cache:
         self._known.move_to_end(key)
         return known
 
-    def put(self, key: tuple[dns.name.Name, RdataType], known: _Known) -> None:
+    def put(self, key: _Key, known: _Known) -> None:
         if key in self._known:
             self._remove(key)
         if known.ttl_s <= 0:
@@ -230,27 +205,6 @@ class _Cache:
         while len(self._known) > self._cached_max or self._octets_count > self._octets_max:
             self._remove(next(iter(self._known)))
 
-    def _remove(self, key: tuple[dns.name.Name, RdataType]) -> None:
+    def _remove(self, key: _Key) -> None:
         known, _ = self._known.pop(key)
         self._octets_count -= known.octets_count
-
-
-def _name(text: str) -> dns.name.Name | None:
-    """Give a name as the wire has it; None for what can be no name in the DNS, and so does not exist there.
-
-    Not by the syntax of zone files: a backslash, as SPF macros may bring it, is only a letter.
-    """
-    text = text.removesuffix(".")
-    try:
-        ascii_text = text if text.isascii() else normal_domain(text)
-        labels = [label.encode("ascii").lower() for label in ascii_text.split(".")]
-        if not all(labels):
-            return None
-        return dns.name.Name([*labels, b""])
-    except (BadAddress, dns.name.LabelTooLong, dns.name.NameTooLong):
-        return None
-
-
-def _text(name: dns.name.Name) -> str:
-    """Give a name without final dot, in lower case; the root is empty."""
-    return "" if name == dns.name.root else name.to_text(omit_final_dot=True).lower()

@@ -15,22 +15,15 @@ import struct
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, NamedTuple, cast
-
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rdatatype
+from secrets import randbelow
+from typing import Final, NamedTuple
 
 from mailstead.model.errors import BadSettings
+from mailstead.net.dns_wire import BadAnswer, Kind, answers, is_cut, question
 
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 SERVERS_MAX: Final = 3
 """Of more only the first are asked, as the C library does."""
-
-PAYLOAD_OCTETS: Final = 1232
-"""Largest datagram asked for: goes everywhere unfragmented, and fragments could be forged."""
 
 STRAY_MAX: Final = 10
 """Datagrams that do not answer the question, before it goes over TCP."""
@@ -46,10 +39,6 @@ class NameServer(NamedTuple):
     def is_loopback(self) -> bool:
         """Whether nobody stands between it and us. Spec: RFC 7672 §2.1.1."""
         return ip_address(self.address.partition("%")[0]).is_loopback
-
-
-class BadAnswer(Exception):
-    """A server has said something that is no answer to the question."""
 
 
 def name_servers(configured: Sequence[str], resolv_conf: Path = RESOLV_CONF) -> tuple[NameServer, ...]:
@@ -92,27 +81,24 @@ def _is_address(text: str) -> bool:
     return True
 
 
-async def exchange(
-    server: NameServer, name: dns.name.Name, kind: dns.rdatatype.RdataType, *, wants_dnssec: bool
-) -> dns.message.QueryMessage:
+async def exchange(server: NameServer, name: bytes, kind: Kind, *, wants_dnssec: bool) -> bytes:
     """Ask, and give the answer, whatever its code; over UDP, and again over TCP if it was cut. Has no limit of its own.
 
     Errors: BadAnswer; OSError, EOFError.
     """
-    query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD_OCTETS, want_dnssec=wants_dnssec)
-    octets = query.to_wire()
-    answer = await _over_udp(server, query, octets)
-    return answer if answer is not None else await _over_tcp(server, query, octets)
+    asked = question(randbelow(1 << 16), name, kind, wants_dnssec=wants_dnssec)
+    answer = await _over_udp(server, asked)
+    return answer if answer is not None else await _over_tcp(server, asked)
 
 
-async def _over_udp(server: NameServer, query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage | None:
+async def _over_udp(server: NameServer, asked: bytes) -> bytes | None:
     """Give the answer; None if it must be had over TCP."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(query, loop.create_future()), remote_addr=(server.address, server.port)
+        lambda: _Datagrams(asked, loop.create_future()), remote_addr=(server.address, server.port)
     )
     try:
-        transport.sendto(octets)
+        transport.sendto(asked)
         return await protocol.answer
     finally:
         transport.close()
@@ -121,27 +107,17 @@ async def _over_udp(server: NameServer, query: dns.message.Message, octets: byte
 class _Datagrams(asyncio.DatagramProtocol):
     """Waits for the one datagram that answers."""
 
-    def __init__(self, query: dns.message.Message, answer: asyncio.Future[dns.message.QueryMessage | None]) -> None:
-        self._query = query
-        self._id = struct.pack("!H", query.id)
+    def __init__(self, asked: bytes, answer: asyncio.Future[bytes | None]) -> None:
+        self._asked = asked
         self._stray_count = 0
         self.answer = answer
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002  # the socket is connected
         if self.answer.done():
             return
-        # The id first: what is merely shot at us should cost nothing.
-        if len(data) < 12 or not data.startswith(self._id):
-            self._note_stray()
-        elif data[2] & (dns.flags.TC >> 8):
-            self.answer.set_result(None)
-        else:
-            try:
-                self.answer.set_result(_read(self._query, data))
-            except BadAnswer:
-                self._note_stray()
-
-    def _note_stray(self) -> None:
+        if answers(data, self._asked):
+            self.answer.set_result(None if is_cut(data) else data)
+            return
         self._stray_count += 1
         if self._stray_count >= STRAY_MAX:
             self.answer.set_result(None)
@@ -151,17 +127,21 @@ class _Datagrams(asyncio.DatagramProtocol):
             self.answer.set_exception(exc)
 
 
-async def _over_tcp(server: NameServer, query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
+async def _over_tcp(server: NameServer, asked: bytes) -> bytes:
+    """Errors: BadAnswer; OSError, EOFError."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(
         lambda: _Stream(loop.create_future()), server.address, server.port
     )
     try:
-        transport.write(struct.pack("!H", len(octets)) + octets)
-        return _read(query, await protocol.answer)
+        transport.write(struct.pack("!H", len(asked)) + asked)
+        answer = await protocol.answer
     finally:
         # At once, without waiting for what has not been sent: there is nothing more to say.
         transport.abort()
+    if not answers(answer, asked):
+        raise BadAnswer("answers another question")
+    return answer
 
 
 class _Stream(asyncio.Protocol):
@@ -180,15 +160,3 @@ class _Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.answer.done():
             self.answer.set_exception(exc or EOFError("the connection was closed"))
-
-
-def _read(query: dns.message.Message, octets: bytes) -> dns.message.QueryMessage:
-    """Parse, and compare with the question. Errors: BadAnswer."""
-    try:
-        answer = dns.message.from_wire(octets)
-    except (dns.exception.DNSException, ValueError) as error:
-        raise BadAnswer(f"cannot be read: {error!r}") from None
-    if not query.is_response(answer):
-        raise BadAnswer("answers another question")
-    # The library gives this class to all messages with the opcode of the question.
-    return cast("dns.message.QueryMessage", answer)
