@@ -3,106 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import memory
+from bench import dkim, inbound_auth, memory, network, outbound, queue_depth, report
 from bench.imap_client import ImapClient
 from bench.messages import message
-from bench.peers import DOMAIN, ROOT, System, start_mailstead, start_postfix_dovecot
-
-OUT = ROOT / "bench" / "results"
-RESULTS: list[dict[str, object]] = []
-
-
-def account(number: int) -> str:
-    return f"user{number}@{DOMAIN}"
-
-
-def load(system: System, connections: int, count: int, size: int, accounts: int) -> dict[str, float]:
-    """Deliver and wait until the last message is in its mailbox; messages per second over all of it."""
-    stored_before = system.stored_count()
-    command = [
-        sys.executable,
-        "-m",
-        "bench.smtp_load",
-        *map(str, (system.ports.smtp, connections, count, size, accounts)),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    result = json.loads(done.stdout)
-    if result["acknowledged"] != count:
-        raise RuntimeError(f"{system.name}: only {result['acknowledged']} of {count}: {result['failures']}")
-    end = result["end"]
-    if stored_before >= 0:
-        limit = time.time() + 300
-        while system.stored_count() < stored_before + count:
-            if time.time() > limit:
-                raise RuntimeError(f"{system.name}: {system.stored_count() - stored_before} of {count} arrived")
-            time.sleep(0.02)
-        end = max(end, time.time())
-    return {
-        "per_second": count / (end - result["begin"]),
-        "acknowledged_per_second": count / (result["end"] - result["begin"]),
-    }
-
-
-def record(work: str, system: System, figure: str, values: list[float], unit: str) -> None:
-    RESULTS.append(
-        {
-            "work": work,
-            "system": system.name,
-            "figure": figure,
-            "unit": unit,
-            "median": statistics.median(values),
-            "values": values,
-        }
-    )
-    print(f"  {work:34} {system.name:24} {figure:22} {statistics.median(values):12.4g} {unit}", flush=True)
-
-
-def ratio(work: str, figure: str, target: str, *, more_is_better: bool) -> None:
-    """Print ours against each peer's."""
-    rows = [row for row in RESULTS if row["work"] == work and row.get("figure") == figure and "system" in row]
-    word = "times their rate" if more_is_better else "of their time"
-    for ours in (row for row in rows if row["system"].startswith("mailstead")):
-        for row in (row for row in rows if not row["system"].startswith("mailstead")):
-            value = ours["median"] / row["median"]
-            RESULTS.append(
-                {
-                    "work": work,
-                    "figure": f"{figure} ratio",
-                    "of": ours["system"],
-                    "to": row["system"],
-                    "ratio": value,
-                    "target": target,
-                }
-            )
-            print(
-                f"  {work:34} {ours['system']} / {row['system']} = {value:.3g} {word}   (target: {target})", flush=True
-            )
+from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
+from bench.report import ratio, record
+from bench.smtp_load import Job, as_text, delivered, sample
 
 
 def deliver(systems: list[System], rounds: int, quick: bool) -> None:
     for size, label, target, count in ((4096, "4 KB", ">= 4", 3000), (102400, "100 KB", ">= 2", 600)):
+        messages = as_text(sample(size))
         for accounts in (100, 1):
             work = f"deliver {label}, {accounts} account(s)"
             if quick:
                 count = min(count, 400)
+            recipients = [account(number % accounts) for number in range(count)]
             values: dict[str, list[float]] = {system.name: [] for system in systems}
             for _ in range(rounds):
                 for system in systems:
-                    values[system.name].append(load(system, 20, count, size, accounts)["per_second"])
+                    values[system.name].append(delivered(system, Job(system.ports.smtp, 20, recipients, messages)))
             for system in systems:
-                record(work, system, "rate", values[system.name], "messages/s")
+                record(work, system.name, "rate", values[system.name], "messages/s")
             ratio(work, "rate", target, more_is_better=True)
 
 
@@ -132,7 +62,7 @@ def latency(systems: list[System], rounds: int, quick: bool) -> None:
             time.sleep(0.05)
         client.quit()
         idler.close()
-        record(work, system, "time", values, "ms")
+        record(work, system.name, "time", values, "ms")
     ratio(work, "time", "< 0.5 and < 5 ms", more_is_better=False)
 
 
@@ -163,7 +93,7 @@ def fetch(systems: list[System], rounds: int, quick: bool) -> None:
                 if number:  # the first warms the index
                     values[system.name].append(seconds * 1000)
         for system in systems:
-            record(work, system, "time", values[system.name], "ms")
+            record(work, system.name, "time", values[system.name], "ms")
         ratio(work, "time", "<= 1", more_is_better=False)
 
 
@@ -183,7 +113,7 @@ def download(systems: list[System], rounds: int, quick: bool) -> None:
                 raise RuntimeError(f"{system.name}: only {octets} octets came")
             values[system.name].append(octets / seconds / 1e6)
     for system in systems:
-        record(work, system, "rate", values[system.name], "MB/s")
+        record(work, system.name, "rate", values[system.name], "MB/s")
     ratio(work, "rate", ">= 0.8", more_is_better=True)
 
 
@@ -198,8 +128,6 @@ def select(systems: list[System], rounds: int, quick: bool) -> None:
         for system in systems:
             client = ImapClient(system, account(93), log_in=False)
             begin = time.perf_counter()
-            from bench.peers import PASSWORD
-
             client.command(f"LOGIN {account(93)} {PASSWORD}".encode())
             logged_in = time.perf_counter() - begin
             to_first, to_last, _ = client.timed(b"SELECT INBOX")
@@ -208,8 +136,8 @@ def select(systems: list[System], rounds: int, quick: bool) -> None:
                 first[system.name].append((logged_in + to_first) * 1000)
                 whole[system.name].append((logged_in + to_last) * 1000)
     for system in systems:
-        record(work, system, "time to first", first[system.name], "ms")
-        record(work, system, "time to OK", whole[system.name], "ms")
+        record(work, system.name, "time to first", first[system.name], "ms")
+        record(work, system.name, "time to OK", whole[system.name], "ms")
     ratio(work, "time to first", "<= 1", more_is_better=False)
     ratio(work, "time to OK", "(told for honesty)", more_is_better=False)
     search(systems, count)
@@ -222,10 +150,10 @@ def search(systems: list[System], count: int) -> None:
         client = ImapClient(system, account(93))
         client.command(b"SELECT INBOX")
         caught_up = client.timed(b'UID SEARCH TEXT "caught up once"')[1]
-        record(work, system, "index catch-up", [caught_up * 1000], "ms")
+        record(work, system.name, "index catch-up", [caught_up * 1000], "ms")
         for text in (b"invoice", b"budget review", b"sender4"):
             values = [client.timed(b'UID SEARCH TEXT "' + text + b'"')[1] * 1000 for _ in range(5)]
-            record(work, system, f"'{text.decode()}'", values, "ms")
+            record(work, system.name, f"'{text.decode()}'", values, "ms")
         client.close()
 
 
@@ -241,8 +169,8 @@ def idle(systems: list[System], rounds: int, quick: bool) -> None:
         warm.close()
         accounts = 400
         before = memory.resident_octets(pid)
-        record("start and idle", system, "idle memory", [before / 1e6], "MB (target < 120)")
-        record("start and idle", system, "start to ports", [system.start_seconds], "s (target < 1.5)")
+        record("start and idle", system.name, "idle memory", [before / 1e6], "MB (target < 120)")
+        record("start and idle", system.name, "start to ports", [system.start_seconds], "s (target < 1.5)")
         holder = subprocess.Popen(
             [sys.executable, "-m", "bench.memory", str(system.ports.imaps), str(count), str(accounts)],
             cwd=ROOT,
@@ -258,23 +186,22 @@ def idle(systems: list[System], rounds: int, quick: bool) -> None:
         after = memory.resident_octets(pid)
         holder.stdin.close()
         holder.wait()
-        record(work, system, "memory each", [(after - before) / count / 1024], "KiB (target <= 40)")
+        record(work, system.name, "memory each", [(after - before) / count / 1024], "KiB (target <= 40)")
 
 
 WORKS = {"idle": idle, "latency": latency, "deliver": deliver, "fetch": fetch, "select": select, "download": download}
+"""They share their systems."""
+WORKS_ALONE = {
+    "dkim": dkim.measure,
+    "inbound-auth": inbound_auth.measure,
+    "outbound": outbound.measure,
+    "queue-100k": queue_depth.measure,
+}
+"""They start what they need; all but the first in a network of our own."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default=",".join(WORKS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
-    parser.add_argument("--without-peers", action="store_true")
-    parser.add_argument("--cipher", default="chacha20")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    folder = Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
-    folder.chmod(0o755)
+def with_mailboxes(folder: Path, names: list[str], options: argparse.Namespace) -> None:
+    """Mailstead, and Postfix with Dovecot, side by side."""
     accounts = [account(number) for number in range(400)]
     systems: list[System] = []
     try:
@@ -283,7 +210,7 @@ def main() -> None:
             if shutil.which("postconf", path="/usr/sbin") is None or shutil.which("doveadm") is None:
                 raise SystemExit("Postfix and Dovecot are not installed: run `make setup-tools` as root")
             systems.extend(start_postfix_dovecot(folder / form, form, accounts) for form in ("maildir", "mdbox"))
-        for name in options.only.split(","):
+        for name in names:
             chosen = systems
             if name == "deliver":
                 more = start_mailstead(
@@ -298,19 +225,38 @@ def main() -> None:
     finally:
         for system in systems:
             system.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", default=",".join((*WORKS, *WORKS_ALONE)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
+    parser.add_argument("--without-peers", action="store_true")
+    parser.add_argument("--cipher", default="chacha20")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := set(names) - set(WORKS) - set(WORKS_ALONE):
+        parser.error(f"no such work: {', '.join(sorted(unknown))}")
+    alone = [name for name in names if name in WORKS_ALONE]
+    if set(alone) - {"dkim"}:
+        network.run_inside()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    folder = Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
+    folder.chmod(0o755)
+    try:
+        if set(alone) - {"dkim"}:
+            network.enter(folder)
+        if shared := [name for name in names if name in WORKS]:
+            with_mailboxes(folder, shared, options)
+        for name in alone:
+            place = folder / name
+            place.mkdir()
+            WORKS_ALONE[name](place, options)
+            shutil.rmtree(place)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        OUT.mkdir(exist_ok=True)
-        facts = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "cpus": os.cpu_count(),
-            "load": os.getloadavg(),
-            "python": platform.python_version(),
-            "arguments": sys.argv[1:],
-            "results": RESULTS,
-        }
-        file = OUT / f"{facts['at'].replace(':', '')}.json"
-        file.write_text(json.dumps(facts, indent=1))
-        print(f"raw results: {file.relative_to(ROOT)}")
+        report.save()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,16 @@ class ImapClient:
     def command(self, text: bytes) -> int:
         return self.until_tagged(self.send(text))
 
+    def text(self, text: bytes) -> bytes:
+        """Give all that is answered, of what has no tag within."""
+        tag = self.send(text)
+        lines: list[bytes] = []
+        while not lines or not lines[-1].startswith(tag + b" "):
+            lines.append(self.file.readline())
+            if not lines[-1]:
+                raise EOFError("the server has closed the connection")
+        return b"".join(lines)
+
     def timed(self, text: bytes) -> tuple[float, float, int]:
         """Seconds to the first line, seconds to the tagged reply, octets."""
         begin = time.perf_counter()

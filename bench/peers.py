@@ -12,12 +12,21 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailstead.wiring import House
 
 ROOT = Path(__file__).resolve().parent.parent
 DOMAIN = "example.test"
 PASSWORD = "bench-password-of-20-letters"
+
+
+def account(number: int) -> str:
+    return f"user{number}@{DOMAIN}"
 
 
 @dataclass
@@ -27,6 +36,7 @@ class Ports:
     imaps: int = 0
     pop3s: int = 0
     lmtp: int = 0
+    submissions: int = 0
 
 
 @dataclass
@@ -96,6 +106,10 @@ def client_context() -> ssl.SSLContext:
 # Postfix and Dovecot
 
 
+class Postfix(System):
+    """Debian's Postfix, default settings."""
+
+
 class PostfixDovecot(System):
     """Debian's Postfix in front of Debian's Dovecot by LMTP, default fsync settings."""
 
@@ -104,11 +118,16 @@ class PostfixDovecot(System):
         return log.read_bytes().count(b"saved mail to INBOX") if log.exists() else 0
 
 
-def start_postfix_dovecot(folder: Path, mail_format: str, accounts: list[str]) -> PostfixDovecot:
-    folder.mkdir(parents=True)
-    folder.chmod(0o755)
-    for part in ("run", "state", "mail", "postfix", "spool", "data"):
-        (folder / part).mkdir()
+def start_postfix_dovecot(
+    folder: Path,
+    mail_format: str,
+    accounts: list[str],
+    name: str = "",
+    main_cf: str = "",
+    services: tuple[str, ...] = (),
+) -> PostfixDovecot:
+    """`main_cf` and `services` are further lines of main.cf and master.cf."""
+    _make_folders(folder, "run", "state", "mail")
     owner = pwd.getpwnam("mail")
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     certificate, key = make_certificate(folder)
@@ -164,6 +183,40 @@ namespace inbox {{
   inbox = yes
 }}
 """)
+    (folder / "mailboxes").write_text("".join(f"{account} x\n" for account in accounts))
+    system = PostfixDovecot(name or f"postfix+dovecot/{mail_format}", folder, ports, accounts)
+    subprocess.run(["/usr/sbin/dovecot", "-c", str(folder / "dovecot.conf")], check=True)
+    system.stop_commands.append(["/usr/bin/doveadm", "-c", str(folder / "dovecot.conf"), "stop"])
+    mailboxes = f"""
+virtual_mailbox_domains = {DOMAIN}
+virtual_mailbox_maps = texthash:{folder}/mailboxes
+virtual_transport = lmtp:inet:127.0.0.1:{ports.lmtp}
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+smtpd_tls_security_level = may
+"""
+    _run_postfix(system, mailboxes + main_cf, services)
+    wait_for_port(ports.imaps)
+    return system
+
+
+def start_postfix(folder: Path, name: str, main_cf: str) -> Postfix:
+    """Postfix alone, for mail that goes out."""
+    _make_folders(folder)
+    system = Postfix(name, folder, Ports(*free_ports(1)), [])
+    _run_postfix(system, main_cf)
+    return system
+
+
+def _make_folders(folder: Path, *parts: str) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    for part in (*parts, "postfix", "spool", "data"):
+        (folder / part).mkdir()
+
+
+def _run_postfix(system: System, main_cf: str, services: tuple[str, ...] = ()) -> None:
+    folder = system.folder
     (folder / "postfix" / "main.cf").write_text(f"""
 compatibility_level = 3.6
 queue_directory = {folder}/spool
@@ -175,24 +228,18 @@ myhostname = localhost
 mydestination =
 alias_maps =
 local_recipient_maps =
-virtual_mailbox_domains = {DOMAIN}
-virtual_mailbox_maps = texthash:{folder}/postfix/mailboxes
-virtual_transport = lmtp:inet:127.0.0.1:{ports.lmtp}
 message_size_limit = 60000000
-smtpd_tls_cert_file = {certificate}
-smtpd_tls_key_file = {key}
-smtpd_tls_security_level = may
 maillog_file = {folder}/spool/postfix.log
 maillog_file_prefixes = {folder}
-""")
-    (folder / "postfix" / "mailboxes").write_text("".join(f"{account} x\n" for account in accounts))
+{main_cf}""")
     master = Path("/usr/share/postfix/master.cf.dist").read_text()
     lines = [line for line in master.splitlines() if not line.startswith(("smtp ", "smtp\t"))]
     lines = [line.replace(" y ", " n ", 1) if " unix " in line else line for line in lines]
     service = [
-        f"127.0.0.1:{ports.smtp} inet n - n - - smtpd",
+        f"127.0.0.1:{system.ports.smtp} inet n - n - - smtpd",
         "smtp unix - - n - - smtp",
         "postlog unix-dgram n - n - 1 postlogd",
+        *services,
     ]
     kept = [line for line in lines if not line.startswith("postlog")]
     (folder / "postfix" / "master.cf").write_text("\n".join([*service, *kept]) + "\n")
@@ -200,36 +247,41 @@ maillog_file_prefixes = {folder}
     for file in ("postfix-files", "dynamicmaps.cf"):
         if Path("/etc/postfix", file).exists():
             shutil.copy(Path("/etc/postfix", file), folder / "postfix" / file)
-    system = PostfixDovecot(f"postfix+dovecot/{mail_format}", folder, ports, accounts)
-    subprocess.run(["/usr/sbin/dovecot", "-c", str(folder / "dovecot.conf")], check=True)
-    system.stop_commands.append(["/usr/sbin/postfix", "-c", str(folder / "postfix"), "stop"])
-    system.stop_commands.append(["/usr/bin/doveadm", "-c", str(folder / "dovecot.conf"), "stop"])
+    system.stop_commands.insert(0, ["/usr/sbin/postfix", "-c", str(folder / "postfix"), "stop"])
     try:
         subprocess.run(
             ["/usr/sbin/postfix", "-c", str(folder / "postfix"), "start"], check=True, capture_output=True, text=True
         )
-        wait_for_port(ports.imaps)
-        wait_for_port(ports.smtp)
+        wait_for_port(system.ports.smtp)
     except BaseException as error:
         print(getattr(error, "stdout", ""), getattr(error, "stderr", ""), file=sys.stderr)
         system.stop()
         raise
-    return system
 
 
 # Mailstead
 
 
+Prepare = Callable[["House"], Awaitable[None]]
+
+
+@dataclass
 class Mailstead(System):
     """This package, as `mailstead serve` starts it."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    """Its settings, also for its commands."""
 
     def stored_count(self) -> int:
         return -1  # an acknowledged message is a stored one
 
 
-def start_mailstead(folder: Path, accounts: list[str], name: str = "mailstead", **settings: str) -> Mailstead:
+def start_mailstead(
+    folder: Path, accounts: list[str], name: str = "mailstead", prepare: Prepare | None = None, **settings: str
+) -> Mailstead:
+    """`prepare` does more with the house before it is served. Senders are not authenticated unless settings say so."""
     folder.mkdir(parents=True)
-    ports = Ports(*free_ports(5))
+    ports = Ports(*free_ports(6))
     command = [str(Path(sys.executable).parent / "mailstead")]
     env = {
         **os.environ,
@@ -239,12 +291,17 @@ def start_mailstead(folder: Path, accounts: list[str], name: str = "mailstead", 
         "MAILSTEAD_IMAP_LISTEN": f"127.0.0.1:{ports.imap}",
         "MAILSTEAD_IMAP_LISTEN_TLS": f"127.0.0.1:{ports.imaps}",
         "MAILSTEAD_POP3_LISTEN_TLS": f"127.0.0.1:{ports.pop3s}",
+        "MAILSTEAD_SUBMISSION_LISTEN_TLS": f"127.0.0.1:{ports.submissions}",
+        "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
+        "MAILSTEAD_POLICY_MESSAGES_PER_SENDER_HOUR_MAX": "0",
+        "MAILSTEAD_POLICY_MESSAGES_PER_RECIPIENT_HOUR_MAX": "0",
+        "MAILSTEAD_QUEUE_RECIPIENTS_PER_DAY_MAX": "0",
         "MAILSTEAD_SERVER_LOG_LEVEL": "warning",
         "MAILSTEAD_SERVER_SERVICES": "mx,imap,pop3",
         **settings,
     }
-    asyncio.run(_make_accounts(env, accounts))
-    system = Mailstead(name, folder, ports, accounts)
+    asyncio.run(_make_accounts(env, accounts, prepare))
+    system = Mailstead(name, folder, ports, accounts, environment=env)
     begin = time.monotonic()
     log = (folder / "log").open("wb")
     process = subprocess.Popen([*command, "serve"], env=env, stderr=log, stdout=log)
@@ -256,7 +313,7 @@ def start_mailstead(folder: Path, accounts: list[str], name: str = "mailstead", 
     return system
 
 
-async def _make_accounts(env: dict[str, str], accounts: list[str]) -> None:
+async def _make_accounts(env: dict[str, str], accounts: list[str], prepare: Prepare | None) -> None:
     from mailstead.config.load import load
     from mailstead.model.address import Address
     from mailstead.model.secret import Secret
@@ -266,3 +323,5 @@ async def _make_accounts(env: dict[str, str], accounts: list[str]) -> None:
         await house.domains.add(ADMINISTRATOR, DOMAIN)
         for account in accounts:
             await house.accounts.create(ADMINISTRATOR, Address.parse(account), Secret(PASSWORD))
+        if prepare is not None:
+            await prepare(house)

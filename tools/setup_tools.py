@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,10 @@ DEBIAN = {
     "clamd": "clamav-daemon",
     "knotd": "knot",
     "unbound": "unbound",
+    "policyd-spf": "postfix-policyd-spf-python",
+    "opendkim": "opendkim",
+    "opendmarc": "opendmarc",
+    "ip": "iproute2",
 }
 """Command → Debian package."""
 
@@ -39,7 +44,13 @@ MORE_DEBIAN = {
     "/usr/lib/dovecot/imap": "dovecot-imapd",
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "/usr/lib/dovecot/pop3": "dovecot-pop3d",
+    "/usr/lib/python3/dist-packages/authres": "python3-authres",
 }
+
+UNPACKED_DEBIAN = {
+    "exim": ("exim4-daemon-light", "exim4-base", "libdb5.3", "libgnutls-dane0", "libidn12", "libnsl2"),
+}
+"""Folder → Debian packages that are unpacked there: Debian installs one mail server at a time, and that is Postfix."""
 
 
 def debian_missing() -> list[str]:
@@ -70,6 +81,28 @@ def install_debian(packages: list[str]) -> None:
         print("setup-tools: apt-get could not install them all", file=sys.stderr)
 
 
+def unpack_debian() -> None:
+    """Unpack what cannot be installed beside the rest; a failure is said and leaves nothing half done."""
+    for name, packages in UNPACKED_DEBIAN.items():
+        if (TOOLS / name).exists():
+            continue
+        if not shutil.which("apt-get"):
+            print(f"setup-tools: no apt-get; {name} is missing", file=sys.stderr)
+            continue
+        TOOLS.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
+            try:
+                subprocess.run(
+                    ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *packages], cwd=folder, check=True
+                )
+                for package in sorted(Path(folder).glob("*.deb")):
+                    subprocess.run(["dpkg-deb", "-x", package.name, "root"], cwd=folder, check=True)
+            except subprocess.CalledProcessError:
+                print(f"setup-tools: {name} could not be fetched", file=sys.stderr)
+                continue
+            (Path(folder) / "root").rename(TOOLS / name)
+
+
 def install_npm() -> None:
     npm = shutil.which("npm")
     if not npm:
@@ -89,6 +122,7 @@ def install_npm() -> None:
 
 def main() -> None:
     install_debian(debian_missing())
+    unpack_debian()
     install_npm()
     left = debian_missing()
     print(f"setup-tools: {'all there' if not left else 'still missing: ' + ' '.join(left)}")
