@@ -107,6 +107,12 @@ class Submission(Reception):
         self._staged.octets[: len(header)] = completed
         signature = await self._submissions.sealing.signature(bytes(self._staged.octets), domain)
         self._staged.octets[:0] = signature
+        targets, leaving = tuple(self._targets.values()), tuple(self._leaving.values())
+        direct = tuple(self._direct.values())
+        if self.envelope.hold_for_s is not None or self.envelope.hold_until is not None:
+            # RFC 4865 §5: held for all, so those who are here wait in the queue like the others.
+            targets, leaving = (), ()
+            direct = tuple({each.address.key: each for each in self.envelope.recipients}.values())
         await house.dispatch.dispatch(
             Accepted(
                 self.queue_id,
@@ -120,9 +126,9 @@ class Submission(Reception):
                 domain=domain,
                 fingerprint=fingerprint,
             ),
-            tuple(self._targets.values()),
-            tuple(self._leaving.values()),
-            tuple(self._direct.values()),
+            targets,
+            leaving,
+            direct,
         )
 
     def _domain_of_ours(self) -> str:
