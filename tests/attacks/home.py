@@ -23,6 +23,9 @@ DOMAIN = "example.test"
 PASSWORD = "pw-never-in-a-log-9Zt"
 LIMIT_S = 30.0
 ANY_PORT = ("127.0.0.1:0",)
+NOBODY = ("127.0.0.1:9",)
+"""A resolver that is not there: nothing of a test goes to the Internet."""
+FROM = b"From: x@elsewhere.test\r\n"
 
 
 def tls_context() -> ssl.SSLContext:
@@ -161,7 +164,7 @@ class Home:
             if reply[0] not in "23":
                 await client.smtp("RSET")
                 return reply
-        await client.send(octets + b"\r\n.\r\n")
+        await client.send(FROM + octets + b"\r\n.\r\n")
         return await client.smtp_reply()
 
     async def stored(self, actor: Actor) -> list[bytes]:
@@ -191,7 +194,12 @@ def plain(name: str, password: str = PASSWORD) -> str:
 async def open_home(folder, *, names=("alice", "bob"), with_tls=True, **sections):
     """Serve every service; `sections` are changes of settings, like ``limits={"connections_max": 5}``."""
     settings = Settings()
-    changes = {"server": {"data_dir": folder, "hostname": "mx.example.test"}, **sections}
+    changes = {
+        "server": {"data_dir": folder, "hostname": "mx.example.test"},
+        "dns": {"servers": NOBODY},
+        "authentication": {"is_enabled": False},
+        **sections,
+    }
     for service in ("mx", "submission", "imap", "pop3"):
         tls = ANY_PORT if with_tls and service != "mx" else ()
         changes[service] = {"listen": ANY_PORT, "listen_tls": tls, **changes.get(service, {})}

@@ -54,7 +54,7 @@ class Broken:
         store = self.accounts.of(account_id)
         return self if account_id == self.account_id and self.error else store
 
-    async def append(self, name, messages):
+    async def append(self, name, messages, *, is_delivery=False):
         raise self.error
 
 

@@ -34,6 +34,7 @@ from mailstead.wiring import House, make_house
 ADMIN = Actor(None, None, is_admin=True)
 PASSWORD = "pw-never-in-a-log-1"
 HOSTNAME = "mx.example.test"
+HOLD_MAX_S = 30 * 86400
 
 
 class NoWeb:
@@ -71,12 +72,14 @@ class SmtpHouse:
             is_encrypted=is_encrypted,
             mechanisms=("SCRAM-SHA-256", "PLAIN", "LOGIN"),
             requires_auth=True,
+            hold_max_s=HOLD_MAX_S,
+            hold_until_max="2999-01-01T00:00:00Z",
         )
         return SmtpSession(connection, SubmissionPolicy(self.submissions), self.accounts)
 
-    async def queued(self):
-        """All items in the queue, oldest first."""
-        return await self.storage.queue.items(QueueQuery(limit=1000))
+    async def queued(self, address=""):
+        """Items in the queue, oldest first: all, or those from or to an address."""
+        return await self.storage.queue.items(QueueQuery(address=address, limit=1000))
 
     async def account(self, name):
         return await self.storage.directory.find(Address.parse(name if "@" in name else f"{name}@example.test"))

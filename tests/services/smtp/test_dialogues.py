@@ -36,6 +36,9 @@ def fresh_house(tmp_path, open_house):
             for wanted in filter(None, head.get("stored", "").split(", ")):
                 name, count = wanted.split()
                 assert len(await house.messages(name)) == int(count), f"messages of {name}"
+            for wanted in filter(None, head.get("queued", "").split(", ")):
+                name, count = wanted.split()
+                assert len(await house.queued(name)) == int(count), f"items to {name}"
             for key in ("contains", "contains_too"):
                 if key in head:
                     name, text = head[key].split(" ", 1)

@@ -14,6 +14,7 @@ from mailstead.proto.smtp.types import reply
 from mailstead.telemetry import metrics
 
 PASSWORD = "pw-never-in-a-log-1"
+FROM = b"From: x@client.example\r\n"
 TLS_PEER = Peer("192.0.2.1", 50000, 2465, "TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
@@ -113,14 +114,14 @@ async def test_refusals_are_counted(house):
 
 
 async def test_a_bug_is_answered_temporarily(house, monkeypatch):
-    async def broken(*_):
+    async def broken(*_, **__):
         raise KeyError("bug")
 
     monkeypatch.setattr(house.deliveries, "deliver", broken)
     client = Talk(house.mx())
     await client.read()
     await client.say("EHLO x", "MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
-    assert (await client.send(b"Subject: x\r\n")).startswith("451 4.3.0 ")
+    assert (await client.send(FROM)).startswith("451 4.3.0 ")
     assert (await client.say("NOOP"))[0].startswith("250")
     with pytest.raises(AssertionError, match="KeyError"):
         await client.conversation.close()
@@ -130,7 +131,7 @@ async def test_a_stop_waits_for_the_answer(house):
     session = house.mx()
     async with talk(session) as client:
         await client.say("MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
-        await client.conversation.send(b"Subject: x\r\n.\r\n")
+        await client.conversation.send(FROM + b".\r\n")
         session.stopping()
         assert (await client.read()).startswith("250 2.0.0 ")
         assert (await client.read()).startswith("421 4.3.2 ")
@@ -154,7 +155,7 @@ async def test_the_process_wide_budget_gives_452(tmp_path, open_house):
     ):
         for client in (first, second):
             await client.say("MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
-        await first.conversation.send(b"x" * 50_000)
+        await first.conversation.send(FROM + b"\r\n" + b"x" * 50_000)
         assert (await second.send(b"x" * 20_000)).startswith("452 4.3.1 ")
         assert (await first.send(b"")).startswith("250 ")
 
@@ -165,14 +166,19 @@ async def test_the_bare_postmaster_is_read_by_somebody(house):
         assert [answer[:3] for answer in replies] == ["250", "250", "250"]
 
 
-async def test_an_alias_that_leads_out_waits(house):
+async def test_what_an_alias_leads_out_waits_in_the_queue(house):
     async with talk(house.mx()) as client:
-        assert (await client.say("MAIL FROM:<>", "RCPT TO:<away@example.test>"))[1].startswith("451 ")
+        answers = await client.say("MAIL FROM:<>", "RCPT TO:<away@example.test>", "DATA")
+        answers.append(await client.send(FROM + b"\r\nbody"))
+        assert [answer[:9] for answer in answers[1:]] == ["250 2.1.5", "354 End d", "250 2.0.0"]
+        assert "elsewhere" not in "".join(answers)
+    [item] = await house.queued()
+    assert [str(each.recipient.address) for each in item.recipients] == ["x@elsewhere.test"]
 
 
 async def test_attack_008_header_bombs(tmp_path, open_house):
     bombs = [
-        b"X: y\r\n" * 1001 + b"\r\nbody",
+        FROM + b"X: y\r\n" * 1001 + b"\r\nbody",
         b"X: " + b"y" * (1 << 20) + b"\r\n\r\nbody",
         b"Received: x\r\n" * 10_000 + b"\r\n",
         b"X-no-end: " + (b"y" * 998 + b"\r\n ") * 1100,
@@ -183,7 +189,7 @@ async def test_attack_008_header_bombs(tmp_path, open_house):
                 await client.say("MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
                 assert (await client.send(bomb)).startswith("552 5.3.4 ")
             await client.say("MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
-            many = b"To: " + b",\r\n ".join(b"a%d@b.test" % number for number in range(10_000)) + b"\r\n\r\nbody"
+            many = FROM + b"To: " + b",\r\n ".join(b"a%d@b.test" % number for number in range(10_000)) + b"\r\n\r\nbody"
             assert (await client.send(many)).startswith("250 ")
         assert len(await house.messages("alice")) == 1
 
@@ -246,7 +252,9 @@ async def test_attack_017_nothing_is_ever_bounced(tmp_path, open_house):
             )
             assert [answer[:9] for answer in answers] == ["250 2.1.0", "550 5.1.1", "250 2.1.5"]
             await client.say("DATA")
-            assert (await client.send(b"Subject: too much for bob\r\n\r\n" + b"x" * 500)).startswith("552 5.2.2 ")
+            assert (await client.send(FROM + b"Subject: too much for bob\r\n\r\n" + b"x" * 500)).startswith(
+                "552 5.2.2 "
+            )
         assert await house.messages("alice") == []
         assert await house.messages("bob") == []
 
@@ -260,7 +268,7 @@ async def test_attack_018_loops_end(house):
             (b"delivered-to:  <Alice@EXAMPLE.test>\r\n", "554"),
         ]:
             await client.say("MAIL FROM:<>", "RCPT TO:<sales@example.test>", "DATA")
-            assert (await client.send(header + b"\r\nbody"))[:3] == code, header
+            assert (await client.send(FROM + header + b"\r\nbody"))[:3] == code, header
     [first, _] = await house.messages("alice")
     async with talk(house.mx()) as client:  # what we delivered comes back
         await client.say("MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA")
@@ -284,7 +292,8 @@ async def test_attack_022_no_dsn_is_made(house):
             "RCPT TO:<bob@example.test> NOTIFY=SUCCESS,FAILURE,DELAY",
             "DATA",
         )
-        assert (await client.send(b"Subject: x\r\n")).startswith("250 ")
+        assert (await client.send(FROM)).startswith("250 ")
+    assert await house.queued() == []
     assert await house.messages("alice") == []
     assert len(await house.messages("bob")) == 1
 
@@ -318,7 +327,7 @@ async def test_a_hundred_conversations_at_once(house):
     async def one(number):
         async with talk(house.mx()) as client:
             await client.say("MAIL FROM:<>", "RCPT TO:<team@example.test>", "DATA")
-            return await client.send(b"Subject: %d\r\n" % number)
+            return await client.send(FROM + b"Subject: %d\r\n" % number)
 
     answers = await asyncio.gather(*(one(number) for number in range(100)))
     assert all(answer.startswith("250") for answer in answers)

@@ -199,6 +199,7 @@ def migrate(db: apsw.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> No
             db.execute(step)
         db.pragma("user_version", len(migrations))
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # a full disk has ended it already
+            db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
