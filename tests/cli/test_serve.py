@@ -16,7 +16,7 @@ import pytest
 
 PASSWORD = "pw-never-in-a-log 1"
 LISTENERS = ("MX_LISTEN", "SUBMISSION_LISTEN", "SUBMISSION_LISTEN_TLS", "IMAP_LISTEN", "IMAP_LISTEN_TLS",
-             "POP3_LISTEN", "POP3_LISTEN_TLS")  # fmt: skip
+             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN")  # fmt: skip
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ DEMO_SETTINGS: Final = {
     "MAILSTEAD_IMAP_LISTEN_TLS": "127.0.0.1:2993",
     "MAILSTEAD_POP3_LISTEN": "127.0.0.1:2110",
     "MAILSTEAD_POP3_LISTEN_TLS": "127.0.0.1:2995",
+    "MAILSTEAD_SIEVE_LISTEN": "127.0.0.1:2190",
+    # Nothing of a demo goes to the Internet: senders are not looked up, and with a resolver that is not there
+    # mail to others waits in the queue.
+    "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
+    "MAILSTEAD_DNS_SERVERS": "127.0.0.1:9",
     "MAILSTEAD_SERVER_LOG_LEVEL": "warning",
 }
 """Unprivileged ports of localhost; the environment may change each of them."""
@@ -121,6 +126,7 @@ def print_demo(settings: Settings, demo: Demo) -> None:
         ("submission", settings.submission),
         ("imap", settings.imap),
         ("pop3", settings.pop3),
+        ("sieve", settings.sieve),
     ):
         if service not in settings.server.services:
             continue
@@ -148,6 +154,7 @@ def print_demo(settings: Settings, demo: Demo) -> None:
             """print(m.fetch('*', 'BODY[]')[1][0][1].decode())\"""",
             markup=False,
         )
+    console.print("Mail to other domains goes nowhere: it waits in the queue, as the demo asks no name server.")
     console.print("Ctrl-C stops it; the state survives; make serve FRESH=1 starts anew.")
     sys.stdout.flush()
 
@@ -163,7 +170,7 @@ def _host_and_port(listen: str) -> tuple[str, int]:
 def serve(
     context: typer.Context,
     services: Annotated[
-        str, typer.Option(metavar="A,B", help="Services to run: mx, submission, imap, pop3; smtp means both of SMTP.")
+        str, typer.Option(metavar="A,B", help="Services to run, of those of server.services; smtp means both of SMTP.")
     ] = "",
     workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the ports.", min=0, max=64)] = 0,
     demo: Annotated[bool, typer.Option("--demo", help="A throw-away house on localhost, with two accounts.")] = False,

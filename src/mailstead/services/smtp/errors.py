@@ -70,7 +70,10 @@ BUG: Final = reply(451, "4.3.0", "Something went wrong here; please try again la
 
 
 def reply_to(error: Exception) -> Reply:
-    """Turn what went wrong into a reply. Policy may know an enhanced code that says more. Spec: RFC 5321 §4.2, RFC 7372."""
+    """Turn what went wrong into a reply; policy may know an enhanced code that says more.
+
+    Spec: RFC 5321 §4.2, RFC 7372 §3.
+    """
     for error_type in type(error).__mro__:
         found = REPLIES.get(error_type)
         if found is not None and isinstance(error, MailsteadError):
