@@ -147,7 +147,7 @@ def test_names_are_those_of_dnspython(parts):
     assert dns.name.from_text(text_of(name)) == expected
 
 
-datas = st.one_of(
+typed_data = st.one_of(
     st.tuples(st.just("A"), st.ip_addresses(v=4).map(str)),
     st.tuples(st.just("AAAA"), st.ip_addresses(v=6).map(str)),
     st.tuples(st.just("MX"), st.sampled_from(["1 a.example.test.", "2 example.test.", "65535 .", "7 x.y.z."])),
@@ -155,7 +155,7 @@ datas = st.one_of(
 )  # fmt: skip
 
 
-@given(st.lists(datas, max_size=8), st.sampled_from(["A", "AAAA", "MX", "TXT"]))
+@given(st.lists(typed_data, max_size=8), st.sampled_from(["A", "AAAA", "MX", "TXT"]))
 def test_answers_are_read_as_dnspython_reads_them(found, kind):
     octets = response(*(f"example.test. 60 IN {each_kind} {data}" for each_kind, data in found), kind=kind)
     theirs = dns.message.from_wire(octets)

@@ -1,6 +1,8 @@
 """The client against small real servers on loopback, with and without TLS."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -275,3 +277,10 @@ async def test_attack_037_header_fields_cannot_be_smuggled(server):
         with pytest.raises((WebFailed, WebRefused)):
             await client().post(f"http://web.test:{server.port}/", b"", {"X-Header": value})
     assert server.requests == []
+
+
+def test_what_talks_http_is_imported_at_its_first_use():
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, mailstead.net.web; sys.exit('httpcore2' in sys.modules)"], timeout=60
+    )
+    assert done.returncode == 0

@@ -34,6 +34,16 @@ FULL: Final = 0
 SHA2_256: Final = 1
 SHA2_512: Final = 2
 
+_UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    TypeError,  # of odd names; found by fuzzing
+)
+"""What the library says to certificates that are none."""
+
 CHAIN_MAX: Final = 10
 RECORDS_MAX: Final = 50
 
@@ -145,7 +155,7 @@ def matches(records: DaneRecords, chain: Sequence[bytes], now: datetime | None =
 def _certificate(der: bytes) -> x509.Certificate | None:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except _UNREADABLE:
         return None
 
 
@@ -164,7 +174,7 @@ def _names(record: Tlsa, certificate: x509.Certificate) -> bool:
             octets = certificate.public_bytes(Encoding.DER)
         else:
             octets = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return False
     match record.matching_type:
         case 1:
@@ -187,7 +197,7 @@ def _verifies(
     for name in names:
         try:
             builder.build_server_verifier(x509.DNSName(name)).verify(leaf, list(above))
-        except (VerificationError, ValueError, UnsupportedAlgorithm):
+        except (VerificationError, *_UNREADABLE):
             continue
         return True
     return False
