@@ -697,3 +697,30 @@ async def test_addresses_are_suppressed_until_taken_off_the_list(queue, now):
     assert await queue.unsuppress(Address("bob", "example.net")) is True
     assert await queue.unsuppress(bob) is False
     assert await queue.suppressed([bob]) == {}
+
+
+async def test_attack_077_what_a_clock_that_ran_ahead_has_put_off_is_due_again(house, queue, make_item, lease, now):
+    right, year = now(), timedelta(days=365)
+    bounds = (right + 10 * HOUR, right + 30 * 24 * HOUR)
+    await queue.put([make_item("bob@retried.test"), make_item("bob@leased.test")])
+    await queue.put([make_item("bob@released.test", not_before=right + 20 * 24 * HOUR)])
+    assert await queue.bring_forward(right, *bounds) == 0
+    house.clock.move(year.total_seconds())
+    await queue.put([make_item("bob@new.test")])
+    for delivery in await lease():
+        if delivery.destination == to("retried.test"):
+            await queue.settle(delivery, outcomes(delivery, RecipientState.WAITING, LATER, next_attempt_at=now() + HOUR))
+            await queue.destination_failed(delivery.destination, now() + HOUR, LATER)
+        elif delivery.destination != to("leased.test"):
+            await queue.give_back(delivery)
+    house.clock.move(-year.total_seconds())
+    assert await lease() == []
+    assert await queue.bring_forward(now(), *bounds) == 3
+    assert await queue.bring_forward(now(), *bounds) == 0
+    names = {delivery.destination.name: delivery.item.expires_at for delivery in await lease()}
+    assert names.keys() == {"retried.test", "leased.test", "new.test"}
+    assert names["new.test"] == right + 5 * 24 * HOUR
+    # what its author has put off stays so
+    assert await queue.next_due_at() < right + 20 * 24 * HOUR
+    house.clock.move(20 * 86400)
+    assert "released.test" in {delivery.destination.name for delivery in await lease()}

@@ -1,6 +1,7 @@
 """Deliveries: all or a temporary answer, never a loss, no second copy on a retry."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,25 @@ async def test_what_is_remembered_is_bounded(house, monkeypatch):
         with pytest.raises(TryAgainLater):
             await house.deliveries.deliver(bytearray(SMALL + b"%d" % number), wanted, None)
     assert len(house.deliveries._partly) == 5
+
+
+class BrokenMailbox(Broken):
+    """Appending to one mailbox of the account fails."""
+
+    async def append(self, name, messages, *, is_delivery=False):
+        if name == "Archive":
+            raise self.error
+        return await self.accounts.of(self.account_id).append(name, messages, is_delivery=is_delivery)
+
+
+async def test_a_retry_gives_no_mailbox_of_one_account_two_copies(house):
+    [alice] = await copies(house, "alice")
+    wanted = [alice, replace(alice, mailbox="Archive")]
+    broken = BrokenMailbox(house.storage.accounts, alice.account_id, StorageUnavailable())
+    house.deliveries._accounts = broken
+    with pytest.raises(TryAgainLater):
+        await house.deliveries.deliver(bytearray(SMALL), wanted, None)
+    house.deliveries._accounts = house.storage.accounts
+    await house.deliveries.deliver(bytearray(SMALL), wanted, None)
+    store = house.storage.accounts.of(alice.account_id)
+    assert [(await store.snapshot(name)).mailbox.message_count for name in ("INBOX", "Archive")] == [1, 1]

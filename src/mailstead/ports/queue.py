@@ -55,6 +55,13 @@ class Queue(Protocol):
         has not been told of a delay. Oldest first.
         """
 
+    async def bring_forward(self, now: datetime, retried_by: datetime, released_by: datetime) -> int:
+        """Make due what was put off by a clock that ran ahead and was set back; gives how many recipients.
+
+        No second attempt, lease or rest of a destination lasts beyond `retried_by`, and nothing is put off by its author
+        beyond `released_by`, if the clock is right.
+        """
+
     async def octets(self, item_id: QueueItemId) -> bytes:
         """The message. Errors: NoSuchQueueItem."""
 

@@ -44,8 +44,11 @@ from mailstead.ports.storage import Storage
 INLINE_OCTETS_MAX: Final = 64 * 1024
 """Smaller messages are parsed on the event loop: a hop to a thread would cost more."""
 
-_QUEUE: Final = AccountId("queue")
-"""Stands for the queue among the accounts for which something failed."""
+Place = tuple[AccountId, str]
+"""A mailbox of an account: a filter may file one message into several."""
+
+_QUEUE: Final = (AccountId("queue"), "")
+"""Stands for the queue among the places for which something failed."""
 
 REMEMBERED_MAX: Final = 1000
 """How many partly delivered messages we remember."""
@@ -70,6 +73,11 @@ class Copy:
     """The message as a filter has changed it; None: as it came."""
 
     @property
+    def place(self) -> Place:
+        """Where it goes."""
+        return self.account_id, self.mailbox
+
+    @property
     def trace(self) -> bytes:
         """All of them, in their order."""
         return self.listed_trace + self.received
@@ -83,7 +91,7 @@ class Deliveries:
         self._directory = storage.directory
         self._queue = storage.queue
         self._clock = clock
-        self._partly: OrderedDict[bytes, frozenset[AccountId]] = OrderedDict()
+        self._partly: OrderedDict[bytes, frozenset[Place]] = OrderedDict()
 
     async def postmaster(self, address: Address) -> Address:
         """Give the address of who reads mail for the bare ``Postmaster``: the one of our first domain.
@@ -128,7 +136,7 @@ class Deliveries:
             return
         fingerprint = fingerprint or await fingerprint_of(octets, mail_from)
         had_before = self._partly.get(fingerprint, frozenset())
-        copies = [copy for copy in copies if copy.account_id not in had_before]
+        copies = [copy for copy in copies if copy.place not in had_before]
         failures = await self._append_each(octets, copies)
         if not failures and items:
             try:
@@ -138,7 +146,7 @@ class Deliveries:
         if not failures:
             self._partly.pop(fingerprint, None)
             return
-        delivered = had_before | {copy.account_id for copy in copies} - failures.keys()
+        delivered = had_before | {copy.place for copy in copies} - failures.keys()
         if delivered:
             self._partly[fingerprint] = delivered
             if len(self._partly) > REMEMBERED_MAX:
@@ -153,7 +161,7 @@ class Deliveries:
         for error in (await self._append_each(octets, copies)).values():
             raise error
 
-    async def _append_each(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
+    async def _append_each(self, octets: bytearray, copies: Sequence[Copy]) -> dict[Place, Exception]:
         """Append all copies, perhaps none; give what failed."""
         changed = [copy for copy in copies if copy.octets is not None]
         failures = await self._append_unchanged(octets, [copy for copy in copies if copy.octets is None])
@@ -162,10 +170,10 @@ class Deliveries:
             try:
                 await self._append(copy, joined, await asyncio.to_thread(message_facts, joined))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
-                failures[copy.account_id] = error
+                failures[copy.place] = error
         return failures
 
-    async def _append_unchanged(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
+    async def _append_unchanged(self, octets: bytearray, copies: Sequence[Copy]) -> dict[Place, Exception]:
         if not copies:
             return {}
         if len(octets) > INLINE_OCTETS_MAX:
@@ -176,7 +184,7 @@ class Deliveries:
             try:
                 await self._append(copy, joined, message_facts(joined))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
-                return {copy.account_id: error}
+                return {copy.place: error}
             return {}
         first = copies[0]
         facts = message_facts(first.trace + octets)
@@ -184,7 +192,7 @@ class Deliveries:
         results = await asyncio.gather(*appends, return_exceptions=True)
         return _failures(copies, results)
 
-    async def _append_large(self, octets: bytearray, copies: Sequence[Copy]) -> dict[AccountId, Exception]:
+    async def _append_large(self, octets: bytearray, copies: Sequence[Copy]) -> dict[Place, Exception]:
         """Append one after the other from the one buffer, so that a large message is never in memory twice.
 
         The longest trace comes first: after it, replacing one trace by the next only shortens the buffer at its
@@ -193,7 +201,7 @@ class Deliveries:
         copies = sorted(copies, key=lambda copy: len(copy.trace), reverse=True)
         first, facts = copies[0], None
         trace_length = 0
-        failures: dict[AccountId, Exception] = {}
+        failures: dict[Place, Exception] = {}
         for copy in copies:
             octets[:trace_length] = copy.trace
             trace_length = len(copy.trace)
@@ -202,7 +210,7 @@ class Deliveries:
                     first, facts = copy, await asyncio.to_thread(message_facts, octets)
                 await self._append(copy, octets, _facts_of(copy, first, facts))
             except Exception as error:  # noqa: BLE001  # raised again by `deliver`, known or not
-                failures[copy.account_id] = error
+                failures[copy.place] = error
         return failures
 
     async def _append(self, copy: Copy, octets: Octets, facts: MessageFacts) -> None:
@@ -263,11 +271,11 @@ async def fingerprint_of(octets: bytearray, mail_from: Address | None) -> bytes:
     return found + str(mail_from or "").encode()
 
 
-def _failures(copies: Sequence[Copy], results: Sequence[BaseException | None]) -> dict[AccountId, Exception]:
-    failures: dict[AccountId, Exception] = {}
+def _failures(copies: Sequence[Copy], results: Sequence[BaseException | None]) -> dict[Place, Exception]:
+    failures: dict[Place, Exception] = {}
     for copy, result in zip(copies, results, strict=True):
         if isinstance(result, Exception):
-            failures[copy.account_id] = result
+            failures[copy.place] = result
         elif result is not None:
             raise result
     return failures

@@ -10,6 +10,7 @@ from mailstead.model.envelope import Envelope, Peer, Recipient
 from mailstead.model.errors import MailLoop, MailsteadError, NoSuchAddress
 from mailstead.model.ids import AccountId
 from mailstead.model.queue import QueueItem, RemoteReply
+from mailstead.telemetry import log, metrics
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.dispatch import Accepted, Dispatch, Leaving, Target
@@ -17,6 +18,8 @@ from mailstead.usecases.tracefields import Hop
 from mailstead.usecases.tracing import Tracing
 
 _HERE: Final = Peer("127.0.0.1", 0)
+
+_log = log.get("queue")
 
 
 class Homecoming:
@@ -33,7 +36,16 @@ class Homecoming:
 
     async def deliver(self, item: QueueItem, octets: bytes) -> Sequence[RemoteReply]:
         """Deliver to each recipient; give what a server would have answered for each."""
-        return [await self._deliver_to(item, octets, each.recipient) for each in item.recipients]
+        return [await self._reply_of(item, octets, each.recipient) for each in item.recipients]
+
+    async def _reply_of(self, item: QueueItem, octets: bytes, recipient: Recipient) -> RemoteReply:
+        """A bug with one recipient must not take the answers of the others with it, who would get the mail again."""
+        try:
+            return await self._deliver_to(item, octets, recipient)
+        except Exception as error:  # noqa: BLE001  # counted and logged
+            metrics.BUGS.labels("queue").inc()
+            _log.exception("delivery to a mailbox failed", queue_id=item.queue_id, exc_info=error)
+            return RemoteReply(451, "4.3.0", "Something went wrong here; it has been noted", self._hostname)
 
     async def _deliver_to(self, item: QueueItem, octets: bytes, recipient: Recipient) -> RemoteReply:
         header = octets[: header_end(octets)]

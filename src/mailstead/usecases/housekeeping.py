@@ -13,6 +13,7 @@ from mailstead.model.errors import MailsteadError
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.clockwatch import ClockWatch
 
 _log = log.get("housekeeping")
 
@@ -36,13 +37,14 @@ class Housekeeping:
         self._storage = storage
         self._clock = clock
         self._name = secrets.token_hex(8).encode()
-        self._chores: Final[dict[str, Callable[[datetime], Awaitable[object]]]] = {
+        self._clock_watch = ClockWatch(clock)
+        self._forgetting: Final[dict[str, Callable[[datetime], Awaitable[object]]]] = {
             "finished items": lambda now: storage.queue.forget_finished(now - finished_kept),
             "trace": lambda now: storage.trace.expire(now - trace_kept),
             "reports": lambda now: storage.reports.expire(now - reports_kept),
             "memory": storage.memory.expire,
-            **(further or {}),
         }
+        self._further: Final = further or {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep house until told to stop."""
@@ -52,17 +54,23 @@ class Housekeeping:
                 await asyncio.wait_for(stop.wait(), EVERY_S)
 
     async def once(self) -> list[str]:
-        """Do all chores if it is this process's turn; gives the names of those that were done."""
+        """Do all chores if it is this process's turn; gives the names of those that were done.
+
+        While the clock is in doubt nothing is removed for its age.
+        """
         now = self._clock.now()
         done: list[str] = []
         try:
-            is_taken = await self._storage.memory.remember_first("turn", "housekeeping", self._name, now, now + _TURN)
+            # The date: a turn taken by a clock that ran ahead must not last until that time comes true.
+            turn = f"housekeeping {now.date()}"
+            is_taken = await self._storage.memory.remember_first("turn", turn, self._name, now, now + _TURN)
         except MailsteadError as error:
             _log.warning("no turn at housekeeping", error=error.public_text)
             return done
         if is_taken is not None:
             return done
-        for name, chore in self._chores.items():
+        chores = {**self._forgetting, **self._further} if self._clock_watch.is_believed() else self._further
+        for name, chore in chores.items():
             try:
                 await chore(now)
                 done.append(name)
