@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mailstead.config.settings import Listeners, Settings
+from mailstead.mailauth.aggregate import DmarcOutcomes
 from mailstead.mailauth.verify import SenderVerifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import BadSettings
+from mailstead.policy.client_setup import Offer
 from mailstead.policy.failures import Failures
 from mailstead.policy.retry import RetryTerms
 from mailstead.policy.srs import Srs
@@ -41,7 +44,9 @@ from mailstead.usecases.keys import Keys
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.publications import HouseOffers, Publications
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
+from mailstead.usecases.reporting import Counting, Reporting
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.screening import Screening, ScreeningTerms
 from mailstead.usecases.sealing import Sealing
@@ -51,12 +56,18 @@ from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.tracing import Tracing
 
 if TYPE_CHECKING:  # the command line opens houses without services, and should start quickly
+    from mailstead.mailauth.tlsrpt import TlsOutcomes
     from mailstead.net.certificates import Certificates
     from mailstead.net.line import Session
     from mailstead.net.listener import Listener
     from mailstead.net.terms import Terms
+    from mailstead.ports.probes import Probes
     from mailstead.services.queue.service import QueueService
+    from mailstead.services.web.service import WebService
     from mailstead.telemetry.transcript import Transcript
+    from mailstead.usecases.daily_doctor import DailyDoctor
+    from mailstead.usecases.dnsplan import DnsPlan
+    from mailstead.usecases.doctor import Doctor, Listening
 
 _log = log.get("wiring")
 
@@ -93,8 +104,12 @@ class House:
     junk_filter: JunkFilter
     sender_lists: SenderLists
     routes: Routes
+    sealing: Sealing
     notices: Notices
     bounces: Bounces
+    reporting: Reporting
+    dmarc_outcomes: DmarcOutcomes | None
+    """None: no DMARC reports are sent."""
     dispatch: Dispatch
     tracing: Tracing
     receptions: Receptions
@@ -165,6 +180,8 @@ async def make_house(
     routes = Routes(storage, _relay_terms(settings))
     notices = Notices(routes, sealing, clock, hostname=hostname)
     bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
+    dmarc_outcomes = DmarcOutcomes(storage.memory, clock) if settings.relay.sends_dmarc_reports else None
+    reporting = Reporting(storage, clock, dmarc=dmarc_outcomes)
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
     deliveries = Deliveries(storage, clock)
     filters = Filters(
@@ -187,6 +204,7 @@ async def make_house(
         deliveries,
         dispatch,
         bounces,
+        reporting,
         screening,
         tracing,
         staging,
@@ -215,8 +233,11 @@ async def make_house(
             junk_filter=junk_filter,
             sender_lists=SenderLists(storage),
             routes=routes,
+            sealing=sealing,
             notices=notices,
             bounces=bounces,
+            reporting=reporting,
+            dmarc_outcomes=dmarc_outcomes,
             dispatch=dispatch,
             tracing=tracing,
             receptions=receptions,
@@ -330,6 +351,8 @@ def make_queue_service(house: House) -> QueueService:
             queue.lease_s,
             queue.delay_told_s,
             RetryTerms(queue.first_retry_s, queue.retry_max_s),
+            queue.future_release_max_s,
+            settings.server.stop_limit_s,
         ),
     )
     housekeeping = Housekeeping(
@@ -338,8 +361,120 @@ def make_queue_service(house: House) -> QueueService:
         finished_kept=timedelta(seconds=queue.finished_kept_s),
         trace_kept=timedelta(days=settings.trace.kept_days),
         reports_kept=timedelta(days=settings.trace.reports_kept_days),
+        further=_chores(house, outcomes),
     )
-    return QueueService(relays, housekeeping)
+    return QueueService(relays, housekeeping, Counting(outcomes))
+
+
+def _chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[datetime], Awaitable[object]]]:
+    """Give what comes round beside the removal of old things."""
+    from mailstead.usecases.reporting import ReportSending
+
+    settings, dmarc_outcomes = house.settings, house.dmarc_outcomes
+    sending = ReportSending(
+        house.storage,
+        house.clock,
+        house.resolver,
+        house.web,
+        house.routes,
+        house.sealing,
+        house.reporting,
+        hostname=settings.server.hostname,
+    )
+    chores: dict[str, Callable[[datetime], Awaitable[object]]] = {}
+    if settings.relay.sends_tls_reports:
+        chores["tls reports"] = lambda _: sending.send_tls(outcomes)
+    if dmarc_outcomes is not None:
+        chores["dmarc reports"] = lambda _: sending.send_dmarc(dmarc_outcomes)
+    if settings.doctor.is_daily:
+        chores["doctor"] = lambda now: make_daily_doctor(house).go_round(ADMINISTRATOR, now)
+    return chores
+
+
+def _house_offers(settings: Settings) -> HouseOffers:
+    """Give what mail programs are offered, by the addresses that the chosen services listen on."""
+    from mailstead.net.listener import Endpoint
+
+    offers = [
+        Offer(each.service, Endpoint.parse(each.where).port, each.is_tls)
+        for each in _listening(settings)
+        if each.service in {"submission", "imap", "pop3", "sieve"}
+    ]
+    return HouseOffers(settings.server.hostname, tuple(dict.fromkeys(offers)))
+
+
+def _listening(settings: Settings) -> tuple[Listening, ...]:
+    """Give where the chosen services listen."""
+    from mailstead.usecases.doctor import Listening
+
+    sections: list[tuple[str, Listeners]] = [
+        (service, getattr(settings, service))
+        for service in chosen_services(settings.server.services)
+        if service in {*_LISTENING, "web"}
+    ]
+    return tuple(
+        Listening(service, where, is_tls)
+        for service, section in sections
+        for is_tls, places in ((False, section.listen), (True, section.listen_tls))
+        for where in places
+    )
+
+
+def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
+    """Give the web service, not yet bound. Its code is loaded here. Errors: BadSettings."""
+    from mailstead.services.web.service import WebService
+
+    web = house.settings.web
+    return WebService(
+        Publications(house.storage, _house_offers(house.settings)),
+        web.listen,
+        web.listen_tls,
+        certificates.context,
+        is_port_shared=is_port_shared,
+    )
+
+
+def make_dns_plan(house: House) -> DnsPlan:
+    """Give who knows what to publish in the DNS."""
+    from mailstead.usecases.dnsplan import DnsPlan
+
+    settings = house.settings
+    sources = (settings.relay.source_ipv4, settings.relay.source_ipv6)
+    return DnsPlan(house.storage, house.routes, _probes(settings), _house_offers(settings), sources)
+
+
+def _probes(settings: Settings) -> Probes:
+    from mailstead.net.certificates import certificate_place
+    from mailstead.net.probes import HostProbes
+
+    store, data_dir = settings.store, settings.server.data_dir
+    certificate = certificate_place(settings.tls.certificate_file, data_dir)
+    file = Path(store.master_key_file) if store.master_key_file else default_master_key_file(data_dir)
+    return HostProbes(settings, certificate, None if store.master_key else file, master_key_place(settings))
+
+
+def make_doctor(house: House) -> Doctor:
+    """Give who looks whether all is well."""
+    from mailstead.usecases.doctor import Doctor, DoctorTerms
+
+    settings = house.settings
+    terms = DoctorTerms(
+        settings.server.hostname,
+        _listening(settings),
+        settings.policy.dns_blocklists,
+        settings.doctor.port_25_target,
+        settings.store.disk_reserve_octets,
+    )
+    plan = make_dns_plan(house)
+    return Doctor(house.storage, house.clock, house.resolver, house.web, _probes(settings), plan, terms)
+
+
+def make_daily_doctor(house: House) -> DailyDoctor:
+    """Give who tells what has changed since the last days."""
+    from mailstead.usecases.daily_doctor import DailyDoctor
+
+    doctor, hostname = make_doctor(house), house.settings.server.hostname
+    return DailyDoctor(house.storage, house.clock, doctor, house.routes, house.sealing, hostname=hostname)
 
 
 def master_key_place(settings: Settings) -> str:
@@ -529,14 +664,23 @@ async def serve(
             certificates=certificates,
         )
         servers.bind()
+        services = chosen_services(server.services)
+        web = None
+        if "web" in services and (settings.web.listen or settings.web.listen_tls):
+            web = make_web_service(house, certificates, is_port_shared=is_port_shared)
+            web.bind()
         if server.metrics_listen:
             _show_metrics(server.metrics_listen, worker)
         _log.info(
             "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
         )
         async with asyncio.TaskGroup() as group:
-            if "queue" in chosen_services(server.services):
+            if "queue" in services:
                 group.create_task(make_queue_service(house).run(stop))
+            if web is not None:
+                group.create_task(web.run(stop))
+            if "mx" in services and house.dmarc_outcomes is not None:
+                group.create_task(Counting(house.dmarc_outcomes).run(stop))
             await servers.run(stop, when_ready)
             _log.info("stopping")
 

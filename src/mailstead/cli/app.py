@@ -18,12 +18,15 @@ from mailstead.cli import (
     check,
     config,
     dkim,
+    dns,
+    doctor,
     domain,
     exports,
     imports,
     init,
     junk,
     queue,
+    reports,
     serve,
     sieve,
     suppression,
@@ -57,7 +60,7 @@ app = typer.Typer(
     name="mailstead",
     help="A self-hosted mail platform. --config and --json may stand at any place of the line.",
     epilog=(
-        "Exit codes: 0 done; 1 check has found something; 2 wrong command line; 65 bad input; "
+        "Exit codes: 0 done; 1 check or doctor has found something; 2 wrong command line; 65 bad input; "
         "67 no such domain, account, alias or mailbox; 69 store not available; 73 exists already; "
         "75 try again later; 77 not allowed; 78 wrong settings."
     ),
@@ -92,6 +95,8 @@ app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.add_typer(domain.app, name="domain")
 app.add_typer(dkim.app, name="dkim")
+app.command("dns")(dns.dns)
+app.command("doctor")(doctor.doctor)
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")
@@ -100,6 +105,7 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(junk.app, name="junk")
 app.add_typer(suppression.app, name="suppression")
 app.command("trace")(trace.trace)
+app.command("reports")(reports.reports)
 app.add_typer(config.app, name="config")
 app.command("import")(imports.import_)
 app.command("export")(exports.export)

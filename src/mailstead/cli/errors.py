@@ -1,8 +1,9 @@
 """The one table from the house's errors to exit codes and advice.
 
-Exit codes are those of sysexits(3), so that scripts can tell what to do: 0 done; 1 `check` has found something; 2 the
-command line is wrong; 65 the input is bad; 67 no such domain, account, alias or mailbox; 69 the store cannot be used;
-70 a bug; 73 it exists already; 75 try again later; 77 not allowed; 78 the settings are wrong; 130 interrupted.
+Exit codes are those of sysexits(3), so that scripts can tell what to do: 0 done; 1 `check` or `doctor` has found
+something; 2 the command line is wrong; 65 the input is bad; 67 no such domain, account, alias or mailbox; 69 the store
+cannot be used; 70 a bug; 73 it exists already; 75 try again later; 77 not allowed; 78 the settings are wrong; 130
+interrupted.
 """
 
 from __future__ import annotations

@@ -282,6 +282,16 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Doctor:
+    """What the doctor may ask of others."""
+
+    port_25_target: str = setting(
+        "", "A mail exchanger (host, or host:port) at which port 25 outward is tried; empty: nobody is asked."
+    )
+    is_daily: bool = setting(True, "Go round once a day and tell the postmaster what has changed.")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole."""
 
@@ -304,3 +314,4 @@ class Settings:
     queue: Queue = field(default_factory=Queue)
     relay: Relay = field(default_factory=Relay)
     trace: Trace = field(default_factory=Trace)
+    doctor: Doctor = field(default_factory=Doctor)

@@ -112,8 +112,8 @@ def open_certificates(
         raise BadSettings("Set both tls.certificate_file and tls.key_file, or neither")
     if certificate_file:
         return Certificates(Path(certificate_file), Path(key_file), watch_s)
-    folder = data_dir / "tls"
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate = certificate_place("", data_dir)
+    folder, key = certificate.parent, certificate.with_name("key.pem")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / ".lock").open("w") as lock:
         # Several workers start at once; without the lock one's key could end up beside the other's certificate.
@@ -121,6 +121,11 @@ def open_certificates(
         if not _is_good_for_a_while(certificate, key):
             make_self_signed(certificate, key, hostname)
     return Certificates(certificate, key, watch_s)
+
+
+def certificate_place(certificate_file: str, data_dir: Path) -> Path:
+    """Give where the chain is: as the setting says, or the self-signed one's place."""
+    return Path(certificate_file) if certificate_file else data_dir / "tls" / "certificate.pem"
 
 
 def make_self_signed(certificate_file: Path, key_file: Path, hostname: str, now: datetime | None = None) -> None:

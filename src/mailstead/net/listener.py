@@ -76,37 +76,7 @@ class Listener:
 
         Errors: BadSettings, saying what to do.
         """
-        for family, address in self._addresses():
-            listening = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if self._is_port_shared:
-                    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                if family == socket.AF_INET6:
-                    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listening.bind(address)
-                # Listening at once lets early clients wait in the queue, and finds a second server on the same port.
-                listening.listen(BACKLOG)
-                listening.setblocking(False)
-            except OSError as error:
-                listening.close()
-                self.close()
-                raise BadSettings(_bind_advice(self.terms.service, self.endpoint, error)) from None
-            self._sockets.append(listening)
-
-    def _addresses(self) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
-        """The socket addresses behind the endpoint."""
-        host, port = self.endpoint.host, self.endpoint.port
-        if not host:
-            addresses = [(socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104  # ":25" asks for just that
-            if socket.has_dualstack_ipv6():
-                addresses.append((socket.AF_INET6, ("::", port)))
-            return addresses
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError as error:
-            raise BadSettings(f"{self.terms.service}: cannot listen on '{host}': {error.strerror}") from None
-        return list(dict.fromkeys((family, (str(address[0]), port)) for family, _, _, _, address in found))
+        self._sockets += bound_sockets(self.terms.service, self.endpoint, is_port_shared=self._is_port_shared)
 
     async def start(self, pulse: Pulse) -> None:
         """Accept from now on."""
@@ -141,6 +111,43 @@ class Listener:
         for driver in drivers:
             driver.abort()
         return len(drivers)
+
+
+def bound_sockets(service: str, endpoint: Endpoint, *, is_port_shared: bool) -> list[socket.socket]:
+    """Take the ports behind an endpoint, all or none. Errors: BadSettings, saying what to do."""
+    sockets: list[socket.socket] = []
+    for family, address in _socket_addresses(service, endpoint):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        sockets.append(listening)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_port_shared:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind(address)
+            # Listening at once lets early clients wait in the queue, and finds a second server on the same port.
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            raise BadSettings(_bind_advice(service, endpoint, error)) from None
+    return sockets
+
+
+def _socket_addresses(service: str, endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    host, port = endpoint.host, endpoint.port
+    if not host:
+        addresses = [(socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104  # ":25" asks for just that
+        if socket.has_dualstack_ipv6():
+            addresses.append((socket.AF_INET6, ("::", port)))
+        return addresses
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise BadSettings(f"{service}: cannot listen on '{host}': {error.strerror}") from None
+    return list(dict.fromkeys((family, (str(address[0]), port)) for family, _, _, _, address in found))
 
 
 def _bind_advice(service: str, endpoint: Endpoint, error: OSError) -> str:

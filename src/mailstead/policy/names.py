@@ -17,8 +17,13 @@ from mailstead.model.verdict import Decision, Verdict
 DETAIL_SEPARATOR: Final = "+"
 POSTMASTER: Final = "postmaster"
 
-RESERVED: Final = frozenset({"mailer-daemon"})
-"""The house's own voice: notifications come from it, and answers to it must not loop."""
+DMARC_REPORTS: Final = "dmarc-reports"
+TLS_REPORTS: Final = "tls-reports"
+REPORT_KINDS: Final = {DMARC_REPORTS: "dmarc", TLS_REPORTS: "tls"}
+"""Local parts that every domain has by itself: what comes there is read by the house, shown by `mailstead reports`."""
+
+RESERVED: Final = frozenset({"mailer-daemon", *REPORT_KINDS})
+"""The house's own voice: notifications come from it, and answers to it must not loop. And its ear for reports."""
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
 """General categories of Unicode that nobody sees; one who reads the address would write another one."""
@@ -47,3 +52,8 @@ def without_detail(address: Address) -> Address | None:
 def is_postmaster(address: Address) -> bool:
     """Whether it is an address that every domain must take mail for, in any case. Spec: RFC 5321 §4.5.1."""
     return address.local_part.casefold() == POSTMASTER
+
+
+def report_kind(address: Address) -> str:
+    """Give the kind of reports that come to an address (``dmarc``, ``tls``), or nothing."""
+    return REPORT_KINDS.get(address.local_part.casefold(), "")

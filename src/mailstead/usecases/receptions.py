@@ -23,6 +23,7 @@ from mailstead.model.errors import (
     Greylisted,
     MailLoop,
     MailsteadError,
+    NotAllowed,
     NotOurDomain,
     PolicyRefused,
     TlsRequired,
@@ -35,6 +36,7 @@ from mailstead.usecases.addresses import Addresses, Resolution
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Accepted, Dispatch, Leaving, Target
+from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.screening import Screened, Screening
 from mailstead.usecases.staged import StagedOctets
 from mailstead.usecases.staging import Staging
@@ -71,6 +73,8 @@ class Reception:
         self._leaving: dict[tuple[str, str], Leaving] = {}
         self._bounced: list[Address] = []
         """Addresses of ours that stand for rewritten senders: the message is a bounce of what we sent on."""
+        self._reported: list[Address] = []
+        """Addresses of ours that take reports of other servers."""
         self._recipients: list[Recipient] = []
         self.envelope = envelope
         """With its recipients once the data is complete."""
@@ -85,7 +89,8 @@ class Reception:
         """Take a recipient; done when this gives None, which it does where the directory's answer is in memory.
 
         Errors, at once or when awaited: NoSuchAddress, NotOurDomain, OverQuota, AddressPaused, AddressDisabled,
-        TlsRequired, DnsUnavailable; NotAllowed for what is no bounce of ours (attack row 14).
+        TlsRequired, DnsUnavailable; NotAllowed for what is no bounce of ours (attack row 14), and for reports of our
+        own people.
         Spec: RFC 5321 §3.3 (refuse at RCPT what will not be delivered).
         """
         resolution = self._house.addresses.resolve_cached(recipient.address)
@@ -97,6 +102,12 @@ class Reception:
         house, address = self._house, recipient.address
         if await house.bounces.is_return_address(address, self.envelope.mail_from):
             self._bounced.append(address)
+            self._named(recipient)
+            return
+        if await house.reporting.is_report_address(address):
+            if self._hop.is_authenticated:
+                raise NotAllowed("That address takes reports of other servers only")
+            self._reported.append(address)
             self._named(recipient)
             return
         is_bare_postmaster = address == Address("postmaster", house.terms.hostname)
@@ -173,7 +184,7 @@ class Reception:
         self._check_loop(earlier)
         if self._bounced:
             await house.bounces.absorb(bytes(self._staged.octets), self._bounced, trace)
-        if not (self._targets or self._leaving):
+        if not (self._targets or self._leaving or self._reported):
             return  # a bounce that is absorbed, or an alias that is switched off without a word
         clean = without_forged(header, house.terms.hostname)
         if len(clean) != len(header):
@@ -188,6 +199,8 @@ class Reception:
             results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
             _note_authentication(trace, found)
         targets = await self._judge(trace, header, found)
+        if self._reported:
+            await house.reporting.take(bytes(self._staged.octets), self._reported, found, trace)
         await house.dispatch.dispatch(
             Accepted(
                 self.queue_id,
@@ -224,6 +237,7 @@ class Reception:
         )
         common = await screening.judge(message)
         trace.note_checks(common.checks)
+        self._house.reporting.note(found, self._hop.peer.address, self.envelope.mail_from, common)
         _raise(common)
         await self._check_sending_on(found)
         targets: list[Target] = []
@@ -312,6 +326,7 @@ class Receptions:
         deliveries: Deliveries,
         dispatch: Dispatch,
         bounces: Bounces,
+        reporting: Reporting,
         screening: Screening,
         tracing: Tracing,
         staging: Staging,
@@ -324,6 +339,7 @@ class Receptions:
         self.deliveries: Final = deliveries
         self.dispatch: Final = dispatch
         self.bounces: Final = bounces
+        self.reporting: Final = reporting
         self.screening: Final = screening
         self.tracing: Final = tracing
         self.staging: Final = staging

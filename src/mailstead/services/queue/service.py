@@ -5,19 +5,30 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from mailstead.telemetry import log
 from mailstead.usecases.housekeeping import Housekeeping
 from mailstead.usecases.relays import Relays
 
+from mailstead.usecases.reporting import Counting
+
+_log = log.get("queue")
+
 
 class QueueService:
-    """Relays and keeps house until it is told to stop."""
+    """Relays and keeps house until it is told to stop; what it sees of others' TLS is counted."""
 
-    def __init__(self, relays: Relays, housekeeping: Housekeeping) -> None:
+    def __init__(self, relays: Relays, housekeeping: Housekeeping, counting: Counting) -> None:
         self._relays: Final = relays
+        self._counting: Final = counting
         self._housekeeping: Final = housekeeping
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work; a failure of either part ends both, and the process with them."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._relays.run(stop))
-            group.create_task(self._housekeeping.run(stop))
+        """Work; a failure of one part ends all, and the process with them."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._relays.run(stop))
+                group.create_task(self._housekeeping.run(stop))
+                group.create_task(self._counting.run(stop))
+        except Exception as error:
+            _log.exception("the queue has failed, and this process ends with it", exc_info=error)
+            raise

@@ -1,0 +1,129 @@
+"""How mail programs are told where to go: SRV names, the XML of Thunderbird and that of Outlook.
+
+Spec: RFC 6186 §3 (SRV), RFC 8314 §5.1 (``_submissions``), RFC 5804 §1.8 (``_sieve``). The two forms of XML have no RFC:
+autoconfig 1.1 is Thunderbird's, autodiscover is [MS-OXDSCLI].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from xml.sax.saxutils import escape
+
+
+class Offer(NamedTuple):
+    """A service for mail programs, and how it is reached at the mail host."""
+
+    service: str
+    """``submission``, ``imap``, ``pop3`` or ``sieve``."""
+    port: int
+    is_tls: bool
+    """From the first octet; else by STARTTLS."""
+
+
+SRV_LABELS: Final = {
+    ("submission", True): "_submissions",
+    ("submission", False): "_submission",
+    ("imap", True): "_imaps",
+    ("imap", False): "_imap",
+    ("pop3", True): "_pop3s",
+    ("pop3", False): "_pop3",
+    ("sieve", False): "_sieve",
+}
+"""In the order in which they are shown; TLS from the first octet goes first. Spec: RFC 8314 §3."""
+
+
+def preferred(offers: Sequence[Offer]) -> list[Offer]:
+    """Give the offers that mail programs can use, the best of each service first."""
+    order = list(SRV_LABELS)
+    known = [offer for offer in offers if (offer.service, offer.is_tls) in SRV_LABELS]
+    return sorted(known, key=lambda offer: order.index((offer.service, offer.is_tls)))
+
+
+def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
+    """Write the set-up file that Thunderbird and others fetch. All is chosen by them, passwords go over TLS only."""
+    servers = []
+    for offer in preferred(offers):
+        if offer.service == "sieve":
+            continue
+        kind, element = (
+            ("smtp", "outgoingServer") if offer.service == "submission" else (offer.service, "incomingServer")
+        )
+        servers.append(
+            f'    <{element} type="{kind}">\n'
+            f"      <hostname>{escape(hostname)}</hostname>\n"
+            f"      <port>{offer.port}</port>\n"
+            f"      <socketType>{'SSL' if offer.is_tls else 'STARTTLS'}</socketType>\n"
+            "      <authentication>password-cleartext</authentication>\n"
+            "      <username>%EMAILADDRESS%</username>\n"
+            f"    </{element}>\n"
+        )
+    # Incoming servers stand before outgoing ones; within each the first is taken.
+    servers.sort(key=lambda text: "outgoingServer" in text)
+    name = escape(domain)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<clientConfig version="1.1">\n'
+        f'  <emailProvider id="{name}">\n'
+        f"    <domain>{name}</domain>\n"
+        f"    <displayName>{name}</displayName>\n"
+        f"    <displayShortName>{name}</displayShortName>\n"
+        f"{''.join(servers)}"
+        "  </emailProvider>\n"
+        "</clientConfig>\n"
+    )
+
+
+RESPONSE_SCHEMA: Final = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
+_AUTODISCOVER: Final = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
+_AUTODISCOVER_TYPES: Final = {"imap": "IMAP", "pop3": "POP3", "submission": "SMTP"}
+
+
+def autodiscover(address: str, hostname: str, offers: Sequence[Offer]) -> str:
+    """Write the answer that Outlook reads: the best way to each service. Spec: [MS-OXDSCLI] §2.2.4."""
+    best: dict[str, Offer] = {}
+    for offer in preferred(offers):
+        best.setdefault(offer.service, offer)
+    protocols = "".join(
+        "      <Protocol>\n"
+        f"        <Type>{kind}</Type>\n"
+        f"        <Server>{escape(hostname)}</Server>\n"
+        f"        <Port>{best[service].port}</Port>\n"
+        "        <DomainRequired>off</DomainRequired>\n"
+        f"        <LoginName>{escape(address)}</LoginName>\n"
+        "        <SPA>off</SPA>\n"
+        f"        <SSL>{'on' if best[service].is_tls else 'off'}</SSL>\n"
+        f"        <Encryption>{'SSL' if best[service].is_tls else 'TLS'}</Encryption>\n"
+        "        <AuthRequired>on</AuthRequired>\n"
+        "      </Protocol>\n"
+        for service, kind in _AUTODISCOVER_TYPES.items()
+        if service in best
+    )
+    return _answer(
+        f'  <Response xmlns="{RESPONSE_SCHEMA}">\n'
+        "    <Account>\n"
+        "      <AccountType>email</AccountType>\n"
+        "      <Action>settings</Action>\n"
+        f"{protocols}"
+        "    </Account>\n"
+        "  </Response>\n"
+    )
+
+
+def autodiscover_refusal(code: int, text: str) -> str:
+    """Write the answer to a question that cannot be answered. Spec: [MS-OXDSCLI] §2.2.4.1.4 (Error)."""
+    return _answer(
+        "  <Response>\n"
+        '    <Error Time="00:00:00.0000000" Id="0">\n'
+        f"      <ErrorCode>{code}</ErrorCode>\n"
+        f"      <Message>{escape(text)}</Message>\n"
+        "      <DebugData />\n"
+        "    </Error>\n"
+        "  </Response>\n"
+    )
+
+
+def _answer(response: str) -> str:
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?>\n<Autodiscover xmlns="{_AUTODISCOVER}">\n{response}</Autodiscover>\n'
+    )

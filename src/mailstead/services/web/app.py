@@ -1,0 +1,204 @@
+"""What is answered over HTTP, by host and path. No page, no state, no log-in.
+
+The host decides first: only names of ours are answered, all others get 421 (attack row 91). It is taken from the one
+Host field alone; what proxies claim about another one says nothing.
+
+Spec: RFC 9110 §7.2 (Host), §15.5.20 (421); RFC 8461 §3.2, §3.3.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.parsers import expat
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mailstead.model.address import normal_domain
+from mailstead.model.errors import BadAddress, MailsteadError
+from mailstead.policy.client_setup import autodiscover_refusal
+from mailstead.telemetry import log, metrics
+from mailstead.usecases.publications import Publications
+
+_log = log.get("web")
+
+BODY_OCTETS_MAX: Final = 16 * 1024
+XML: Final = "text/xml; charset=utf-8"
+_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.")
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"max-age=300"),
+)
+_INVALID_REQUEST: Final = 600
+_NO_SUCH_ADDRESS: Final = 500
+"""Spec: [MS-OXDSCLI] §2.2.4.1.4 (ErrorCode)."""
+
+
+def make_app(publications: Publications) -> ASGIApp:
+    """Give the application."""
+    pages = _Pages(publications)
+    routes = [
+        Route("/.well-known/mta-sts.txt", pages.sts_policy),
+        Route("/mail/config-v1.1.xml", pages.autoconfig),
+        Route("/.well-known/autoconfig/mail/config-v1.1.xml", pages.autoconfig),
+        # Outlook and its kin write the path in all ways.
+        *(Route(path, pages.autodiscover, methods=["POST"]) for path in _AUTODISCOVER_PATHS),
+    ]
+    app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})
+    app.router.redirect_slashes = False
+    return _OurHostsOnly(app, publications)
+
+
+_AUTODISCOVER_PATHS: Final = (
+    "/autodiscover/autodiscover.xml",
+    "/Autodiscover/Autodiscover.xml",
+    "/AutoDiscover/AutoDiscover.xml",
+)
+
+
+class _Pages:
+    """What the paths answer."""
+
+    def __init__(self, publications: Publications) -> None:
+        self._publications = publications
+
+    async def sts_policy(self, request: Request) -> Response:
+        """Spec: RFC 8461 §3.2 (text/plain), §3.3 (host)."""
+        label, domain = _split(_host(request.scope))
+        policy = await self._publications.sts_policy(domain) if label == "mta-sts." else None
+        return _not_found() if policy is None else PlainTextResponse(policy)
+
+    async def autoconfig(self, request: Request) -> Response:
+        """For the domain of the host, or, where the host is our own name, of the address that is asked for."""
+        label, domain = _split(_host(request.scope))
+        if label in {"mta-sts.", "autodiscover."}:
+            return _not_found()
+        if domain == self._publications.hostname:
+            domain = request.query_params.get("emailaddress", "").rpartition("@")[2] or domain
+        found = await self._publications.autoconfig(domain)
+        return _not_found() if found is None else Response(found, media_type=XML)
+
+    async def autodiscover(self, request: Request) -> Response:
+        """Answer for the address in the question. Spec: [MS-OXDSCLI] §3.1.5."""
+        if _split(_host(request.scope))[0] in {"mta-sts.", "autoconfig."}:
+            return _not_found()
+        octets = b""
+        try:
+            async for piece in request.stream():
+                octets += piece
+                if len(octets) > BODY_OCTETS_MAX:
+                    return PlainTextResponse("Too large\n", 413, {"connection": "close"})
+        except ClientDisconnect:
+            return Response(status_code=400)
+        try:
+            address = _address_asked(octets)
+        except ValueError:
+            return Response(autodiscover_refusal(_INVALID_REQUEST, "Invalid Request"), media_type=XML)
+        found = await self._publications.autodiscover(address)
+        refusal = autodiscover_refusal(_NO_SUCH_ADDRESS, "The email address cannot be found.")
+        return Response(refusal if found is None else found, media_type=XML)
+
+
+class _OurHostsOnly:
+    """Answers 421 for hosts that are none of ours, and adds to all answers what browsers should know."""
+
+    def __init__(self, app: ASGIApp, publications: Publications) -> None:
+        self._app = app
+        self._publications = publications
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Spec: ASGI."""
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: object) -> None:
+            assert isinstance(message, dict)
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        try:
+            is_ours = await self._is_ours(_host(scope))
+        except MailsteadError:
+            await PlainTextResponse("Try again later\n", 503)(scope, receive, send_with_headers)
+            return
+        if is_ours:
+            await self._app(scope, receive, send_with_headers)
+            return
+        metrics.refused("web", "421", "unknown-host")
+        await PlainTextResponse("That host is not served here\n", 421)(scope, receive, send_with_headers)
+
+    async def _is_ours(self, host: str) -> bool:
+        if not host:
+            return False
+        label, domain = _split(host)
+        if host == self._publications.hostname or await self._publications.is_ours(host):
+            return True
+        return bool(label) and await self._publications.is_ours(domain)
+
+
+def _host(scope: Scope) -> str:
+    """Give the host that is asked, without port; nothing unless there is exactly one, and a name."""
+    values = [value for name, value in scope["headers"] if name == b"host"]
+    if len(values) != 1:
+        return ""
+    name, colon, port = values[0].decode("latin-1").partition(":")
+    if colon and not port.isdecimal():
+        return ""
+    try:
+        return normal_domain(name.removesuffix("."))
+    except BadAddress:
+        return ""
+
+
+def _split(host: str) -> tuple[str, str]:
+    """Give the label that says what is wanted, if there is one, and the domain."""
+    label = next((label for label in _LABELS if host.startswith(label)), "")
+    return label, host.removeprefix(label)
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("Not found\n", 404)
+
+
+def _address_asked(octets: bytes) -> str:
+    """Give the address in Outlook's question; a DTD is refused, so that nothing can unfold. Errors: ValueError."""
+    path: list[str] = []
+    texts: list[str] = []
+
+    def start(name: str, _: dict[str, str]) -> None:
+        path.append(name.rpartition(" ")[2])
+
+    def end(_: str) -> None:
+        path.pop()
+
+    def characters(text: str) -> None:
+        if path == ["Autodiscover", "Request", "EMailAddress"]:
+            texts.append(text)
+
+    def doctype(*_: object) -> None:
+        raise ValueError("a DTD")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = characters, doctype
+    try:
+        parser.Parse(octets, True)
+    except (expat.ExpatError, LookupError) as error:
+        raise ValueError(str(error)) from None
+    return "".join(texts).strip()
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, MailsteadError)
+    return PlainTextResponse(f"{error.public_text}\n", 503 if error.is_temporary else 400)
+
+
+async def _bug(_: Request, error: Exception) -> Response:
+    metrics.BUGS.labels("web").inc()
+    _log.error("a request failed", exc_info=error)
+    return PlainTextResponse("Something went wrong here\n", 500)
