@@ -1,5 +1,6 @@
 """A text that does not print itself."""
 
+from hmac import compare_digest
 from typing import Final
 
 
@@ -14,6 +15,12 @@ class Secret:
     def reveal(self) -> str:
         """Give the text itself, for the one place that must compare or hash it."""
         return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     def __repr__(self) -> str:
         return "Secret(***)"
