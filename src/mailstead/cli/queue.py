@@ -9,7 +9,7 @@ import typer
 
 from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.moments import as_json, past_moment, shown
-from mailstead.cli.terminal import Terminal, terminal_of
+from mailstead.cli.terminal import Terminal, printable, terminal_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -50,10 +50,10 @@ def list_(
         async for page in outgoing.pages(administrator, query, states):
             for item in page:
                 if terminal.is_json:
-                    text = json.dumps(_item_json(item), ensure_ascii=False)
+                    text = printable(json.dumps(_item_json(item), ensure_ascii=False))
                     print("[" if not shown_count else ",", text, sep="\n" if shown_count else "")
                 else:
-                    print("\n".join(_lines(item, states)))
+                    print(printable("\n".join(_lines(item, states))))
                 shown_count += 1
         if terminal.is_json:
             print("]" if shown_count else "[]")

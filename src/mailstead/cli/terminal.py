@@ -28,6 +28,11 @@ T = TypeVar("T")
 PASSWORD_OCTETS_MAX = 4096
 
 
+def printable(text: str) -> str:
+    """Give a text that does nothing to a terminal: much of what we show was written by strangers (attack row 100)."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else json.dumps(letter)[1:-1] for letter in text)
+
+
 @dataclass(slots=True)
 class Terminal:
     """The global options, and how a command speaks."""
@@ -43,7 +48,7 @@ class Terminal:
 
     def say(self, text: str, value: object) -> None:
         """Print the text, or for machines the value."""
-        print(json.dumps(value, ensure_ascii=False, indent=2) if self.is_json else text)
+        print(printable(json.dumps(value, ensure_ascii=False, indent=2) if self.is_json else text))
 
     def say_table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], value: object) -> None:
         """Print aligned columns, or for machines the value."""
@@ -57,9 +62,10 @@ class Terminal:
     def fail(self, code: int, text: str, advice: str = "", kind: str = "") -> NoReturn:
         """Say what went wrong and what to do next, and end with the exit code."""
         if self.is_json:
-            print(json.dumps({"error": kind, "text": text, "advice": advice}, ensure_ascii=False), file=sys.stderr)
+            said = json.dumps({"error": kind, "text": text, "advice": advice}, ensure_ascii=False)
         else:
-            print(f"mailstead: {text}" + (f"\n{advice}" if advice else ""), file=sys.stderr)
+            said = f"mailstead: {text}" + (f"\n{advice}" if advice else "")
+        print(printable(said), file=sys.stderr)
         raise typer.Exit(code)
 
     @contextmanager

@@ -243,7 +243,8 @@ def seal(
         instance = _highest_instance(message) + 1
     if instance > SETS_MAX:
         return b""
-    results = f"i={instance}; {authserv_id};\r\n\t{results_text.strip()}".encode()
+    # RFC 8601 §2.2 (no-result): a line with white space only would end the header for some.
+    results = f"i={instance}; {authserv_id};\r\n\t{results_text.strip() or 'none'}".encode()
     signature = _message_signature(message, key, instance, now)
     covered.update(message.canonical_field((_RESULTS, results), Form.RELAXED))
     name, _, value = signature.partition(b":")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mailstead.mailauth.iprev import client_ip
-from mailstead.mime.header import fields
+from mailstead.mime.header import fields, first_values, unfolded
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, DkimResult, Result, SpfResult
 from mailstead.model.envelope import Peer
@@ -188,19 +188,50 @@ def told_result(payload: str, method: str) -> str:
     Spec: RFC 8601 §2.2.
     Shapes: `payload` begins with the authserv-id, as in `ArcResult.newest_results`.
     """
-    depth = 0
-    bare: list[str] = []
-    for found in _PAYLOAD_PIECE.finditer(payload):
-        piece = found[0]
-        if piece in {"(", ")"}:
-            depth = max(0, depth + (1 if piece == "(" else -1))
-        elif not depth and piece[0] not in '"\\':
-            bare.append(piece)
-    for info in "".join(bare).split(";")[1:]:
-        told = _METHOD_SPEC.match(info)
+    for bare, _ in _told_infos(payload):
+        told = _METHOD_SPEC.match(bare)
         if told is not None and told[1].lower() == method:
             return told[2].lower()
     return ""
+
+
+def own_results(header: bytes, authserv_id: str) -> dict[str, tuple[str, str]]:
+    """Give what the topmost Authentication-Results says, if it is ours: for each method result and whole text.
+
+    Spec: RFC 8601 §2.2.
+    """
+    value = first_values(header).get(_RESULTS_FIELD)
+    if value is None or not _claims(value, authserv_id.encode()):
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    for bare, whole in _told_infos(unfolded(value).decode("utf-8", "replace")):
+        told = _METHOD_SPEC.match(bare)
+        if told is not None:
+            found.setdefault(told[1].lower(), (told[2].lower(), whole.partition("=")[2].strip()))
+    return found
+
+
+def _told_infos(payload: str) -> Iterator[tuple[str, str]]:
+    """Yield each resinfo without comments and quotes, and as a whole; what stands in those ends none."""
+    depth = 0
+    bare: list[str] = []
+    whole: list[str] = []
+    is_first = True
+    for found in _PAYLOAD_PIECE.finditer(f"{payload};"):
+        piece = found[0]
+        if piece in {"(", ")"}:
+            depth = max(0, depth + (1 if piece == "(" else -1))
+        if depth or piece[0] in '"\\()':
+            whole.append(piece)
+            continue
+        for number, text in enumerate(piece.split(";")):
+            if number:
+                if not is_first:
+                    yield "".join(bare), "".join(whole)
+                is_first = False
+                bare, whole = [], []
+            bare.append(text)
+            whole.append(text)
 
 
 def without_forged(header: bytes, authserv_id: str) -> bytes:

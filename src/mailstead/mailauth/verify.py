@@ -74,6 +74,18 @@ class SenderVerifier:
             iprev_result,
         )
 
+    async def is_same_organization(self, one: str, other: str) -> bool:
+        """Whether what passes for one domain passes for the other, as long as alignment may be relaxed.
+
+        Spec: RFC 9989 §4.4, §4.10.2.
+        Errors: DnsUnavailable.
+        """
+        if one == other or one.split(".")[-2:] != other.split(".")[-2:]:
+            return one == other  # without a common end of two labels there is nothing to ask about
+        resolver = BudgetedResolver(self._resolver, self._queries_max, self._limit_s, self._clock)
+        first = await dmarc.organizational_domain(resolver, one)
+        return first == await dmarc.organizational_domain(resolver, other)
+
     def _weighed(self, chain: ArcResult) -> ArcResult:
         """Keep the results in a chain only if the one who sealed them is believed (attack row 30)."""
         if chain.result is not Result.PASS:

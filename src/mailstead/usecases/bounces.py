@@ -7,6 +7,7 @@ Spec: RFC 5321 §4.5.5, §6.1; RFC 3464.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from mailstead.usecases.tracing import MessageTrace
 
 KEPT: Final = timedelta(days=30)
 SHOWN_MAX: Final = 20
+INLINE_OCTETS_MAX: Final = 64 * 1024
+_ADDRESS_CHARACTERS_MAX: Final = 320
 _KIND: Final = "bounce"
 
 
@@ -47,7 +50,8 @@ class Bounces:
         self._memory = storage.memory
         self._srs = srs
         self._clock = clock
-        self._srs_domain = srs_domain
+        self.srs_domain: Final = srs_domain
+        """Of rewritten senders; empty: the domain through which a message leaves."""
 
     async def is_return_address(self, address: Address, mail_from: Address | None) -> bool:
         """Whether mail to this address is a bounce of what we have sent on.
@@ -56,7 +60,7 @@ class Bounces:
         """
         if not is_rewritten(address):
             return False
-        if address.domain != self._srs_domain and await self._directory.domain(address.domain) is None:
+        if address.domain != self.srs_domain and await self._directory.domain(address.domain) is None:
             return False
         today = self._clock.now().date()
         try:
@@ -73,12 +77,21 @@ class Bounces:
     async def absorb(self, octets: bytes, addresses: Sequence[Address], trace: MessageTrace) -> None:
         """Keep what a bounce says, for the alias through which the message had gone."""
         now = self._clock.now()
-        report = parse_dsn(octets)
-        aliases = sorted(tracefields.read(report.returned_header).original_to) if report else []
+        report = parse_dsn(octets) if len(octets) <= INLINE_OCTETS_MAX else await asyncio.to_thread(parse_dsn, octets)
+        # What is returned has passed through strangers: it may name only what belongs to the return address.
+        domains = {each.domain for each in addresses}
+        aliases = [
+            each
+            for each in sorted(tracefields.read(report.returned_header).original_to if report else ())
+            if len(each) <= _ADDRESS_CHARACTERS_MAX
+            and (self.srs_domain in domains or each.rpartition("@")[2] in domains)
+        ]
         alias = aliases[0] if aliases else str(addresses[0])
         for each in (report.recipients if report else ())[:SHOWN_MAX]:
             if each.action is Action.FAILED:
-                kept = Bounce(alias, now, each.address[:320], each.status[:20], each.diagnostic[:500])
+                kept = Bounce(
+                    alias, now, each.address[:_ADDRESS_CHARACTERS_MAX], each.status[:20], each.diagnostic[:500]
+                )
                 await self._keep(kept, now)
                 trace.note("bounce", "absorbed", f"{kept.recipient}: {kept.status} {kept.text}", recipient=alias)
         if not report:
@@ -87,7 +100,7 @@ class Bounces:
     async def failed(self, alias: Address, recipient: str, status: str, text: str) -> None:
         """Keep a failure that we have seen ourselves."""
         now = self._clock.now()
-        await self._keep(Bounce(alias.key, now, recipient[:320], status[:20], text[:500]), now)
+        await self._keep(Bounce(alias.key, now, recipient[:_ADDRESS_CHARACTERS_MAX], status[:20], text[:500]), now)
 
     async def _keep(self, bounce: Bounce, now: datetime) -> None:
         # One per alias and recipient: the newest is what counts.

@@ -10,7 +10,6 @@ Spec: RFC 5321 §3.9.2 (forwarding), §4.4 (trace fields); RFC 3461 §5.2 (notif
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -27,6 +26,7 @@ from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
 from mailstead.model.verdict import Judgement
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.telemetry import log, metrics
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Forward
 from mailstead.usecases.deliveries import Copy, Deliveries
@@ -36,6 +36,8 @@ from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.tracefields import Hop
 from mailstead.usecases.tracing import MessageTrace
+
+_log = log.get("dispatch")
 
 
 class Target(NamedTuple):
@@ -158,6 +160,8 @@ class Dispatch:
         if rejected and len(rejected) == len(targets) and not leaving and not direct and not items:
             raise PolicyRefused(rejected[0][1] or "The recipient does not want this message")
         for target, text in rejected:
+            if target.recipient.notify and "FAILURE" not in target.recipient.notify:
+                continue  # RFC 3461 §4.1: NEVER means never
             reply = RemoteReply(550, "5.7.1", text or "The recipient does not want this message", is_permanent=True)
             told.append(Told(target.recipient, Action.FAILED, reply))
         if leaving:
@@ -174,10 +178,19 @@ class Dispatch:
         await self._deliveries.deliver(
             message.octets, copies, message.envelope.mail_from, items, fingerprint=message.fingerprint
         )
-        for account, filed in all_filed:
-            with suppress(MailsteadError):  # the message is filed; what could not be noted is forgotten
-                await self._filters.stored(account, filed)
+        await self._after(message, all_filed)
         self._note(message, copies, items, targets)
+
+    async def _after(self, message: Accepted, all_filed: Sequence[tuple[Account, Filed]]) -> None:
+        """Note what follows from the delivery. The message is on stable storage: whatever fails now, it is accepted."""
+        for account, filed in all_filed:
+            try:
+                await self._filters.stored(account, filed)
+            except MailsteadError as error:
+                message.trace.note("filter", "error", error.public_text, recipient=account.address)
+            except Exception as error:  # noqa: BLE001  # a bug must not make the sender send it again
+                metrics.BUGS.labels("filters").inc()
+                _log.exception("what a filter asked for was not noted", queue_id=message.queue_id, exc_info=error)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:
         filed = await self._filters.decide(
@@ -225,7 +238,7 @@ class Dispatch:
         account = target.account
         if filed.redirects:
             forwards = [
-                Leaving(Forward(account.address, each.address, each.address), Recipient(each.address))
+                Leaving(Forward(account.address, each.address, each.address), target.recipient)
                 for each in filed.redirects
             ]
             items += await self._forward_items(message, forwards, account.account_id, filed.octets)
@@ -284,7 +297,9 @@ class Dispatch:
                 NewItem(
                     queue_id=message.queue_id,
                     kind=ItemKind.FORWARD,
-                    mail_from=await self._sealing.rewritten(message.envelope.mail_from, domain),
+                    mail_from=await self._sealing.rewritten(
+                        message.envelope.mail_from, domain, is_vouched_for=message.may_be_answered
+                    ),
                     recipients=tuple(recipients),
                     octets=sealed,
                     accepted_at=now,
@@ -317,6 +332,8 @@ class Dispatch:
         not_before = envelope.hold_until
         if envelope.hold_for_s is not None:
             not_before = now + timedelta(seconds=envelope.hold_for_s)
+        if not_before is not None and not_before < now:
+            not_before = None  # that moment is over
         only = direct[0].address if len(direct) == 1 and len(envelope.recipients) <= 1 else None
         received = tracefields.received(message.hop, message.queue_id, only, now)
         return NewItem(
@@ -325,7 +342,8 @@ class Dispatch:
             mail_from=envelope.mail_from,
             recipients=tuple([await self._routes.to_address(each, message.domain) for each in direct]),
             octets=received.encode() + bytes(message.octets),
-            accepted_at=now,
+            # What the author puts off is not late: the time until it is told or given up begins with the release.
+            accepted_at=not_before or now,
             expires_at=(not_before or now) + timedelta(seconds=self._terms.expires_s),
             domain=message.domain,
             account_id=message.submitter,

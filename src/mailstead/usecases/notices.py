@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from mailstead.mime.dsn import Action, RecipientReport, StatusReport, compose
+from mailstead.mime.header import header_end
 from mailstead.model.address import Address
 from mailstead.model.envelope import Envelope, Recipient
+from mailstead.model.errors import BadAddress
 from mailstead.model.queue import ItemKind, NewItem, QueueItem, RemoteReply
 from mailstead.ports.clock import Clock
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
+from mailstead.usecases.tracefields import original_to
 
-RETURNED_OCTETS_MAX: Final = 1024 * 1024
-"""Larger messages come back as headers only, whatever RET says (attack row 22)."""
 EXPIRES: Final = timedelta(days=2)
 
 
@@ -50,7 +51,15 @@ class Notices:
             return []
         now = self._clock.now()
         return await self._about(
-            envelope.mail_from, octets, told, queue_id, now, None, envelope.ret, envelope.envid, envelope.smtputf8
+            envelope.mail_from,
+            octets,
+            told,
+            queue_id,
+            now,
+            None,
+            _returned(envelope.ret, require_tls=envelope.require_tls),
+            envelope.envid,
+            envelope.smtputf8,
         )
 
     async def about_item(self, item: QueueItem, octets: bytes, told: Sequence[Told]) -> list[NewItem]:
@@ -64,7 +73,7 @@ class Notices:
             item.queue_id,
             item.accepted_at,
             item.expires_at,
-            item.ret,
+            _returned(item.ret, require_tls=item.require_tls),
             item.envid,
             item.smtputf8,
         )
@@ -93,10 +102,11 @@ class Notices:
             arrived_at=arrived_at,
             envid=envid,
             recipients=tuple(self._about_recipient(each, expires_at) for each in told),
-            original=bytes(octets),
-            returns_full=ret == "FULL" and len(octets) <= RETURNED_OCTETS_MAX,
+            original=_as_it_came(bytes(octets), told),
+            returns_full=ret == "FULL",
             is_smtputf8=smtputf8,
         )
+        composed = compose(report)
         # RFC 3461 §5.2.8: a notice never causes another.
         to_whom = await self._routes.to_address(Recipient(to, frozenset({"NEVER"})), domain)
         return [
@@ -105,10 +115,11 @@ class Notices:
                 kind=ItemKind.NOTICE,
                 mail_from=None,
                 recipients=(to_whom,),
-                octets=await self._sealing.sign(compose(report), domain),
+                octets=await self._sealing.sign(composed, domain),
                 accepted_at=now,
                 expires_at=now + EXPIRES,
                 domain=domain if domain != self._hostname else "",
+                body="7BIT" if composed.isascii() else "8BITMIME",
                 smtputf8=smtputf8 and not to.is_ascii,
                 priority=-1,
                 message_id=report.message_id,
@@ -117,10 +128,9 @@ class Notices:
 
     @staticmethod
     def _about_recipient(told: Told, expires_at: datetime | None) -> RecipientReport:
-        shown = told.via or told.recipient.address
         reply = told.reply
         return RecipientReport(
-            address=shown,
+            address=_known_address(told),
             action=told.action,
             status=_status(told),
             # A remote answer may name the hidden address; it is told only where there is none to hide.
@@ -130,6 +140,31 @@ class Notices:
             orcpt=told.recipient.orcpt if told.via is None else None,
             retried_until=expires_at if told.action is Action.DELAYED else None,
         )
+
+
+def _returned(ret: str | None, *, require_tls: bool) -> str | None:
+    """A message that must travel under TLS comes back as headers only. Spec: RFC 8689 §5."""
+    return "HDRS" if require_tls else ret
+
+
+def _known_address(told: Told) -> Address:
+    """Give the address that the author has written to: behind `via` there may be others, which stay hidden."""
+    if told.via is None:
+        return told.recipient.address
+    try:
+        return Address.parse((told.recipient.orcpt or "").partition(";")[2])
+    except BadAddress:
+        return told.via
+
+
+def _as_it_came(octets: bytes, told: Sequence[Told]) -> bytes:
+    """Give the message without what we have put in front when sending it on, which names addresses behind `via`."""
+    header = octets[: header_end(octets)]
+    for via in {each.via for each in told if each.via is not None}:
+        before, found, _ = header.partition(original_to(via).encode())
+        if found:
+            return octets[len(before) + len(found) :]
+    return octets
 
 
 def _status(told: Told) -> str:

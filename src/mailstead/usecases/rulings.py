@@ -32,7 +32,7 @@ from mailstead.sieve.budget import Budget
 from mailstead.sieve.facts import Facts
 from mailstead.sieve.script import Script
 from mailstead.telemetry import log, metrics
-from mailstead.usecases import answers
+from mailstead.usecases import answers, tracefields
 from mailstead.usecases.filings import Filed, Filing, FilterTerms, Incoming, Redirecting, Reply
 from mailstead.usecases.scripts import CompiledScripts
 from mailstead.usecases.vacations import vacation_of
@@ -260,11 +260,20 @@ class Ruling:
             return
         if address.key in self._own_keys:
             self._file(self._default_filing())  # it would come back
+        elif self._was_here_before():
+            self._notes.append("not sent on, as it has come back")
+            self._file(self._default_filing())
         elif self._incoming.is_junk:
             self._notes.append("junk is not sent on")
             self._file(self._default_filing())
         elif address not in self._redirects:
             self._redirects.append(address)
+
+    def _was_here_before(self) -> bool:
+        """Whether this account has sent the message on before. Spec: RFC 5321 §6.3; attack row 18."""
+        octets = self._incoming.octets
+        earlier = tracefields.read(bytes(octets[: header_end(octets)]))
+        return self._incoming.account.address.key in earlier.original_to
 
     def _changed(self) -> bytes | None:
         if self._header is None:

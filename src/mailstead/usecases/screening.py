@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Final, NamedTuple
@@ -197,16 +197,17 @@ class Screening:
 
     async def _check_lists(self, message: Screened, facts: SenderFacts) -> list[Check]:
         """Ask the server's lists, then those of the recipients' domains."""
+        believed = _believed(message, facts)
         found = [
             self._listed("denylist", self._denied, facts, "the server"),
-            self._listed("allowlist", self._allowed, facts, "the server"),
+            self._listed("allowlist", self._allowed, believed, "the server"),
         ]
         for name in dict.fromkeys(address.domain for address in message.recipients):
             domain = await self._directory.domain(name)
             if domain is None or not (domain.terms.denylist or domain.terms.allowlist):
                 continue
             found.append(self._listed("denylist", self._list(domain.terms.denylist), facts, name))
-            found.append(self._listed("allowlist", self._list(domain.terms.allowlist), facts, name))
+            found.append(self._listed("allowlist", self._list(domain.terms.allowlist), believed, name))
         return [check for check in found if check is not None]
 
     def _list(self, entries: tuple[str, ...]) -> SenderList:
@@ -277,7 +278,7 @@ class Screening:
             name = ".".join(labels[start:])
             if await self._directory.domain(name) is not None:
                 text = f"{facts.author.domain} is served here, and the message does not come from here"
-                if found.arc.is_trusted or self._allowed.match(facts):
+                if found.arc.is_trusted or self._allowed.match(_believed(message, facts)):
                     return Check("own-domain", score=2.0, reason=text)
                 return Check("own-domain", Decision.QUARANTINE, reason=text)
         return None
@@ -419,7 +420,7 @@ class Screening:
         facts, whose = self._sender(message, author_of(message.header)), str(account.address)
         found = (
             self._listed("denylist", own.denied, facts, whose),
-            self._listed("allowlist", own.allowed, facts, whose),
+            self._listed("allowlist", own.allowed, _believed(message, facts), whose),
         )
         return [check for check in found if check is not None]
 
@@ -440,6 +441,24 @@ class Screening:
                 self._own_lists.clear()
             self._own_lists[account_id] = (now_s + OWN_LISTS_S, own)
         return own
+
+
+def _believed(message: Screened, facts: SenderFacts) -> SenderFacts:
+    """Leave out names that the message is shown not to come from: no allow list lets forgers in.
+
+    Names for which nothing is published count: who lists them has nothing better.
+    """
+    found = message.authentication
+    if found is None:
+        return facts
+    mail_from, author = facts.mail_from, facts.author
+    if found.spf.scope == "mfrom" and found.spf.result in {Result.FAIL, Result.SOFTFAIL}:
+        mail_from = None
+    if author is not None and not found.is_author_authenticated:
+        is_sender_forged = mail_from != facts.mail_from and found.spf.domain == author.domain
+        if found.dmarc.result is Result.FAIL or is_sender_forged:
+            author = None
+    return replace(facts, mail_from=mail_from, author=author)
 
 
 def _display_name(header: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Final
 
@@ -12,6 +13,9 @@ from mailstead.policy.srs import Srs
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.usecases.keys import Keys
+
+INLINE_OCTETS_MAX: Final = 64 * 1024
+"""Larger messages are hashed in a thread, as the house has other things to do."""
 
 _NO_CHAIN: Final = ArcResult(Result.NONE)
 
@@ -34,8 +38,13 @@ class Sealing:
 
         Spec: RFC 6376 §5.
         """
-        keys = await self._keys.signing_keys(domain)
-        return dkim.sign(octets, [dkim.load_key(key) for key in keys], self._clock.now()) if keys else b""
+        keys = [dkim.load_key(key) for key in await self._keys.signing_keys(domain)]
+        if not keys:
+            return b""
+        now = self._clock.now()
+        if len(octets) <= INLINE_OCTETS_MAX:
+            return dkim.sign(octets, keys, now)
+        return await asyncio.to_thread(dkim.sign, octets, keys, now)
 
     async def sign(self, octets: bytes, domain: str) -> bytes:
         """Give the message with its signatures in front."""
@@ -48,16 +57,18 @@ class Sealing:
         key = next((each for each in keys if each.algorithm == "rsa-sha256"), None)
         if key is None:
             return octets
-        now = self._clock.now()
-        signing_key = dkim.load_key(key)
-        return arc.seal(octets, signing_key, self._authserv_id, results_text, chain or _NO_CHAIN, now) + octets
+        what = (octets, dkim.load_key(key), self._authserv_id, results_text, chain or _NO_CHAIN, self._clock.now())
+        if len(octets) <= INLINE_OCTETS_MAX:
+            return arc.seal(*what) + octets
+        return await asyncio.to_thread(arc.seal, *what) + octets
 
-    async def rewritten(self, mail_from: Address | None, domain: str) -> Address | None:
+    async def rewritten(self, mail_from: Address | None, domain: str, *, is_vouched_for: bool = True) -> Address | None:
         """Give the sender under which a domain of ours sends a message on: SPF is to pass, bounces are to come to us.
 
-        A sender of ours stays as it is. One too long for SRS gets a handle.
+        A sender of ours stays as it is, if somebody vouches for it: SPF would pass for one that a stranger has made up,
+        and its bounces would come to whom it names. One too long for SRS gets a handle.
         """
-        if mail_from is None or await self._directory.domain(mail_from.domain) is not None:
+        if mail_from is None or (is_vouched_for and await self._directory.domain(mail_from.domain) is not None):
             return mail_from
         today, of = self._clock.now().date(), self._srs_domain or domain
         # A bounce ends here (`usecases.bounces`), so nobody needs to know later whom a handle stands for.

@@ -11,6 +11,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Final
 
+from mailstead.mailauth.results import without_forged
 from mailstead.mime.address import addresses_of
 from mailstead.mime.header import Field, fields
 from mailstead.model.address import Address
@@ -94,15 +95,18 @@ class Submission(Reception):
         """
         house = self._house
         header = self._staged.header()
+        # Only our checks write results in our name, and of what comes from here they have none (RFC 8601 §5).
+        clean = without_forged(header, house.terms.hostname)
+        self._staged.octets[: len(header)] = clean
+        header = clean
         earlier = tracefields.read(header)
         self._note_arrival(trace, earlier)
         self._check_loop(earlier)
         found = list(fields(header))
         domain = await self._check_authors(header, found)
         await self._submissions.check_limit(self._actor, len(self.envelope.recipients))
-        fingerprint = None
-        if self._direct or self._leaving or len(self._targets) > 1:
-            fingerprint = await fingerprint_of(self._staged.octets, self.envelope.mail_from)
+        # Even for one mailbox: its owner's filter may make several copies of the message, or send it on.
+        fingerprint = await fingerprint_of(self._staged.octets, self.envelope.mail_from)
         completed = self._completed(header, found)
         self._staged.octets[: len(header)] = completed
         signature = await self._submissions.sealing.signature(bytes(self._staged.octets), domain)

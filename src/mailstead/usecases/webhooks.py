@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from mailstead.mime.header import first_values, header_end, text_of
+from mailstead.mailauth.results import own_results
+from mailstead.mime.header import header_end
 from mailstead.mime.parsed import parsed_message
 from mailstead.model.errors import WebFailed, WebRefused
 from mailstead.model.queue import QueueItem, RemoteReply
@@ -52,9 +53,13 @@ class Webhooks:
     async def _post_to(
         self, url: str, recipients: list[str], domain: str, item: QueueItem, octets: bytes
     ) -> RemoteReply:
+        host = urlsplit(url).hostname or ""
+        if item.require_tls and urlsplit(url).scheme != "https":
+            # RFC 8689 §4.2.1: better not at all than in clear text.
+            text = "The message requires TLS, and the web address has none (REQUIRETLS)"
+            return RemoteReply(550, "5.7.30", text, host, is_permanent=True)
         key = (await self._routes.domain_terms(domain)).webhook_key
         body = await asyncio.to_thread(self._body, url, recipients, item, octets)
-        host = urlsplit(url).hostname or ""
         headers = {
             "Content-Type": "application/json",
             "X-Webhook-Signature": hmac.digest(key.encode(), body, "sha256").hex(),
@@ -78,7 +83,7 @@ class Webhooks:
             has_raw=flags.get("raw", ["true"])[-1] != "false",
         )
         found["recipients"] = recipients
-        found |= _authentication(octets)
+        found |= self._authentication(octets)
         found["session"] = {
             "recipient": recipients[0],
             "sender": str(item.mail_from or ""),
@@ -88,14 +93,11 @@ class Webhooks:
         }
         return msgspec.json.encode(found)
 
-
-def _authentication(octets: bytes) -> dict[str, Any]:
-    """Give what our own checks have found, as the topmost Authentication-Results says it."""
-    value = first_values(octets[: header_end(octets)]).get(b"authentication-results")
-    results: dict[str, Any] = {}
-    if value is not None:
-        for clause in text_of(value).split(";")[1:]:
-            method, _, rest = clause.strip().partition("=")
-            if method in {"spf", "dkim", "dmarc", "arc"} and rest:
-                results.setdefault(method, {"status": {"result": rest.split()[0], "comment": rest}})
-    return results
+    def _authentication(self, octets: bytes) -> dict[str, Any]:
+        """Give what our own checks have found, as the topmost Authentication-Results says it."""
+        told = own_results(octets[: header_end(octets)], self._hostname)
+        return {
+            method: {"status": {"result": result, "comment": text}}
+            for method, (result, text) in told.items()
+            if method in {"spf", "dkim", "dmarc", "arc"}
+        }

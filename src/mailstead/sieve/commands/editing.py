@@ -16,8 +16,22 @@ from mailstead.sieve.values import field_name
 from mailstead.sieve.words import filled
 
 _PROTECTED: Final = frozenset(
-    ["authentication-results", "dkim-signature", "received", "received-spf", "return-path", "auto-submitted"]
+    [
+        "authentication-results",
+        "auto-submitted",
+        "delivered-to",
+        "dkim-signature",
+        "from",
+        "received",
+        "received-spf",
+        "resent-from",
+        "resent-sender",
+        "return-path",
+        "sender",
+        "x-original-to",
+    ]
 )
+"""Authors too: a redirected message would go out in another's name (attack row 15)."""
 _PROTECTED_START: Final = "arc-"
 
 
