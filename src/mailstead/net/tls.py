@@ -29,10 +29,16 @@ class TlsFailed(Exception):  # it is a fact about the peer, like the words of mo
 
 
 def server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
-    """Give a context for our side of mail connections: TLS 1.2 or newer, session tickets, no compression.
+    """Give a context for our side of connections. Errors: ssl.SSLError, OSError."""
+    context = bare_server_context()
+    context.load_cert_chain(certificate_file, key_file)
+    return context
+
+
+def bare_server_context() -> ssl.SSLContext:
+    """Give one that has no certificate yet: TLS 1.2 or newer, session tickets, no compression.
 
     Spec: RFC 8314 §4.1, RFC 9325 §3.1.1 (versions), §3.4 (tickets), §3.3 (no compression).
-    Errors: ssl.SSLError, OSError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -41,7 +47,6 @@ def server_context(certificate_file: Path, key_file: Path) -> ssl.SSLContext:
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     # One ticket resumes one connection; OpenSSL's two would be a second packet's worth of work per handshake.
     context.num_tickets = 1
-    context.load_cert_chain(certificate_file, key_file)
     return context
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 
 class Offer(NamedTuple):
@@ -64,7 +64,7 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<clientConfig version="1.1">\n'
-        f'  <emailProvider id="{name}">\n'
+        f"  <emailProvider id={quoteattr(domain)}>\n"
         f"    <domain>{name}</domain>\n"
         f"    <displayName>{name}</displayName>\n"
         f"    <displayShortName>{name}</displayShortName>\n"

@@ -65,7 +65,7 @@ class DailyDoctor:
         self._hostname = hostname
 
     async def go_round(self, actor: Actor, now: datetime) -> list[Difference]:
-        """Do it if it is time; a chore of housekeeping, which comes more often. A new house is set up in peace first."""
+        """Do it if it is time; a chore of housekeeping, which comes more often. A new house is first set up."""
         memory = self._storage.memory
         if await memory.remember_first("turn", "doctor begun", b"", now, now + KEPT) is None:
             return []

@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mailstead.net.listener import Endpoint, bound_sockets
+from mailstead.net.tls import bare_server_context
 from mailstead.services.web.app import make_app
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.publications import Publications
@@ -104,12 +105,10 @@ class WebService:
     def _handing_context(self) -> ssl.SSLContext:
         """Give a context that hands each handshake to the one of the moment.
 
-        OpenSSL takes the certificate from the context that is set when it has read the client's hello; versions and
-        ciphers are those of the first one, so both are made alike.
+        OpenSSL takes the certificate from the context that is set when it has read the client's hello. That is also
+        called where the client names no host.
         """
-        handing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        handing.minimum_version = ssl.TLSVersion.TLSv1_2
-        handing.options |= self._context().options
+        handing = bare_server_context()
         handing.set_alpn_protocols(["http/1.1"])
 
         def hand_over(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:

@@ -1,0 +1,29 @@
+"""What mail programs are told; how it goes over the web: tests/services/web."""
+
+from xml.etree import ElementTree as ET
+
+from mailstead.policy.client_setup import Offer, autoconfig, autodiscover, autodiscover_refusal, preferred
+
+TLS, CLEAR = Offer("imap", 993, is_tls=True), Offer("imap", 143, is_tls=False)
+
+
+def test_tls_from_the_first_octet_goes_first():
+    assert preferred([CLEAR, TLS]) == [TLS, CLEAR]
+
+
+def test_what_no_program_can_find_is_left_out():
+    assert preferred([Offer("sieve", 5190, is_tls=True), Offer("mx", 25, is_tls=False), TLS]) == [TLS]
+
+
+def test_names_are_escaped():
+    for text in (
+        autoconfig('a&b<c>"', "h&h", [TLS]),
+        autodiscover("o'<x>&@e.test", "h&h", [TLS]),
+        autodiscover_refusal(500, "<&>"),
+    ):
+        ET.fromstring(text)
+
+
+def test_nothing_offered_is_still_a_whole_answer():
+    assert ET.fromstring(autoconfig("e.test", "h", [])).find("emailProvider/incomingServer") is None
+    assert "Protocol" not in autodiscover("a@e.test", "h", [])
