@@ -13,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "services" / "smtp"))
 from smtp_house import HOSTNAME, open_smtp_house
 
 from mailstead.model.address import Address
-from mailstead.model.envelope import Recipient
+from mailstead.model.envelope import Actor, Envelope, Peer, Recipient
 from mailstead.model.errors import StorageUnavailable, StoreDamaged
 from mailstead.model.queue import (
+    LOCAL,
     Destination,
     DestinationKind,
     ItemKind,
@@ -392,3 +393,54 @@ async def test_a_server_that_asks_for_less_gets_nothing_more_through_the_session
         await until(lambda: sent(far, 1))
         await until(lambda: none_left(relays))
     assert len(far.sent) <= 2
+
+
+async def test_a_bug_with_one_of_our_people_does_not_give_the_others_their_mail_again(house, queue, clock, monkeypatch):
+    inner = house.house
+    resolve = inner.addresses.resolve
+
+    async def resolving(address):
+        if address.local_part == "bob":
+            raise KeyError("a bug")
+        return await resolve(address)
+
+    monkeypatch.setattr(inner.addresses, "resolve", resolving)
+    homecoming = Homecoming(inner.addresses, inner.dispatch, inner.tracing, hostname=HOSTNAME, received_max=50)
+    recipients = tuple(NewRecipient(Recipient(Address(name, "example.test")), LOCAL) for name in ("alice", "bob"))
+    octets = b"Subject: hello\r\n\r\nHello\r\n"
+    until_at = clock.now() + timedelta(days=1)
+    await queue.put([NewItem("q2", ItemKind.NOTICE, None, recipients, octets, clock.now(), until_at)])
+    [delivery] = await queue.lease(clock.now(), until_at, 10, 5)
+    replies = await homecoming.deliver(delivery.item, octets)
+    assert [(reply.code, reply.is_permanent) for reply in replies] == [(250, False), (451, False)]
+    assert len(await house.messages("alice")) == 1
+
+
+async def test_what_fails_behind_the_delivery_does_not_bring_the_message_again(house, monkeypatch):
+    async def stored(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(house.house.filters, "stored", stored)
+    reception = house.receptions.begin(Peer("127.0.0.1", 1), "far.test", Envelope(Address("bob", "far.test")))
+    more = reception.add_recipient(Recipient(ALICE))
+    if more is not None:
+        await more
+    reception.write(b"From: bob@far.test\r\nSubject: hello\r\n\r\nHello\r\n")
+    await reception.accept()
+    assert len(await house.messages("alice")) == 1
+
+
+async def test_a_hold_until_a_moment_that_is_over_is_no_hold(house, clock, queue):
+    past = clock.now() - timedelta(days=30)
+    envelope = Envelope(ALICE, hold_until=past)
+    account = await house.account("alice")
+    submission = await house.submissions.begin(
+        Actor(account.account_id, ALICE), Peer("127.0.0.1", 1, tls_version="TLSv1.3"), "client.test", envelope
+    )
+    more = submission.add_recipient(Recipient(Address("bob", "far.test")))
+    if more is not None:
+        await more
+    submission.write(b"From: alice@example.test\r\nSubject: hello\r\n\r\nHello\r\n")
+    await submission.accept()
+    [item] = await queue.items(QueueQuery())
+    assert (item.accepted_at, item.expires_at) == (clock.now(), clock.now() + timedelta(days=5))
