@@ -457,6 +457,7 @@ async def test_a_destination_that_failed_rests_and_others_do_not(house, queue, m
     await queue.put([make_item("a@one.test"), make_item("a@two.test")])
     silence = RemoteReply(text="Connection timed out")
     await queue.destination_failed(to("one.test"), now() + HOUR, silence)
+    house.clock.move(3600)
     await queue.destination_failed(to("one.test"), now() + HOUR, silence)
     await queue.put([make_item("b@one.test")])
     assert [each.destination.name for each in await lease()] == ["two.test"]
@@ -468,6 +469,14 @@ async def test_a_destination_that_failed_rests_and_others_do_not(house, queue, m
     assert states_of["two.test"].leased_count == 1
     house.clock.move(3600)
     assert [each.destination.name for each in await lease()].count("one.test") == 2
+
+
+async def test_those_who_fail_at_a_destination_at_the_same_time_are_one_failure(queue, make_item, now):
+    await queue.put([make_item("a@one.test")])
+    for minutes in (1, 2, 4, 8, 16):
+        await queue.destination_failed(to("one.test"), now() + minutes * MINUTE, LATER)
+    assert await queue.failure_count(to("one.test")) == 1
+    assert await queue.next_due_at() == now() + MINUTE
 
 
 async def test_a_destination_that_is_reached_is_as_new(queue, make_item, lease, now):

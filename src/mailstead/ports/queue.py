@@ -51,15 +51,15 @@ class Queue(Protocol):
     async def lease_overdue(self, now: datetime, told_before: datetime, until: datetime, limit: int) -> list[Delivery]:
         """Lease deliveries that nobody has leased and that wait too long, whether due or at a destination that rests.
 
-        Those are: items expired at `now`; and items accepted before `told_before`, with somebody to notify, whose author
-        has not been told of a delay. Oldest first.
+        Those are: items expired at `now`; and items accepted before `told_before`, with somebody to notify, whose
+        author has not been told of a delay. Oldest first.
         """
 
     async def bring_forward(self, now: datetime, retried_by: datetime, released_by: datetime) -> int:
         """Make due what was put off by a clock that ran ahead and was set back; gives how many recipients.
 
-        No second attempt, lease or rest of a destination lasts beyond `retried_by`, and nothing is put off by its author
-        beyond `released_by`, if the clock is right.
+        If the clock is right, no second attempt, lease or rest of a destination lies beyond `retried_by`, and nothing
+        is put off by its author beyond `released_by`.
         """
 
     async def octets(self, item_id: QueueItemId) -> bytes:
@@ -80,7 +80,10 @@ class Queue(Protocol):
         """Keep leases for longer."""
 
     async def destination_failed(self, destination: Destination, not_before: datetime, reply: RemoteReply) -> None:
-        """Let a destination rest, as none of its servers answers; counts its failures in a row."""
+        """Let a destination rest, as none of its servers answers; counts its failures in a row.
+
+        One that rests already goes on to rest as it does: those who have failed there at the same time are one failure.
+        """
 
     async def destination_reached(self, destination: Destination) -> None:
         """A server of it has answered: its failures are forgotten."""

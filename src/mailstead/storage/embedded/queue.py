@@ -118,7 +118,9 @@ class EmbeddedQueue:
     async def destination_failed(self, destination: Destination, not_before: datetime, reply: RemoteReply) -> None:
         """See `Queue.destination_failed`."""
         await self._file.write(
-            lambda unit: queue_writes.destination_failed(unit.db, destination.key, us_of(not_before), reply)
+            lambda unit: queue_writes.destination_failed(
+                unit.db, destination.key, us_of(not_before), reply, us_of(unit.now)
+            )
         )
 
     async def destination_reached(self, destination: Destination) -> None:

@@ -177,12 +177,13 @@ def _finish(db: apsw.Connection, item_id: int, now: int) -> None:
 # destinations
 
 
-def destination_failed(db: apsw.Connection, destination: str, not_before: int, reply: RemoteReply) -> None:
+def destination_failed(db: apsw.Connection, destination: str, not_before: int, reply: RemoteReply, now: int) -> None:
     """See `Queue.destination_failed`."""
     db.execute(
-        "INSERT INTO destination VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET"
-        " not_before = excluded.not_before, failure_count = failure_count + 1, last_reply = excluded.last_reply",
-        (destination, not_before, reply_text(reply)),
+        "INSERT INTO destination VALUES (?1, ?2, 1, ?3) ON CONFLICT DO UPDATE SET"
+        " not_before = excluded.not_before, failure_count = failure_count + 1, last_reply = excluded.last_reply"
+        " WHERE not_before <= ?4",
+        (destination, not_before, reply_text(reply), now),
     )
     queue_lanes.refresh_all(db, queue_lanes.lanes_of(db, destination))
 
