@@ -17,7 +17,7 @@ from smtp_house import ADMIN, HOSTNAME, open_smtp_house
 from mailauth.zones import Zones
 from mailstead.cli.terminal import Terminal, printable
 from mailstead.mailauth.canonical import CanonicalMessage, Form
-from mailstead.mailauth.results import authentication_results, own_results
+from mailstead.mailauth.results import authentication_results, own_results, without_forged
 from mailstead.model.address import Address
 from mailstead.model.authentication import ArcResult, Authentication, DmarcResult, IprevResult, Result, SpfResult
 from mailstead.model.directory import WebhookTarget
@@ -217,6 +217,24 @@ def test_attack_031_strangers_tell_no_results_to_webhooks(helo, mail_from):
 def test_results_of_others_are_not_ours():
     assert own_results(b"Authentication-Results: mx.elsewhere.test; dmarc=pass\r\n\r\n", HOSTNAME) == {}
     assert own_results(b"Subject: x\r\n\r\n", HOSTNAME) == {}
+
+
+@pytest.mark.parametrize("before", [b"(" * 900_000, b'"' + b"\\" * 900_000, b" " * 900_000, b"(x)" * 2000])
+def test_attack_008_a_forged_result_behind_a_megabyte_is_removed_at_once(before):
+    field = b"Authentication-Results:%b%b; dmarc=pass\r\n" % (before, HOSTNAME.encode())
+    steps = 0
+
+    def count(*_):
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        clean = without_forged(field + b"\r\n", HOSTNAME)
+    finally:
+        sys.setprofile(None)
+    assert clean == b"\r\n"
+    assert steps < 50_000
 
 
 async def test_attack_031_a_webhook_is_told_what_we_have_found(house):
