@@ -2,12 +2,15 @@
 
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 
 from attacks.home import DOMAIN, open_home
+from mailstead.net.probes import HostProbes
 from mailstead.policy.relay_forms import foreign_recipients
 from mailstead.telemetry import metrics
+from mailstead.wiring import ADMINISTRATOR
 
 FOREIGN = foreign_recipients(DOMAIN, "mx.example.test")
 
@@ -33,6 +36,17 @@ async def test_attack_012_submission_relays_for_nobody_unknown(home):
         sent, answer, _ = await client.smtp("MAIL FROM:<alice@example.test>", f"RCPT TO:{form}", "RSET")
         assert sent.startswith("530 5.7.0 ")
         assert answer[:3] in {"503", "530"}
+
+
+async def test_attack_012_the_self_test_finds_the_whole_house_closed(home):
+    """Asked by the probe of `mailstead doctor`, from outside the house's own ways; a catch-all is no relay."""
+    probes = HostProbes(home.house.settings, Path("none"), None, "")
+    where = f"127.0.0.1:{home.ports['mx']}"
+    assert await probes.accepted_recipients(where, foreign_recipients("mx.example.test", "mx.example.test")) == []
+    await home.house.aliases.create(ADMINISTRATOR, _address("*"), [_address("alice")])
+    taken = await probes.accepted_recipients(where, FOREIGN)
+    assert taken
+    assert all(form.rstrip(">").endswith(f"@{DOMAIN}") for form in taken)
 
 
 V1 = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 25\r\n"
