@@ -307,8 +307,13 @@ def start_mailstead(
     process = subprocess.Popen([*command, "serve"], env=env, stderr=log, stdout=log)
     system.processes.append(process)
     system.pids.append(process.pid)
-    for port in (ports.smtp, ports.imap, ports.imaps, ports.pop3s):
-        wait_for_port(port)
+    try:
+        for port in (ports.smtp, ports.imap, ports.imaps, ports.pop3s):
+            wait_for_port(port)
+    except BaseException:
+        print((folder / "log").read_text(), file=sys.stderr)
+        system.stop()
+        raise
     system.start_seconds = time.monotonic() - begin
     return system
 
