@@ -49,16 +49,22 @@ def author(header: bytes) -> Address:
 
     Errors: BadMessage, unless there is exactly one From field with exactly one address.
     """
+    return author_in(from_value(header))
+
+
+def from_value(header: bytes) -> bytes:
+    """Give the value of the one From field. Errors: BadMessage, unless there is exactly one."""
     if has_too_much(header):
         raise BadMessage("The header is too large")
     values = [value for name, value in raw_fields(header) if name.rstrip().lower() == b"from"]
     if len(values) != 1 or _BARE_CR_FROM.search(header):
         raise BadMessage("The message must have exactly one From field")
-    return _author(values[0])
+    return values[0]
 
 
 @lru_cache(maxsize=1024)
-def _author(value: bytes) -> Address:
+def author_in(value: bytes) -> Address:
+    """Give the author that a From field names. Errors: BadMessage, unless it has exactly one address."""
     value = unfolded(value)
     if len(value) > VALUE_OCTETS_MAX:
         raise BadMessage("The From field is too long")

@@ -21,6 +21,9 @@ class Result(StrEnum):
     TEMPERROR = "temperror"
     PERMERROR = "permerror"
 
+    __hash__ = str.__hash__
+    """As the word that each is equal to; the one of Enum is of the name, and written in Python."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpfResult:

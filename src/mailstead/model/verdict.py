@@ -15,6 +15,9 @@ class Decision(Enum):
     DEFER = "defer"
     QUARANTINE = "quarantine"
 
+    __hash__ = object.__hash__
+    """Each is there once; the one of Enum is written in Python, and mail asks often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

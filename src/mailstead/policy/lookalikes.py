@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _BIDI_AND_HIDDEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
@@ -85,6 +86,7 @@ def looks_like(domain: str, ours: Iterable[str]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _skeleton(domain: str) -> str:
     try:
         shown = domain.encode("ascii").decode("idna")

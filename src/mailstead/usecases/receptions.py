@@ -248,7 +248,7 @@ class Reception:
             if own.decision in {Decision.REFUSE, Decision.DEFER}:
                 refused.append(own)
                 own = replace(own, decision=Decision.QUARANTINE)
-            targets.append(target._replace(judgement=own))
+            targets.append(Target(target.account, target.recipient, own))
         if refused and len(refused) == len(targets) and not self._leaving:
             _raise(refused[0])
         return targets

@@ -15,15 +15,17 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 import msgspec
 
 from mailstead.mailauth.dmarc_author import author as author_of
+from mailstead.mailauth.dmarc_author import author_in, from_value
 from mailstead.mailauth.results import told_result
 from mailstead.mime.address import addresses_of
-from mailstead.mime.header import first_values, text_of
+from mailstead.mime.header import text_of
 from mailstead.mime.tree import part_tree
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
@@ -152,7 +154,8 @@ class Screening:
         A message that a list, its author's policy or its form decides is not scanned, counted or greylisted.
         """
         try:
-            author = author_of(message.header)
+            from_field = from_value(message.header)
+            author = author_in(from_field)
         except BadMessage as error:  # exactly one author, who can be read in one way only (attack row 31)
             text = error.public_text
             return self._join([Check("author", Decision.REFUSE, reason=text, public_text=text)])
@@ -161,7 +164,7 @@ class Screening:
         is_allowed = any(check.score <= ALLOW_LIST_SCORE for check in lists)
         checks: list[Check | None] = [*lists, *self._check_authentication(message)]
         checks.append(await self._check_own_domain(message, facts))
-        checks.append(self._check_display(message, author))
+        checks.append(self._check_display(message, from_field, author))
         if self._join(checks).decision in {Decision.REFUSE, Decision.DEFER}:
             return self._join(checks)
         checks.append(await self._check_attachments(message))
@@ -284,9 +287,9 @@ class Screening:
         return None
 
     @staticmethod
-    def _check_display(message: Screened, author: Address) -> Check | None:
+    def _check_display(message: Screened, from_field: bytes, author: Address) -> Check | None:
         """Names and domains made to be taken for others (attack row 32)."""
-        name = _display_name(message.header)
+        name = _display_name(from_field)
         if lookalikes.hidden_controls(name) or lookalikes.has_gap(name):
             return Check("display", score=3.0, reason="the name in From has characters that hide or turn text")
         foreign = lookalikes.foreign_address_in_name(name, author.domain)
@@ -461,9 +464,10 @@ def _believed(message: Screened, facts: SenderFacts) -> SenderFacts:
     return replace(facts, mail_from=mail_from, author=author)
 
 
-def _display_name(header: bytes) -> str:
-    """Give what people see as the author's name, decoded; empty if there is none."""
-    listed = addresses_of(first_values(header).get(b"from", b""))
+@lru_cache(maxsize=1024)
+def _display_name(value: bytes) -> str:
+    """Give what people see of a From field as the author's name, decoded; empty if there is none."""
+    listed = addresses_of(value)
     return text_of(listed[0].name) if listed and listed[0].name else ""
 
 
@@ -485,6 +489,7 @@ def _reversed(address: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
