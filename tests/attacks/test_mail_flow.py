@@ -20,7 +20,7 @@ from mailstead.mailauth.canonical import CanonicalMessage, Form
 from mailstead.mailauth.results import authentication_results, own_results, without_forged
 from mailstead.model.address import Address
 from mailstead.model.authentication import ArcResult, Authentication, DmarcResult, IprevResult, Result, SpfResult
-from mailstead.model.directory import WebhookTarget
+from mailstead.model.directory import DomainTerms, WebhookTarget
 from mailstead.model.envelope import Actor, Envelope, Peer, Recipient
 from mailstead.model.errors import PolicyRefused
 from mailstead.model.trace import TraceQuery
@@ -357,6 +357,11 @@ async def test_what_its_author_puts_off_is_not_late(house):
 
 
 # what is shown
+
+
+def test_no_secret_of_a_domain_is_in_its_repr():
+    terms = DomainTerms(webhook_key="key-never-in-a-log", smarthost_password="pw-never-in-a-log")
+    assert "never-in-a-log" not in repr(terms)
 
 
 def test_attack_100_nothing_of_a_stranger_s_moves_the_cursor(capfd):

@@ -55,7 +55,7 @@ class DomainTerms:
     """Addresses, domains, IP networks whose mail is refused."""
     refused_extensions: tuple[str, ...] = ()
     """Extensions of attachments that are refused, beside those of the server's setting."""
-    webhook_key: str = ""
+    webhook_key: str = field(default="", repr=False)
     """Key of X-Webhook-Signature; made with the domain."""
     targets_per_alias_max: int = 10
     keeps_trace: bool = True
