@@ -18,7 +18,7 @@ ALICE = f"alice@{DOMAIN}"
 BOB = f"bob@{DOMAIN}"
 PASSWORD = "pw-never-in-a-log-7Xq"
 MAILSTEAD = str(Path(sys.executable).with_name("mailstead"))
-PORT_NAMES = ("mx", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+PORT_NAMES = ("mx", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "sieves")
 
 
 def free_ports(count: int) -> list[int]:
@@ -59,7 +59,13 @@ class Server:
             "MAILSTEAD_IMAP_LISTEN_TLS": at("imaps"),
             "MAILSTEAD_POP3_LISTEN": at("pop3"),
             "MAILSTEAD_POP3_LISTEN_TLS": at("pop3s"),
+            "MAILSTEAD_SIEVE_LISTEN": at("sieve"),
+            "MAILSTEAD_SIEVE_LISTEN_TLS": at("sieves"),
             "MAILSTEAD_SERVER_LOG_FORMAT": "json",
+            # Nothing goes to the Internet: a resolver that is not there, and senders that are not looked up. Tests of
+            # both have settings of their own.
+            "MAILSTEAD_DNS_SERVERS": "127.0.0.1:9",
+            "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
             **self.settings,
         }
 
@@ -88,7 +94,7 @@ class Server:
         )
         log.close()
         end = time.monotonic() + limit_s
-        for name in PORT_NAMES:
+        for name in self.port:
             while True:
                 assert self.process.poll() is None, f"the server has ended:\n{self.log()[-3000:]}"
                 try:

@@ -21,6 +21,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.ids import BlobId
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import OctetRange, Wanted
+from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.usecases.mailboxes import Draft
 from mailstead.wiring import ADMINISTRATOR, open_house
@@ -43,8 +44,13 @@ main()
 """
 """The real server, but the day is always that of the dialogues."""
 
-PASSWORDS = {"smtp": "pw-never-in-a-log-1", "imap": "pw-never-in-a-log {name}", "pop3": "pw-never-in-a-log"}
-HOSTNAMES = {"smtp": "mx.example.test", "imap": "imap.example.test", "pop3": "mx.example"}
+PASSWORDS = {
+    "smtp": "pw-never-in-a-log-1",
+    "imap": "pw-never-in-a-log {name}",
+    "pop3": "pw-never-in-a-log",
+    "managesieve": "pw-never-in-a-log",
+}
+HOSTNAMES = {"smtp": "mx.example.test", "imap": "imap.example.test", "pop3": "mx.example", "managesieve": "mx.example"}
 
 
 def _messages_of_imap():
@@ -102,15 +108,28 @@ async def stored(folder, name):
         return found
 
 
+async def queued(folder, address):
+    """The items in the queue from or to an address when the server has stopped."""
+    async with opened(folder) as house:
+        return await house.storage.queue.items(QueueQuery(address=address))
+
+
+async def scripts(folder):
+    """The names of alice's scripts when the server has stopped."""
+    async with opened(folder) as house:
+        account = await house.storage.directory.find(Address("alice", DOMAIN))
+        return {script.name for script in await house.filters.scripts.list(Actor(account.account_id, account.address))}
+
+
 def without_starttls(dialogue):
-    """The same dialogue where TLS is there already: EHLO does not offer it any more."""
-    steps = []
-    for step in dialogue.steps:
-        if step.kind == "S" and step.text == "250 STARTTLS":
-            steps[-1] = replace(steps[-1], text=steps[-1].text.replace("250-", "250 ", 1))
-        else:
-            steps.append(step)
-    return replace(dialogue, steps=tuple(steps))
+    """The same dialogue where TLS is there already: EHLO offers what needs it, and not TLS once more."""
+    return replace(
+        dialogue,
+        steps=tuple(
+            replace(step, text="250 REQUIRETLS") if (step.kind, step.text) == ("S", "250 STARTTLS") else step
+            for step in dialogue.steps
+        ),
+    )
 
 
 def begins_tls(dialogue):
@@ -121,6 +140,13 @@ def begins_tls(dialogue):
 async def encrypted_by_command(conversation, wire):
     """Begin TLS on the clear-text port as clients do, and show the greeting again."""
     greeting = await conversation.line()
+    if wire == "managesieve":
+        while not greeting.startswith(b"OK "):
+            greeting = await conversation.line()
+        await conversation.send(b"STARTTLS\r\n")
+        assert (await conversation.line()).startswith(b"OK ")
+        await conversation.start_tls()  # the capabilities come once more by themselves
+        return
     if wire == "smtp":
         await conversation.send(b"EHLO before.tls\r\n")
         while not (await conversation.line()).startswith(b"250 "):
@@ -162,8 +188,8 @@ def started(wire, head, folder):
     if wire == "smtp":
         settings["MAILSTEAD_SMTP_MESSAGE_OCTETS_MAX"] = head.get("message_octets_max", "100000")
     server = Server(folder, settings=settings, command=[sys.executable, "-c", STEADY])
-    server.start()
     server.port["mx tls"] = mx_tls
+    server.start()
     try:
         yield server
         assert server.process.poll() is None, server.log()[-3000:]
@@ -178,6 +204,7 @@ PORTS = {
     ("smtp", "submission"): ("submission", "submissions"),
     ("imap", ""): ("imap", "imaps"),
     ("pop3", ""): ("pop3", "pop3s"),
+    ("managesieve", ""): ("sieve", "sieves"),
 }
 CASES = [
     pytest.param(path, lane, id=f"{path.parent.name}-{path.stem}-{lane}")
@@ -217,7 +244,12 @@ async def test_dialogue(path, lane, tmp_path):
     for wanted in filter(None, head.get("stored", "").split(", ")):
         name, count = wanted.split()
         assert len(await stored(tmp_path / "data", name)) == int(count), f"messages of {name}"
-    if "left" in head:
+    for wanted in filter(None, head.get("queued", "").split(", ")):
+        address, count = wanted.split()
+        assert len(await queued(tmp_path / "data", address)) == int(count), f"items to {address}"
+    if wire == "managesieve":
+        assert await scripts(tmp_path / "data") == set(head["left"].split())
+    elif "left" in head:
         assert len(await stored(tmp_path / "data", "alice")) == int(head["left"])
     for key in ("contains", "contains_too"):
         if key in head:

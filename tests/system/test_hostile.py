@@ -102,7 +102,7 @@ async def good_client(server, number):
     await until(reader, b"220 ")
     writer.write(f"EHLO good.test\r\nMAIL FROM:<x@elsewhere.test>\r\nRCPT TO:<{name}@{DOMAIN}>\r\nDATA\r\n".encode())
     await until(reader, b"354 ")
-    writer.write(b"Subject: good\r\n\r\n" + b"good\r\n" * 100 + b".\r\nQUIT\r\n")
+    writer.write(b"From: x@elsewhere.test\r\nSubject: good\r\n\r\n" + b"good\r\n" * 100 + b".\r\nQUIT\r\n")
     assert (await until(reader, b"2")).startswith(b"250 2.0.0")
     await until(reader, b"221 ")
     writer.close()
