@@ -1,21 +1,27 @@
 """The composition root."""
 
+import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailstead import wiring
-from mailstead.config.settings import Listeners, Server, Settings, Store
-from mailstead.model.envelope import Peer
+from mailstead.config.settings import Authentication, Dns, Listeners, Server, Settings, Store
+from mailstead.model.address import Address
+from mailstead.model.envelope import Peer, Recipient
+from mailstead.model.queue import ItemKind, NewItem, RecipientState
 from mailstead.model.secret import Secret
 
 PASSWORD = "pw-never-in-a-log-wiring"
+DAY = timedelta(days=1)
 LOG_INS = {
     "mx": b"EHLO x\r\n",
     "submission": b"AUTH PLAIN AHVzZXIAcHctbmV2ZXI=\r\n",
     "imap": f"a LOGIN alice@example.test {PASSWORD}\r\n".encode(),
     "pop3": f"PASS {PASSWORD}\r\n".encode(),
+    "sieve": b'AUTHENTICATE "PLAIN" "AHVzZXIAcHctbmV2ZXI="\r\n',
 }
 
 
@@ -30,7 +36,8 @@ def settings(tmp_path):
     plain = Settings(
         server=Server(data_dir=tmp_path / "data"), store=Store(master_key=Secret("00" * 32)), mx=at, submission=at
     )
-    return replace(plain, imap=replace(plain.imap, listen=at.listen), pop3=replace(plain.pop3, listen=at.listen))
+    further = {name: replace(getattr(plain, name), listen=at.listen) for name in ("imap", "pop3", "sieve")}
+    return replace(plain, dns=Dns(servers=("127.0.0.1:9",)), **further)
 
 
 async def test_no_transcript_unless_asked_for(settings):
@@ -64,6 +71,35 @@ async def test_mx_and_submission_deliver_by_the_same_use_case(settings):
 
 def _makers(house):
     return [listener.terms.make_session for listener in wiring.make_listeners(house, NoCertificates())][:2]
+
+
+async def test_the_queue_service_brings_home_what_waits_and_stops_when_told(settings):
+    alice, stop = Address("alice", "example.test"), asyncio.Event()
+    async with wiring.open_house(settings) as house:
+        await house.domains.add(wiring.ADMINISTRATOR, "example.test")
+        account = await house.accounts.create(wiring.ADMINISTRATOR, alice, Secret(PASSWORD))
+        now = house.clock.now()
+        to = await house.routes.to_address(Recipient(alice), "example.test")
+        octets = b"From: mailer-daemon@example.test\r\nSubject: home\r\n\r\n"
+        await house.storage.queue.put([NewItem("q1", ItemKind.NOTICE, None, (to,), octets, now, now + DAY)])
+        arrived = asyncio.Event()
+        with house.bus.watch(account.account_id, arrived.set):
+            running = asyncio.create_task(wiring.make_queue_service(house).run(stop))
+            async with asyncio.timeout(20):
+                await arrived.wait()
+                while (await house.storage.queue.count()).get(RecipientState.DELIVERED) != 1:
+                    await asyncio.sleep(0)
+                stop.set()
+                await running
+        snapshot = await house.storage.accounts.of(account.account_id).snapshot("INBOX")
+        assert len(snapshot.uids) == 1
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+async def test_senders_are_authenticated_unless_a_setting_says_otherwise(settings, is_enabled):
+    settings = replace(settings, authentication=Authentication(is_enabled=is_enabled))
+    async with wiring.open_house(settings) as house:
+        assert (house.receptions.verifier is not None) is is_enabled
 
 
 def test_where_the_master_key_is(settings, tmp_path):
