@@ -671,9 +671,8 @@ async def serve(
             web.bind()
         if server.metrics_listen:
             _show_metrics(server.metrics_listen, worker)
-        _log.info(
-            "ready", services=server.services, addresses=[str(at) for each in servers.listeners for at in each.bound]
-        )
+        bound = [at for each in servers.listeners for at in each.bound] + (web.bound if web else [])
+        _log.info("ready", services=server.services, addresses=[str(at) for at in bound])
         async with asyncio.TaskGroup() as group:
             if "queue" in services:
                 group.create_task(make_queue_service(house).run(stop))

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from mailstead.config.settings import Store
+from mailstead import wiring
+from mailstead.config.settings import Listeners, Server, Settings, Store
 from mailstead.mailauth.mta_sts import Mode, parse_policy
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.errors import BadSettings
@@ -359,3 +360,23 @@ def test_daemons_without_web_never_load_it():
         "assert not {'starlette', 'uvicorn', 'h11'} & set(sys.modules), sorted(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+async def test_the_house_gives_the_service_what_its_settings_say(tmp_path):
+    at = Listeners(listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",))
+    settings = Settings(
+        server=Server(hostname=HOSTNAME, data_dir=tmp_path / "data"), store=Store(master_key=Secret("00" * 32)), web=at
+    )
+    settings = replace(settings, imap=replace(settings.imap, listen_tls=("127.0.0.1:993",)))
+    async with wiring.open_house(settings) as house:
+        await house.domains.add(wiring.ADMINISTRATOR, "example.test")
+        web = Web(tmp_path / "data")
+        web.service = wiring.make_web_service(house, web.certificates)
+        web.service.bind()
+        web.port, web.tls_port = (endpoint.port for endpoint in web.service.bound)
+        stop = asyncio.Event()
+        running = asyncio.create_task(web.service.run(stop))
+        answer = await web.get("autoconfig.example.test", "/mail/config-v1.1.xml", tls=web.tls())
+        assert [each.text for each in ET.fromstring(answer.body).iter("port")] == ["993"]
+        stop.set()
+        await asyncio.wait_for(running, LIMIT_S)
