@@ -150,14 +150,15 @@ class Dispatch:
         for target in targets:
             filed = await self._decide(message, target)
             all_filed.append((target.account, filed))
+            items += await self._items_of_filter(message, target, filed)
             if filed.rejection is not None:
                 rejected.append((target, filed.rejection))
                 continue
             copies += self._copies(message, target, filed)
-            items += await self._items_of_filter(message, target, filed)
             if "SUCCESS" in target.recipient.notify:
                 told.append(Told(target.recipient, Action.DELIVERED, RemoteReply(250, "2.0.0", "Delivered")))
-        if rejected and len(rejected) == len(targets) and not leaving and not direct and not items:
+        if rejected and len(rejected) == len(targets) and not leaving and not direct:
+            await self._deliveries.deliver(message.octets, (), message.envelope.mail_from, items)
             raise PolicyRefused(rejected[0][1] or "The recipient does not want this message")
         for target, text in rejected:
             if target.recipient.notify and "FAILURE" not in target.recipient.notify:
@@ -274,19 +275,17 @@ class Dispatch:
         account_id: AccountId | None = None,
         octets: bytes | None = None,
     ) -> list[NewItem]:
-        """One item for each domain of ours through which copies leave, as that domain rewrites and seals."""
-        by_domain: dict[str, list[Leaving]] = {}
+        """One item for each alias or account through which copies leave, as its domain rewrites and seals."""
+        by_via: dict[Address, list[Leaving]] = {}
         for each in leaving:
-            by_domain.setdefault(each.forward.via.domain, []).append(each)
+            by_via.setdefault(each.forward.via, []).append(each)
         items: list[NewItem] = []
         now = self._clock.now()
-        for domain, group in by_domain.items():
-            vias = {each.forward.via for each in group}
-            via = next(iter(vias)) if len(vias) == 1 else None
+        for via, group in by_via.items():
+            domain = via.domain
             recipients = [await self._leaving_recipient(each) for each in group]
             before = tracefields.received(message.hop, message.queue_id, via, now) + message.results
-            if via is not None:
-                before += tracefields.original_to(via)
+            before += tracefields.original_to(via)  # loops and bounces are known by it
             sealed = await self._sealing.seal(
                 before.encode() + bytes(octets if octets is not None else message.octets),
                 domain,

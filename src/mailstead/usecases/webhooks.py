@@ -59,6 +59,8 @@ class Webhooks:
             text = "The message requires TLS, and the web address has none (REQUIRETLS)"
             return RemoteReply(550, "5.7.30", text, host, is_permanent=True)
         key = (await self._routes.domain_terms(domain)).webhook_key
+        if not key:  # nobody could tell whether it comes from us
+            return RemoteReply(0, "5.3.0", f"{domain} is not served here any more", host, is_permanent=True)
         body = await asyncio.to_thread(self._body, url, recipients, item, octets)
         headers = {
             "Content-Type": "application/json",
