@@ -8,7 +8,6 @@ from typing import Final
 from mailstead.telemetry import log
 from mailstead.usecases.housekeeping import Housekeeping
 from mailstead.usecases.relays import Relays
-
 from mailstead.usecases.reporting import Counting
 
 _log = log.get("queue")
