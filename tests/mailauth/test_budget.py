@@ -68,8 +68,45 @@ async def test_attack_034_after_the_time_nothing_is_asked():
 
 async def test_attack_034_a_server_that_never_answers_is_left_when_the_time_is_over():
     zones = NeverAnswers()
-    resolver = BudgetedResolver(zones, 100, 0.01, HandClock())
     async with asyncio.timeout(30):
-        with pytest.raises(DnsUnavailable):
-            await resolver.txt("example.com")
+        with BudgetedResolver(zones, 100, 0.01, HandClock()) as resolver:
+            with pytest.raises(DnsUnavailable):
+                await resolver.txt("example.com")
+            with pytest.raises(DnsUnavailable):
+                await resolver.a("example.com")
     assert zones.questions == [("example.com", "TXT")]
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_attack_034_all_who_wait_are_told_that_the_time_is_over():
+    zones = NeverAnswers()
+    async with asyncio.timeout(30):
+        with BudgetedResolver(zones, 100, 0.01, HandClock()) as resolver:
+            answers = await asyncio.gather(*(resolver.txt("example.com") for _ in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [DnsUnavailable] * 5
+
+
+async def test_who_is_cancelled_by_others_is_told_nothing_about_the_dns():
+    async with asyncio.timeout(30):
+        with BudgetedResolver(NeverAnswers(), 100, 60.0, HandClock()) as resolver:
+            task = asyncio.create_task(resolver.txt("example.com"))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def test_who_is_cancelled_by_others_just_when_the_time_is_over_is_cancelled():
+    class IsCancelledMeanwhile(NeverAnswers):
+        async def _ask(self, name, kind, make):
+            try:
+                await super()._ask(name, kind, make)
+            except asyncio.CancelledError:
+                asyncio.current_task().cancel()
+                raise
+
+    async with asyncio.timeout(30):
+        with BudgetedResolver(IsCancelledMeanwhile(), 100, 0.01, HandClock()) as resolver:
+            task = asyncio.create_task(resolver.txt("example.com"))
+            with pytest.raises(asyncio.CancelledError):
+                await task

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 from mailstead.model.errors import DnsUnavailable
 from mailstead.ports.clock import Clock
@@ -18,13 +19,32 @@ AnswerT = TypeVar("AnswerT")
 
 
 class BudgetedResolver(Resolver):
-    """Another resolver, until the questions or the time are spent; from then on DnsUnavailable, without asking."""
+    """Another resolver, until the questions or the time are spent; from then on DnsUnavailable, without asking.
+
+    To be entered (``with``) and asked inside. One timer stands for all questions, as most are answered from memory, and
+    one for each would cost more than those answers do. A task has one question out at a time.
+    """
 
     def __init__(self, resolver: Resolver, queries_max: int, limit_s: float, clock: Clock) -> None:
         self._resolver: Final = resolver
         self._clock: Final = clock
         self._queries_left = queries_max
+        self._limit_s: Final = limit_s
         self._ends_at_s: Final = clock.monotonic_s() + limit_s
+        self._waiting: set[asyncio.Task[object]] = set()
+        self._interrupted: set[asyncio.Task[object]] = set()
+        """Who must wait no longer, and does not know yet."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._end)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def a(self, name: str) -> Answer[str]:
         """IPv4 addresses as text."""
@@ -59,14 +79,31 @@ class BudgetedResolver(Resolver):
         return await self._within(self._resolver.caa(name))
 
     async def _within(self, answer: Awaitable[AnswerT]) -> AnswerT:
-        left_s = self._ends_at_s - self._clock.monotonic_s()
-        if self._queries_left <= 0 or left_s <= 0:
+        if self._queries_left <= 0 or self._clock.monotonic_s() >= self._ends_at_s:
             if asyncio.iscoroutine(answer):
                 answer.close()
             raise DnsUnavailable(reason="the budget of the message is spent")
         self._queries_left -= 1
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
+        self._waiting.add(task)
         try:
-            async with asyncio.timeout(left_s):
-                return await answer
-        except TimeoutError:
-            raise DnsUnavailable(reason="the time of the message is spent") from None
+            return await answer
+        except asyncio.CancelledError:
+            # As asyncio.timeout does it: it was only us, unless the task is being cancelled by others, too.
+            if task in self._interrupted and task.cancelling() == cancelled_before + 1:
+                raise DnsUnavailable(reason="the time of the message is spent") from None
+            raise
+        finally:
+            self._waiting.remove(task)
+            if task in self._interrupted:
+                self._interrupted.remove(task)
+                task.uncancel()
+
+    def _end(self) -> None:
+        """Let nobody wait any longer, or ask."""
+        self._queries_left = 0
+        self._interrupted.update(self._waiting)
+        for task in self._waiting:
+            task.cancel()

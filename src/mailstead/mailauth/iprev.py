@@ -5,6 +5,7 @@ Spec: RFC 8601 §3.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -41,13 +42,17 @@ async def check(resolver: Resolver, client_address: str) -> IprevResult:
     return IprevResult(result, address=told)
 
 
+address_of: Final = lru_cache(maxsize=4096)(ip_address)
+"""Those that send mail send more of it, and each is read several times for each message."""
+
+
 def client_ip(text: str) -> IPv4Address | IPv6Address | None:
     """Read a client's address; one of IPv4 inside IPv6 is IPv4. None if it is no address.
 
     Spec: RFC 7208 §5 (IPv4-mapped), RFC 4291 §2.5.5.2.
     """
     try:
-        address = ip_address(text.partition("%")[0])
+        address = address_of(text.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
@@ -58,4 +63,4 @@ def client_ip(text: str) -> IPv4Address | IPv6Address | None:
 async def leads_to(resolver: Resolver, name: str, client: IPv4Address | IPv6Address) -> bool:
     """Whether a name has the client's address among its own of that kind. Errors: DnsUnavailable."""
     ask = resolver.a if client.version == 4 else resolver.aaaa
-    return any(ip_address(address) == client for address in (await ask(name)).records)
+    return any(address_of(address) == client for address in (await ask(name)).records)

@@ -6,13 +6,13 @@ Spec: RFC 7208; RFC 8616 §4 (internationalised addresses).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Final, NamedTuple, TypeVar
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final, NamedTuple, TypeVar
 
-from mailstead.mailauth.iprev import client_ip, leads_to
+from mailstead.mailauth.iprev import address_of, client_ip, leads_to
 from mailstead.mailauth.spf_macro import (
     NAME_OCTETS_MAX,
     BadRecord,
@@ -72,14 +72,18 @@ async def check(
     Spec: RFC 7208 §2.3, §2.4.
     Shapes: `receiver` is our name, for the macro r.
     """
-    identities = [_Identity("postmaster", _domain_of(helo), "helo")]
-    if mail_from is not None:
-        identities.insert(0, _Identity(mail_from.local_part or "postmaster", _domain_of(mail_from.domain), "mfrom"))
     client = client_ip(client_address)
-    results = await asyncio.gather(
-        *(_checked(_Check(resolver, client, helo, each, receiver, now)) for each in identities)
-    )
-    return results[0], results[1] if len(results) > 1 else None
+
+    def checked(local_part: str, domain: str, scope: str) -> Coroutine[Any, Any, SpfResult]:
+        identity = _Identity(local_part or "postmaster", _domain_of(domain), scope)
+        return _checked(_Check(resolver, client, helo, identity, receiver, now))
+
+    if mail_from is None:
+        return await checked("", helo, "helo"), None
+    async with asyncio.TaskGroup() as group:
+        of_helo = group.create_task(checked("", helo, "helo"))
+        of_mail_from = await checked(mail_from.local_part, mail_from.domain, "mfrom")
+    return of_mail_from, of_helo.result()
 
 
 def _domain_of(text: str) -> str:
@@ -200,10 +204,11 @@ class _Check:
                     raise BadRecord(f"{target!a} has more than {NAMES_MAX} mail exchangers")
                 hosts = [mx.exchange for mx in exchanges if mx.exchange]
         prefix = mechanism.prefix4 if client.version == 4 else mechanism.prefix6
+        host_bits = client.max_prefixlen - prefix
         ask = self._resolver.a if client.version == 4 else self._resolver.aaaa
         for host in hosts:
             for address in await self._ask(ask, host):
-                if client in ip_network(f"{address}/{prefix}", strict=False):
+                if int(client) >> host_bits == int(address_of(address)) >> host_bits:
                     return prefix < OPEN_PREFIX[client.version]
         return None
 

@@ -56,23 +56,25 @@ class SenderVerifier:
 
         Shapes: `header` is that of `octets`.
         """
-        resolver = BudgetedResolver(self._resolver, self._queries_max, self._limit_s, self._clock)
         now = self._clock.now()
         message = CanonicalMessage(octets)
-        (spf_result, helo_spf), iprev_result, signatures, chain = await asyncio.gather(
-            spf.check(resolver, peer.address, helo, mail_from, receiver=self._authserv_id, now=now),
-            iprev.check(resolver, peer.address),
-            dkim.verify(octets, resolver, now, message=message),
-            arc.verify(octets, resolver, now, message=message),
-        )
-        return Authentication(
-            spf_result,
-            helo_spf,
-            signatures,
-            self._weighed(chain),
-            await _dmarc(resolver, header, spf_result, signatures),
-            iprev_result,
-        )
+        with self._budget() as resolver:
+            async with asyncio.TaskGroup() as group:
+                both_spf = group.create_task(
+                    spf.check(resolver, peer.address, helo, mail_from, receiver=self._authserv_id, now=now)
+                )
+                iprev_result = group.create_task(iprev.check(resolver, peer.address))
+                chain = group.create_task(arc.verify(octets, resolver, now, message=message))
+                signatures = await dkim.verify(octets, resolver, now, message=message)
+            spf_result, helo_spf = both_spf.result()
+            return Authentication(
+                spf_result,
+                helo_spf,
+                signatures,
+                self._weighed(chain.result()),
+                await _dmarc(resolver, header, spf_result, signatures),
+                iprev_result.result(),
+            )
 
     async def is_same_organization(self, one: str, other: str) -> bool:
         """Whether what passes for one domain passes for the other, as long as alignment may be relaxed.
@@ -82,9 +84,12 @@ class SenderVerifier:
         """
         if one == other or one.split(".")[-2:] != other.split(".")[-2:]:
             return one == other  # without a common end of two labels there is nothing to ask about
-        resolver = BudgetedResolver(self._resolver, self._queries_max, self._limit_s, self._clock)
-        first = await dmarc.organizational_domain(resolver, one)
-        return first == await dmarc.organizational_domain(resolver, other)
+        with self._budget() as resolver:
+            first = await dmarc.organizational_domain(resolver, one)
+            return first == await dmarc.organizational_domain(resolver, other)
+
+    def _budget(self) -> BudgetedResolver:
+        return BudgetedResolver(self._resolver, self._queries_max, self._limit_s, self._clock)
 
     def _weighed(self, chain: ArcResult) -> ArcResult:
         """Keep the results in a chain only if the one who sealed them is believed (attack row 30)."""
