@@ -444,3 +444,20 @@ async def test_a_hold_until_a_moment_that_is_over_is_no_hold(house, clock, queue
     await submission.accept()
     [item] = await queue.items(QueueQuery())
     assert (item.accepted_at, item.expires_at) == (clock.now(), clock.now() + timedelta(days=5))
+
+
+async def test_what_waits_for_a_smarthost_that_is_given_up_goes_the_new_way(make, queue, put, far):
+    waiting = NewRecipient(
+        Recipient(Address("bob", "far.test"), frozenset({"NEVER"}), "rfc822;bob@far.test"),
+        Destination(DestinationKind.SMARTHOST, "relay.old.test", 587),
+    )
+    await put(recipients=(waiting,))
+    async with at_work(make()):
+        await until(settled(queue, RecipientState.DELIVERED))
+    before, after = await queue.items(QueueQuery())
+    assert [each.state for each in before.recipients] == [RecipientState.CANCELLED]
+    [recipient] = after.recipients
+    assert recipient.destination == Destination(DestinationKind.DOMAIN, "far.test")
+    assert recipient.recipient == waiting.recipient
+    assert (after.queue_id, after.expires_at, after.notify_to) == (before.queue_id, before.expires_at, before.notify_to)
+    assert far.sent == ["bob@far.test"]

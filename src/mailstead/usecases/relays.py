@@ -252,6 +252,9 @@ class Relays:
 
     async def _relay_away(self, first: Delivery) -> None:
         terms = await self._terms_of(first.item)
+        if first.destination.kind is DestinationKind.SMARTHOST and terms.smarthost is None:
+            await self._reroute(first)
+            return
         used = self._idle_sessions.take(first.destination, terms) or await self._open(first, terms)
         if used is None:
             return
@@ -262,6 +265,38 @@ class Relays:
                 self._idle_sessions.keep(used)
             else:
                 await used.session.close()
+
+    async def _reroute(self, delivery: Delivery) -> None:
+        """Queue anew, the way that mail goes now, what waits for a smarthost that its domain does without since.
+
+        Without the log-in, which is forgotten, the smarthost would refuse it for good.
+        """
+        item = delivery.item
+        recipients = [await self._routes.to_address(each.recipient, item.domain, each.via) for each in item.recipients]
+        again = NewItem(
+            queue_id=item.queue_id,
+            kind=item.kind,
+            mail_from=item.mail_from,
+            recipients=tuple(recipients),
+            octets=await self._queue.octets(item.item_id),
+            accepted_at=item.accepted_at,
+            expires_at=item.expires_at,
+            domain=item.domain,
+            account_id=item.account_id,
+            notify_to=item.notify_to,
+            body=item.body,
+            smtputf8=item.smtputf8,
+            ret=item.ret,
+            envid=item.envid,
+            require_tls=item.require_tls,
+            tls_optional=item.tls_optional,
+            priority=item.priority,
+            message_id=item.message_id,
+        )
+        reply = RemoteReply(text="The domain has no smarthost any more; queued anew")
+        outcomes = [Outcome(each.recipient_id, RecipientState.CANCELLED, reply) for each in item.recipients]
+        await self._queue.settle(delivery, outcomes, [again])
+        await self._note(delivery, outcomes)
 
     async def _open(self, delivery: Delivery, terms: RelayTerms) -> UsedSession | None:
         """Open a session; where that fails the delivery is settled."""
