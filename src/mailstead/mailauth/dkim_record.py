@@ -74,7 +74,7 @@ async def fetch(resolver: Resolver, name: str) -> PublicKey:
     Spec: RFC 6376 §3.6.2, §6.1.2.
     """
     answer = await resolver.txt(name)
-    problem = Refused(Result.PERMERROR, "no key is published for the selector")
+    problem: Refused | None = None
     for record in answer.records[:_RECORDS_MAX]:
         if len(record) > RECORD_OCTETS_MAX:
             problem = Refused(Result.POLICY, "the key record is too large")
@@ -83,7 +83,7 @@ async def fetch(resolver: Resolver, name: str) -> PublicKey:
             return parsed(record)
         except Refused as refused:
             problem = refused
-    raise problem
+    raise problem or Refused(Result.PERMERROR, "no key is published for the selector")
 
 
 @lru_cache(maxsize=1024)

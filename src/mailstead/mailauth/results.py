@@ -45,7 +45,11 @@ _AUTHSERV_ID: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s;()"]+)', re.DOTALL
 
 def authentication_results(found: Authentication, authserv_id: str, mail_from: Address | None, helo: str) -> str:
     """Write the Authentication-Results field, folded, with its CRLF. Spec: RFC 8601 §2.2."""
-    text = results_text(found, mail_from, helo)
+    return results_field(results_text(found, mail_from, helo), authserv_id)
+
+
+def results_field(text: str, authserv_id: str) -> str:
+    """Write the field of a text that `results_text` has given."""
     return f"Authentication-Results: {_value(authserv_id)};\r\n\t{text}\r\n"
 
 
@@ -139,7 +143,7 @@ def received_spf(found: Authentication, peer: Peer, mail_from: Address | None, h
 
 
 def _value(text: str, *, is_utf8: bool = False) -> str:
-    if _ADDRESS.fullmatch(text) and len(text) <= VALUE_CHARACTERS_MAX:
+    if len(text) <= VALUE_CHARACTERS_MAX and (_TOKEN.fullmatch(text) or _ADDRESS.fullmatch(text)):
         return text
     return _quoted(text, _TOKEN, is_utf8=is_utf8)
 
@@ -149,14 +153,16 @@ def _quoted(text: str, bare: re.Pattern[str], *, is_utf8: bool = False) -> str:
     text = _shown(text, is_utf8=is_utf8)
     if bare.fullmatch(text):
         return text
-    escaped = re.sub(r'(["\\])', r"\\\1", text)
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'
 
 
 def _comment(text: str) -> list[str]:
     """Write a comment; nothing for no text. Spec: RFC 5322 §3.2.2."""
-    escaped = re.sub(r"([()\\])", r"\\\1", _shown(text))
-    return [f"({escaped})"] if escaped else []
+    if not text:
+        return []
+    escaped = _shown(text).replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+    return [f"({escaped})"]
 
 
 def _reason(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mailstead.mailauth.results import authentication_results, received_spf, results_text, without_forged
+from mailstead.mailauth.results import received_spf, results_field, results_text, without_forged
 from mailstead.mailauth.verify import SenderVerifier
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication
@@ -195,7 +195,7 @@ class Reception:
             mail_from, helo = self.envelope.mail_from, self._hop.helo
             found = await house.verifier.verify(self._staged.octets, header, self._hop.peer, helo, mail_from)
             text = results_text(found, mail_from, helo)
-            results = authentication_results(found, house.terms.hostname, mail_from, helo)
+            results = results_field(text, house.terms.hostname)
             results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
             _note_authentication(trace, found)
         targets = await self._judge(trace, header, found)
