@@ -319,9 +319,11 @@ async def away(request, use, storage, actor):
         await Vacations(storage).set(actor, Vacation("I am away"))
 
 
-async def test_attack_019_one_answer_for_each_sender_in_seven_days(away, decide, clock):
+async def test_attack_019_one_answer_for_each_sender_in_seven_days(away, decide, filters, alice, clock):
     first = await decide()
     (reply,) = first.replies
+    assert (await decide()).replies == ()  # of the same moment
+    await filters.stored(alice, first)
     assert first.filings == (Filing(),)
     assert (reply.mail_from, reply.recipient) == (None, BOB)
     message = message_from_bytes(reply.octets, policy=default)
@@ -335,6 +337,12 @@ async def test_attack_019_one_answer_for_each_sender_in_seven_days(away, decide,
     assert (await decide(mail_from=Address.parse("BOB@x.test"))).replies == ()
     assert await answers_of(await decide(mail_from=Address.parse("carl@x.test"))) == ["carl@x.test"]
     clock.passed_s += 2 * 86400
+    assert await answers_of(await decide()) == ["bob@x.test"]
+
+
+async def test_a_delivery_that_fails_and_comes_again_is_answered(away, decide, clock):
+    assert await answers_of(await decide()) == ["bob@x.test"]  # never stored, so never sent
+    clock.passed_s += 900
     assert await answers_of(await decide()) == ["bob@x.test"]
 
 
@@ -411,9 +419,11 @@ async def test_a_script_s_own_answer_is_the_only_one(decide, use, storage, actor
     assert b"from the script" in reply.octets
 
 
-async def test_answers_of_a_script_have_a_shortest_time(decide, use, clock):
+async def test_answers_of_a_script_have_a_shortest_time(decide, use, filters, alice, clock):
     await use('require ["vacation", "vacation-seconds"]; vacation :seconds 1 "away";')
-    assert await answers_of(await decide()) == ["bob@x.test"]
+    first = await decide()
+    assert await answers_of(first) == ["bob@x.test"]
+    await filters.stored(alice, first)
     clock.passed_s += 3600
     assert (await decide()).replies == ()
     clock.passed_s += 86400

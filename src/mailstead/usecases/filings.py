@@ -97,3 +97,5 @@ class Filed:
     """What the owner should know: why a script did not do what it says."""
     seen: tuple[SeenKey, ...] = ()
     """For `Filters.stored`."""
+    answered: tuple[SeenKey, ...] = ()
+    """Likewise: senders to whom vacation answers, and how long it will not again."""

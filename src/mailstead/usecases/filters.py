@@ -65,7 +65,8 @@ class Filters:
         """Decide about one message for one account.
 
         Errors: of the store. Never for what a script does.
-        Effects: who gets a vacation answer is remembered, redirects and notices of the day are counted.
+        Effects: who gets a vacation answer is remembered for some minutes; redirects and notices of the day are
+        counted.
         """
         account_id = incoming.account.account_id
         if not incoming.is_junk and self._without.get(account_id, 0.0) > self._clock.monotonic_s():
@@ -107,17 +108,20 @@ class Filters:
         return await dry_run(store, await self._compiled.get(octets), grounds, limit)
 
     async def stored(self, account: Account, filed: Filed) -> None:
-        """Note what may be noted only once the message is filed: keys of ``duplicate``, copies of what was sent.
+        """Note what may be noted only once the message is filed: keys of ``duplicate``, who was answered, copies.
 
-        Noted before, a delivery that fails and comes again would be taken for a duplicate. Spec: RFC 7352 §3, RFC 8580.
+        Noted before, a delivery that fails and comes again would be taken for a duplicate, and its sender would get no
+        answer. Spec: RFC 7352 §3, RFC 8580.
         Errors: of the store; the message is filed all the same.
         """
         copies = [reply for reply in filed.replies if reply.copy_into is not None]
-        if not filed.seen and not copies:
+        if not filed.seen and not filed.answered and not copies:
             return
         store, now = self._storage.accounts.of(account.account_id), self._clock.now()
         for key in filed.seen:
             await store.remember_first("duplicate", key.key, now, now + timedelta(seconds=key.seconds))
+        for key in filed.answered:
+            await store.remember_first("vacation", key.key, now, now + timedelta(seconds=key.seconds))
         for reply in copies:
             assert reply.copy_into is not None
             message = NewMessage(reply.octets, message_facts(reply.octets), now, reply.copy_into.flags)

@@ -44,6 +44,8 @@ INLINE_OCTETS_MAX: Final = 64 * 1024
 INLINE_STEPS: Final = 5_000
 """Some milliseconds. Scripts that need more begin anew in a thread."""
 VACATION_SECONDS_MAX: Final = 90 * 86400
+CLAIM: Final = timedelta(minutes=5)
+"""So long an answer that is not sent yet keeps others from being sent. If the delivery fails, the next try answers."""
 _DAY: Final = timedelta(days=1)
 
 _log = log.get("filters")
@@ -75,6 +77,7 @@ class Ruling:
         self._redirects: list[Address] = []
         self._rejection: actions.Reject | None = None
         self._vacations: list[actions.Vacation] = []
+        self._answered: list[actions.SeenKey] = []
         self._notices: list[actions.Notify] = []
         self._header: bytes | None = None
         self._seen: tuple[actions.SeenKey, ...] = ()
@@ -105,6 +108,7 @@ class Ruling:
             notes=tuple(self._notes),
             problems=tuple(self._problems),
             seen=self._seen,
+            answered=tuple(self._answered),
         )
 
     async def _know_own_addresses(self) -> None:
@@ -305,15 +309,21 @@ class Ruling:
             return None
         seconds = min(max(action.seconds, self._terms.settings.vacation_days_min * 86400), VACATION_SECONDS_MAX)
         key = blake2b(f"{action.handle}\0{sender.key}".encode(), digest_size=16).hexdigest()
-        if seconds and not await self._store.remember_first(
-            "vacation", key, self._now, self._now + timedelta(seconds=seconds)
-        ):
-            self._notes.append("vacation: answered before")
-            return None
+        if seconds:
+            if not await self._may_answer(key):
+                self._notes.append("vacation: answered before")
+                return None
+            self._answered.append(actions.SeenKey(key, seconds))
         self._notes.append("vacation: answered")
         heading = self._heading(action.sender, (str(sender),), action.subject)
         octets = answers.vacation_answer(heading, action.text, incoming.octets, is_mime=action.is_mime)
         return Reply(octets, None, sender, self._filing_into(action.fcc) if action.fcc else None)
+
+    async def _may_answer(self, key: str) -> bool:
+        """Whether a sender has had no answer lately, and no other message of the same moment gives one."""
+        if key in await self._store.remembered("vacation", self._now):
+            return False
+        return await self._store.remember_first("vacation-claim", key, self._now, self._now + CLAIM)
 
     def _notices_made(self) -> list[Reply]:
         """Spec: RFC 5436 §2.7; §6 (no notice about a notice)."""
