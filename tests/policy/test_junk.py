@@ -9,7 +9,22 @@ from mailstead.model.filtering import JunkCounts
 from mailstead.policy import junk
 
 KEY = b"k" * 32
-GOOD = ["meeting", "tomorrow", "about", "the", "budget", "of", "our", "choir", "and", "the", "minutes", "of", "last", "week"]
+GOOD = [
+    "meeting",
+    "tomorrow",
+    "about",
+    "the",
+    "budget",
+    "of",
+    "our",
+    "choir",
+    "and",
+    "the",
+    "minutes",
+    "of",
+    "last",
+    "week",
+]
 BAD = ["winner", "casino", "bonus", "click", "free", "pills", "replica", "watches", "urgent", "transfer", "million"]
 
 

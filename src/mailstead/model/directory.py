@@ -111,7 +111,7 @@ class AliasKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An address that stands for others; or a pattern (``/^sales-(.+)$/``), or ``*``, that stands for many addresses."""
+    """An address that stands for others; or a pattern (``/^sales-(.+)$/``), or ``*``, that stands for many."""
 
     address: Address
     """Its local part is a name, a regular expression between slashes, or ``*``."""

@@ -99,7 +99,7 @@ class RemoteReply:
     security: str = ""
     """``none``, ``encrypted`` (unverified), ``mta-sts``, ``dane``, ``verified``."""
     is_permanent: bool = False
-    """Whether trying again is pointless. For replies: the code is 5yz; else set by who knows (null MX, no such domain)."""
+    """Whether trying again is pointless: a 5yz, or what is known without asking (null MX, no such domain)."""
 
     @property
     def is_positive(self) -> bool:

@@ -44,7 +44,7 @@ class RelayTerms:
     """The messages have ``TLS-Required: No``: policies of the destination may be disregarded. Spec: RFC 8689 §5."""
 
 
-class RelayFailed(Exception):  # noqa: N818  # named for the fact, as in model.errors
+class RelayFailed(Exception):  # named for the fact, as in model.errors
     """No server of the destination could be used; nothing was sent."""
 
     def __init__(self, reply: RemoteReply) -> None:

@@ -95,7 +95,7 @@ class Directory(Protocol):
         """
 
     async def patterns(self, domain: str) -> list[Alias]:
-        """The aliases of a domain that are patterns, in the order of their creation, then its catch-all if it has one."""
+        """The aliases of a domain that are patterns, in the order of their creation, then its catch-all."""
 
     async def add_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
