@@ -8,6 +8,7 @@ published until mail signed with them has arrived, and then `remove` ends them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
@@ -68,12 +69,12 @@ class Keys:
             self._remembered[domain] = (self._clock.monotonic_s() + REMEMBERED_S, keys)
         return keys
 
-    async def list(self, actor: Actor, domain: str) -> list[PublishedKey]:
+    async def list(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """All keys of a domain with their records, oldest first. Errors: BadAddress, NoSuchDomain."""
         actor.must_be_admin()
         return [published(key) for key in await self._keys(domain)]
 
-    async def create(self, actor: Actor, domain: str) -> list[PublishedKey]:
+    async def create(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """Make the first pair of a domain, which signs at once.
 
         Errors: BadAddress, NoSuchDomain; AddressTaken, when the domain has keys already.
@@ -83,7 +84,7 @@ class Keys:
             raise AddressTaken("That domain has keys already; `rotate` makes the next ones")
         return await self._add_pair(normal_domain(domain), KeyState.ACTIVE)
 
-    async def rotate(self, actor: Actor, domain: str) -> list[PublishedKey]:
+    async def rotate(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """Make the next pair; it signs once it is activated.
 
         Errors: BadAddress, NoSuchDomain; LimitReached, when a pair waits already or there are too many old ones.
@@ -111,7 +112,7 @@ class Keys:
         await self._directory.add_dkim_keys([key])
         return published(key)
 
-    async def activate(self, actor: Actor, domain: str) -> list[PublishedKey]:
+    async def activate(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """Let the waiting keys sign and retire those that did. Errors: BadAddress, NoSuchDomain, NoSuchKey."""
         actor.must_be_admin()
         keys = await self._keys(domain)
@@ -142,7 +143,7 @@ class Keys:
             raise NotAllowed("That key still signs; activate others or retire it first")
         await self._directory.remove_dkim_key(key.domain, key.selector)
 
-    async def _keys(self, domain: str) -> list[DkimKey]:
+    async def _keys(self, domain: str) -> Sequence[DkimKey]:
         name = normal_domain(domain)
         if await self._directory.domain(name) is None:
             raise NoSuchDomain(domain=name)
@@ -154,7 +155,7 @@ class Keys:
                 return key
         raise NoSuchKey(f"The domain has no key {selector}", domain=domain, selector=selector)
 
-    async def _add_pair(self, domain: str, state: KeyState) -> list[PublishedKey]:
+    async def _add_pair(self, domain: str, state: KeyState) -> Sequence[PublishedKey]:
         now = self._clock.now().replace(microsecond=0)
         made = await asyncio.to_thread(new_keys, domain, now, f"m{now:%Y%m%d}")
         taken = {key.selector for key in await self._directory.dkim_keys(domain)}
