@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Final, NamedTuple
 
@@ -83,6 +84,7 @@ class Response(NamedTuple):
     """The shortest on the way, that of the SOA for what is not there; None: nobody has said."""
 
 
+@lru_cache(maxsize=4096)
 def name_of(text: str) -> bytes | None:
     """Give a name as the wire has it; None for what can be no name in the DNS, and so does not exist there.
 

@@ -66,7 +66,8 @@ CREATE INDEX event_recipient ON event (recipient_key) WHERE recipient_key IS NOT
 MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1,)
 """Step n brings a file from version n to version n + 1."""
 
-_TEXTS: Final = tuple(name for name in TraceEvent.__dataclass_fields__ if name != "at")
+_TEXTS: Final = TraceEvent._fields[1:]
+"""All but the time."""
 _COLUMNS: Final = ("at", *_TEXTS, "sender_key", "recipient_key")
 _INSERT: Final = (
     f"INSERT INTO event ({', '.join(_COLUMNS)}) SELECT "
@@ -170,7 +171,7 @@ def _insert(events: Sequence[TraceEvent], unit: SideTransaction) -> None:
 
 
 def _row(event: TraceEvent, text_of: Callable[[str], str]) -> tuple[int | str | None, ...]:
-    texts = [text_of(getattr(event, name)) for name in _TEXTS]
+    texts = [text_of(text) for text in event[1:]]
     return (us_of(event.at), *texts, _key(text_of(event.mail_from)), _key(text_of(event.recipient)))
 
 
