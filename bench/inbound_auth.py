@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +97,10 @@ milter_default_action = tempfail
         system = start_postfix_dovecot(folder / "postfix", "maildir", accounts, name, main_cf, (policyd,))
         try:
             yield system
+        except RuntimeError:
+            log = (system.folder / "spool" / "postfix.log").read_text().splitlines()
+            print("\n".join([line for line in log if "warning" in line or "milter" in line][-10:]), file=sys.stderr)
+            raise
         finally:
             system.stop()
 
