@@ -273,3 +273,9 @@ async def test_a_lesson_said_anew_while_it_was_read_is_not_learned_wrongly(accou
     with pytest.raises(TryAgainLater):  # another process has learned the same
         await account.learn(again, {7: (1, 0)})
     assert await account.junk_counts([7]) == JunkCounts(1, 0, {7: (1, 0)})
+
+
+async def test_what_is_put_away_from_inbox_is_good_and_what_is_thrown_away_is_no_lesson(account, fill, move):
+    await fill(2)
+    await move("INBOX", "Archive")
+    assert await lessons(account) == [(False, None)] * 2

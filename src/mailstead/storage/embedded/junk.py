@@ -13,6 +13,7 @@ import apsw
 from mailstead.model.errors import TryAgainLater
 from mailstead.model.filtering import JunkCounts, JunkLesson
 from mailstead.model.ids import BlobId
+from mailstead.model.mailbox import INBOX
 from mailstead.storage.embedded import rows
 from mailstead.storage.embedded.rows import MailboxRow, select, select_one
 from mailstead.storage.embedded.transaction import Transaction
@@ -28,11 +29,13 @@ def note_arrival(
 ) -> None:
     r"""Note what it says that messages come into `target`, out of `source` or from outside (None).
 
-    Throwing junk away (into \Trash) says nothing about it.
+    What is put away from INBOX into any other mailbox was worth keeping, so it is a good example too: without those a
+    filter would know junk only. Throwing a message away (into \Trash) says nothing about it.
     """
     from_junk = source is not None and source.special_use == JUNK
     into_junk = target.special_use == JUNK
-    if from_junk == into_junk or target.special_use == TRASH or not content_ids:
+    is_put_away = source is not None and source.name == INBOX and not into_junk
+    if (from_junk == into_junk and not is_put_away) or target.special_use == TRASH or not content_ids:
         return
     # What goes back to where it was learned to belong needs no lesson any more.
     transaction.db.execute(
