@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mailstead.mime.dsn import Action, parse_dsn
+from mailstead.mime.dsn import Action
 from system.dns import ask
-from system.neighbours import Exim, House, Loopback, Postfix, must_be_root
+from system.neighbours import Exim, House, Loopback, Postfix, headers, letter, must_be_root, named, report_about
 
 pytestmark = pytest.mark.full
 
@@ -74,26 +74,6 @@ def neighbour(request):
     return request.getfixturevalue(request.param)
 
 
-def letter(mail_from, rcpt_to, name):
-    return (
-        f"From: {mail_from}\r\nTo: {rcpt_to}\r\nDate: Fri, 27 Nov 2026 12:00:00 +0000\r\n"
-        f"Message-ID: <{name}@{mail_from.partition('@')[2]}>\r\nSubject: {name}\r\n\r\nHello.\r\n"
-    ).encode()
-
-
-def named(messages, name):
-    return next((each for each in messages if f"\r\nSubject: {name}\r\n".encode() in each), None)
-
-
-def report_about(messages, name):
-    """The notice that gives this message back, and what it says."""
-    for each in messages:
-        report = parse_dsn(each)
-        if report is not None and f"Message-ID: <{name}@".encode() in report.returned_header:
-            return report
-    return None
-
-
 def txt(net):
     """What dkimpy asks DNS with."""
 
@@ -102,12 +82,6 @@ def txt(net):
         return next((b"".join(each[0].strings) for each in answer if each.rdtype == dns.rdatatype.TXT), None)
 
     return look_up
-
-
-def headers(message, name):
-    header = message.partition(b"\r\n\r\n")[0] + b"\r\n"
-    found = re.findall(rb"(?im)^%b:[ \t]*((?:.*\r\n)(?:[ \t].*\r\n)*)" % name.encode(), header)
-    return [b" ".join(value.split()).decode() for value in found]
 
 
 def test_mail_goes_to_a_neighbour_under_tls(net, house, neighbour, until):

@@ -62,8 +62,8 @@ async def test_a_message_is_posted_as_json_with_all_that_is_known_of_it(tmp_path
     assert found["recipients"] == ["hook@example.test"]
     assert found["from"]["value"][0]["address"] == str(ANN)
     assert [each["filename"] for each in found["attachments"]] == ["a.txt"]
-    assert found["session"] | {"sender": ""} == {
-        "recipient": "hook@example.test", "sender": "", "mta": "mx.example.test",
+    assert found["session"] == {
+        "recipient": "hook@example.test", "sender": str(ANN), "mta": "mx.example.test",
         "arrivalDate": "2026-11-27T12:00:00Z", "arrivalTime": 1795780800000,
     }  # fmt: skip
     assert found["spf"]["status"]["result"] == "pass"

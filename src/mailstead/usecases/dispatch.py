@@ -18,7 +18,7 @@ from mailstead.mime.dsn import Action
 from mailstead.mime.header import first_values, unfolded
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
-from mailstead.model.directory import Account
+from mailstead.model.directory import Account, WebhookTarget
 from mailstead.model.envelope import Envelope, Recipient
 from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.model.ids import AccountId
@@ -275,14 +275,20 @@ class Dispatch:
         account_id: AccountId | None = None,
         octets: bytes | None = None,
     ) -> list[NewItem]:
-        """One item for each alias or account through which copies leave, as its domain rewrites and seals."""
-        by_via: dict[Address, list[Leaving]] = {}
+        """One item for each alias or account through which copies leave, as its domain rewrites and seals.
+
+        Webhooks have one of their own, with the sender as he is: the web has no SPF, and programs ask who it was.
+        """
+        groups: dict[tuple[Address, bool], list[Leaving]] = {}
         for each in leaving:
-            by_via.setdefault(each.forward.via, []).append(each)
+            is_web = isinstance(each.forward.target, WebhookTarget)
+            groups.setdefault((each.forward.via, is_web), []).append(each)
         items: list[NewItem] = []
         now = self._clock.now()
-        for via, group in by_via.items():
-            domain = via.domain
+        for (via, is_web), group in groups.items():
+            domain, mail_from = via.domain, message.envelope.mail_from
+            if not is_web:
+                mail_from = await self._sealing.rewritten(mail_from, domain, is_vouched_for=message.may_be_answered)
             recipients = [await self._leaving_recipient(each) for each in group]
             before = tracefields.received(message.hop, message.queue_id, via, now) + message.results
             before += tracefields.original_to(via)  # loops and bounces are known by it
@@ -296,9 +302,7 @@ class Dispatch:
                 NewItem(
                     queue_id=message.queue_id,
                     kind=ItemKind.FORWARD,
-                    mail_from=await self._sealing.rewritten(
-                        message.envelope.mail_from, domain, is_vouched_for=message.may_be_answered
-                    ),
+                    mail_from=mail_from,
                     recipients=tuple(recipients),
                     octets=sealed,
                     accepted_at=now,
