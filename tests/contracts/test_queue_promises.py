@@ -718,7 +718,9 @@ async def test_attack_077_what_a_clock_that_ran_ahead_has_put_off_is_due_again(h
     await queue.put([make_item("bob@new.test")])
     for delivery in await lease():
         if delivery.destination == to("retried.test"):
-            await queue.settle(delivery, outcomes(delivery, RecipientState.WAITING, LATER, next_attempt_at=now() + HOUR))
+            await queue.settle(
+                delivery, outcomes(delivery, RecipientState.WAITING, LATER, next_attempt_at=now() + HOUR)
+            )
             await queue.destination_failed(delivery.destination, now() + HOUR, LATER)
         elif delivery.destination != to("leased.test"):
             await queue.give_back(delivery)

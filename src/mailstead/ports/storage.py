@@ -108,9 +108,7 @@ class Directory(Protocol):
     async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
         """Errors: NoSuchAccount."""
 
-    async def set_forwarding(
-        self, account_id: AccountId, forward_to: Sequence[Target], *, keeps_copy: bool
-    ) -> None:
+    async def set_forwarding(self, account_id: AccountId, forward_to: Sequence[Target], *, keeps_copy: bool) -> None:
         """Errors: NoSuchAccount."""
 
     async def set_sending_limit(self, account_id: AccountId, sending_limit: int | None) -> None:
@@ -262,9 +260,7 @@ class AccountStore(Protocol):
         Errors: TryAgainLater, when a lesson was learned by others, said anew, or went with its message: ask again.
         """
 
-    async def append(
-        self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False
-    ) -> list[Appended]:
+    async def append(self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False) -> list[Appended]:
         r"""Append all or none; what a delivery puts into \Junk is no lesson (`junk_backlog`).
 
         Errors: NoSuchMailbox, OverQuota, LimitReached (keywords).
