@@ -22,6 +22,8 @@ ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 ALIASES = [f"out{number}@{DOMAIN}" for number in range(3)]
 SETTLED_WITHIN_S = 1.0
 """A 250 that came so shortly before a kill may not have been recorded."""
+UNSEEN_WITHIN_S = 0.2
+"""The sink still answers what the dead had sent; nobody saw a 250 that it sent so shortly behind a kill."""
 SETTINGS = {
     "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
     "MAILSTEAD_RELAY_ALLOWS_PRIVATE_ADDRESSES": "true",
@@ -94,7 +96,7 @@ def test_sigkill_during_accept_lease_and_delivery(tmp_path):
             for at in times[:-1]:
                 was_answered = at > 0
                 reasons += not was_answered
-                reasons += was_answered and any(0 <= kill - at <= SETTLED_WITHIN_S for kill in kills)
+                reasons += was_answered and any(-UNSEEN_WITHIN_S <= kill - at <= SETTLED_WITHIN_S for kill in kills)
             assert len(times) - 1 <= reasons, f"{key} arrived {len(times)} times, kills at {kills}, 250s at {times}"
             twice += len(times) > 1
     acknowledged = sum(entry.is_acknowledged for entry in ledger.entries.values())
