@@ -48,6 +48,7 @@ class Server:
             return f"127.0.0.1:{self.port[name]}"
 
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAILSTEAD_")}
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling anew costs each command a second
         return {
             **inherited,
             "MAILSTEAD_SERVER_DATA_DIR": str(self.folder / "data"),
