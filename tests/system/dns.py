@@ -92,10 +92,14 @@ class DnsServers:
     def replace(self, zone, lines):
         """Give a zone other records, and wait until they are served."""
         self.zones[zone] = lines
-        self._serial += 1
+        self._serial += 1000  # Knot counts on by itself as it signs, and takes no older zone
         self._write_zone(zone)
         self._control("knotc", "-b", "zone-reload", zone)
+        self._wait(lambda: self._is_served_anew(zone), f"{zone} is not served anew")
         self._control("unbound-control", "flush_zone", zone)
+
+    def _is_served_anew(self, zone):
+        return f'"{self._serial}"' in str(ask("127.0.0.1", self.authoritative_port, f"_serial.{zone}", "TXT"))
 
     def _control(self, command, *words):
         configuration = {"knotc": "knot.conf", "unbound-control": "unbound.conf"}[command]
@@ -114,6 +118,7 @@ class DnsServers:
             f"@ SOA ns hostmaster {self._serial} 3600 600 86400 0",
             "@ NS ns",
             "ns A 127.0.0.1",
+            f'_serial TXT "{self._serial}"',
             *self.zones[zone],
         ]
         (self.folder / "zones" / zone).write_text("\n".join(lines) + "\n")

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import smtplib
 import subprocess
 import time
@@ -141,7 +142,12 @@ class Neighbour:
 
     def stop(self) -> None:
         assert self.process is not None
-        self.process.kill()  # the processes in its namespace end with it
+        # The first process of the namespace, with which all others of it end. (--kill-child alone is not enough: a
+        # program with changed rights, as Exim is, loses its tie to the parent.)
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for child in children.read_text().split() if children.exists() else ():
+            os.kill(int(child), signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def log(self) -> str:
