@@ -6,10 +6,10 @@ import random
 
 import pytest
 import uvloop
-from mailstead.mailauth.mta_sts import Mode, Policy, PolicyResult
 
 from mailauth.zones import UNAVAILABLE, Zones
 from mailstead.config.settings import Relay
+from mailstead.mailauth.mta_sts import Mode, Policy, PolicyResult
 from mailstead.model.address import Address
 from mailstead.model.envelope import Envelope, Recipient
 from mailstead.model.queue import Destination, DestinationKind
