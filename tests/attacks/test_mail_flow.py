@@ -23,6 +23,7 @@ from mailstead.model.authentication import ArcResult, Authentication, DmarcResul
 from mailstead.model.directory import DomainTerms, WebhookTarget
 from mailstead.model.envelope import Actor, Envelope, Peer, Recipient
 from mailstead.model.errors import PolicyRefused
+from mailstead.model.secret import Secret
 from mailstead.model.trace import TraceQuery
 from mailstead.policy.srs import is_rewritten
 from mailstead.ports.web import WebResponse
@@ -110,6 +111,19 @@ async def test_attack_016_nor_of_the_organization_to_which_our_domain_belongs(ho
     with pytest.raises(PolicyRefused):
         await receive(house, "ceo@org.test", "away@mail.org.test", mail_from=stranger)
     await receive(house, "ceo@other.test", "away@mail.org.test", mail_from=stranger)
+    assert len(await house.queued()) == 1
+
+
+async def test_attack_016_nor_by_the_script_of_an_account_which_keeps_it(house):
+    house.zones.names["_dmarc.org.test"] = {"TXT": ["v=DMARC1; p=none"]}
+    await house.house.domains.add(ADMIN, "mail.org.test")
+    await house.accounts.create(ADMIN, Address("dave", "mail.org.test"), Secret("a long password of Dave's"))
+    await use_script(house, "dave@mail.org.test", 'redirect "x@elsewhere.test";')
+    stranger = Address("x", "stranger.example")
+    await receive(house, "ceo@org.test", "dave@mail.org.test", mail_from=stranger)
+    assert await house.queued() == []
+    assert len(await house.messages("dave@mail.org.test")) == 1
+    await receive(house, "ceo@other.test", "dave@mail.org.test", mail_from=stranger)
     assert len(await house.queued()) == 1
 
 

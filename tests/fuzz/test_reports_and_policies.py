@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailauth import test_aggregate, test_dane, test_tlsrpt
@@ -60,6 +60,7 @@ def test_attack_038_rubbish_is_refused(parse, start, rest):
 
 @pytest.mark.parametrize("parse", [aggregate_xml.parse_report, tlsrpt.parse_report])
 @given(changes, st.integers(0, 60))
+@example([(1001, 0)], 0)  # a member without a name
 def test_attack_038_damaged_archives_are_read_or_refused(parse, changes, cut):
     file = BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

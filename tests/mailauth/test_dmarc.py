@@ -230,6 +230,14 @@ async def test_an_identifier_whose_organization_cannot_be_found_makes_no_fail():
 # limits
 
 
+async def test_a_name_that_does_not_answer_is_asked_once():
+    zones = Zones({"_dmarc.d.a.example": {"TXT": [b"v=DMARC1; p=reject"]}, "_dmarc.a.example": UNAVAILABLE})
+    signers = [dkim_pass("a.example"), dkim_pass("c.a.example")]
+    found = await dmarc.check(zones, "d.a.example", NO_SPF, signers)
+    assert found.result is Result.TEMPERROR
+    assert [name for name, _ in zones.questions].count("_dmarc.a.example") == 1
+
+
 async def test_a_long_name_costs_eight_questions():
     zones = Zones(published(example__com="p=none"))
     await dmarc.check(zones, ".".join("abcdefghijklmnopqrstuvwxyz") + ".example.com", NO_SPF, ())

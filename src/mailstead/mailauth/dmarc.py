@@ -47,7 +47,7 @@ class _Check:
     def __init__(self, resolver: Resolver, author_domain: str) -> None:
         self._resolver: Final = resolver
         self._author_domain: Final = author_domain
-        self._records: dict[str, Record | None] = {}
+        self._records: dict[str, Record | DnsUnavailable | None] = {}
 
     async def result(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """Put it all together."""
@@ -83,10 +83,19 @@ class _Check:
     async def _record(self, domain: str) -> Record | None:
         """Give the one record at a name; several are none. Errors: DnsUnavailable. Spec: RFC 9989 §4.10, step 2."""
         if domain not in self._records:
+            self._records[domain] = await self._asked(domain)
+        record = self._records[domain]
+        if isinstance(record, DnsUnavailable):
+            raise record
+        return record
+
+    async def _asked(self, domain: str) -> Record | DnsUnavailable | None:
+        try:
             answer = await self._resolver.txt(f"_dmarc.{domain}")
-            found = [record for text in answer.records if (record := dmarc_record.parsed(text)) is not None]
-            self._records[domain] = found[0] if len(found) == 1 else None
-        return self._records[domain]
+        except DnsUnavailable as error:
+            return error  # who does not answer is not asked again either
+        found = [record for text in answer.records if (record := dmarc_record.parsed(text)) is not None]
+        return found[0] if len(found) == 1 else None
 
     async def _walk(self, domain: str) -> list[tuple[str, Record]]:
         """Give the records from a domain upwards. Errors: DnsUnavailable. Spec: RFC 9989 §4.10."""

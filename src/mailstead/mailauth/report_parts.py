@@ -86,7 +86,7 @@ def _from_gzip(octets: bytes, octets_max: int) -> bytes:
 def _from_zip(octets: bytes, octets_max: int) -> bytes:
     """Give the one file of an archive; sizes written in it are not believed."""
     with zipfile.ZipFile(BytesIO(octets)) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
         if not 0 < len(members) <= _ZIP_MEMBERS_MAX:
             raise BadReport("an archive of a report holds one file")
         # Other methods may ask for gigabytes of memory.

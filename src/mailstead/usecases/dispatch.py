@@ -78,6 +78,8 @@ class Accepted:
     domain: str = ""
     """Of ours, on whose behalf a submission goes."""
     fingerprint: bytes | None = None
+    impersonated: frozenset[str] = frozenset()
+    """Domains of ours to whose organization it pretends to belong: they do not send it on."""
 
     @property
     def may_be_answered(self) -> bool:
@@ -206,6 +208,7 @@ class Dispatch:
                 authentication=message.authentication,
                 judgement=target.judgement,
                 is_submission=message.submitter is not None,
+                is_impersonating=target.account.address.domain in message.impersonated,
             )
         )
         for note in filed.notes:

@@ -43,6 +43,8 @@ class Incoming:
     judgement: Judgement | None = None
     is_submission: bool = False
     """One of our own has sent it: nobody else can have."""
+    is_impersonating: bool = False
+    """It pretends to come from the account's own organization, and nothing shows that it does."""
 
     @property
     def is_junk(self) -> bool:

@@ -198,7 +198,8 @@ class Reception:
             results = results_field(text, house.terms.hostname)
             results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
             _note_authentication(trace, found)
-        targets = await self._judge(trace, header, found)
+        impersonated = await self._impersonated(found)
+        targets = await self._judge(trace, header, found, impersonated)
         if self._reported:
             await house.reporting.take(bytes(self._staged.octets), self._reported, found, trace)
         await house.dispatch.dispatch(
@@ -213,12 +214,15 @@ class Reception:
                 authentication=found,
                 results=results,
                 results_text=text,
+                impersonated=impersonated,
             ),
             targets,
             tuple(self._leaving.values()),
         )
 
-    async def _judge(self, trace: MessageTrace, header: bytes, found: Authentication | None) -> list[Target]:
+    async def _judge(
+        self, trace: MessageTrace, header: bytes, found: Authentication | None, impersonated: frozenset[str]
+    ) -> list[Target]:
         """Ask policy; give the targets with what it says for each.
 
         A refusal for one account only is not the sender's answer while others take the message: there it is junk.
@@ -239,7 +243,10 @@ class Reception:
         trace.note_checks(common.checks)
         self._house.reporting.note(found, self._hop.peer.address, self.envelope.mail_from, common)
         _raise(common)
-        await self._check_sending_on(found)
+        if found is not None and any(each.forward.via.domain in impersonated for each in self._leaving.values()):
+            author_domain = found.dmarc.author_domain
+            text = f"Mail from {author_domain} is sent on only if it is shown to come from there (SPF or DKIM)"
+            raise PolicyRefused(text, check="own-domain")
         targets: list[Target] = []
         refused: list[Judgement] = []
         for target in self._targets.values():
@@ -253,22 +260,23 @@ class Reception:
             _raise(refused[0])
         return targets
 
-    async def _check_sending_on(self, found: Authentication | None) -> None:
-        """Refuse to send on what pretends to come from our own organization.
+    async def _impersonated(self, found: Authentication | None) -> frozenset[str]:
+        """Give those of our domains to whose organization the message pretends to belong; they do not send it on.
 
         With a rewritten sender of ours it would pass SPF for that organization at the next server, and so DMARC: we
         would vouch for a forgery (attack row 16).
 
-        Errors: PolicyRefused; DnsUnavailable.
+        Errors: DnsUnavailable.
         """
         verifier, srs_domain = self._house.verifier, self._house.bounces.srs_domain
         if verifier is None or found is None or found.is_author_authenticated or found.arc.is_trusted:
-            return
+            return frozenset()
+        ours = {each.forward.via.domain for each in self._leaving.values()}
+        ours |= {each.account.address.domain for each in self._targets.values()}
         author_domain = found.dmarc.author_domain
-        for domain in {srs_domain or leaving.forward.via.domain for leaving in self._leaving.values()}:
-            if await verifier.is_same_organization(author_domain, domain):
-                text = f"Mail from {author_domain} is sent on only if it is shown to come from there (SPF or DKIM)"
-                raise PolicyRefused(text, check="own-domain")
+        return frozenset(
+            [each for each in ours if await verifier.is_same_organization(author_domain, srs_domain or each)]
+        )
 
     def _note_arrival(self, trace: MessageTrace, earlier: Trace) -> None:
         """Note how the message came, for each recipient."""

@@ -270,6 +270,9 @@ class Ruling:
         elif self._incoming.is_junk:
             self._notes.append("junk is not sent on")
             self._file(self._default_filing())
+        elif self._incoming.is_impersonating:
+            self._notes.append("not sent on, as nothing shows that it comes from where it says (SPF or DKIM)")
+            self._file(self._default_filing())
         elif address not in self._redirects:
             self._redirects.append(address)
 
