@@ -151,6 +151,16 @@ async def test_what_was_put_comes_back_as_it_was(queue, make_item, now, lease):
     assert await queue.octets(item_id) == item.octets
 
 
+@pytest.mark.parametrize("before_size", [0, 1, 700, 65_535, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("size", [0, 1, 65_536, 150_000])
+async def test_what_goes_in_front_is_a_part_of_the_message(queue, make_item, size, before_size):
+    octets, before = bytes(range(250)) * 600, b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
+    item = make_item(octets=octets[:size], before=before[:before_size])
+    [item_id] = await queue.put([item])
+    assert await queue.octets(item_id) == before[:before_size] + octets[:size]
+    assert [each.size_octets for each in await queue.items(QueueQuery())] == [before_size + size]
+
+
 async def test_all_items_are_taken_or_none(queue, make_item):
     bad = replace(make_item(), queue_id=None)
     results = await asyncio.gather(

@@ -49,6 +49,17 @@ async def test_a_forward_has_a_sender_of_ours_a_seal_and_the_name_it_came_to(flo
     assert await flow.stored("alice") == []
 
 
+async def test_copies_that_leave_share_one_message(flow, monkeypatch):
+    put, queued = flow.storage.queue.put, []
+    monkeypatch.setattr(flow.storage.queue, "put", lambda items: queued.extend(items) or put(items))
+    for name in ("one", "two", "three"):
+        await flow.alias(name, Address(name, "elsewhere.test"))
+    await flow.receive("one", "two", "three", "alice", octets=message(ANN, body="x" * 78 + "\r\n"))
+    first, second, third = queued
+    assert first.octets is second.octets is third.octets
+    assert len({each.before for each in queued}) == 3
+
+
 async def test_the_null_sender_and_ours_stay_as_they_are(flow):
     await flow.receive("away", mail_from=None)
     await flow.submit("away")

@@ -40,7 +40,7 @@ async def test_both_keys_sign(sealing, storage, clock, size):
 @pytest.mark.parametrize("size", [0, 200_000], ids=["small", "large"])
 async def test_a_seal_is_made_with_the_key_that_all_know(sealing, storage, clock, size):
     octets = OCTETS + b"x\r\n" * (size // 3)
-    sealed = await sealing.seal(octets, "example.test", RESULTS, None)
+    sealed = await sealing.seal(octets, "example.test", RESULTS, None) + octets
     assert re.match(rb"ARC-Seal: i=1; cv=none;\s+a=rsa-sha256; d=example\.test;", sealed)
     result = await arc.verify(sealed, await dns(storage), clock.now())
     assert (result.result, result.sealers, result.newest_results) == (
@@ -51,21 +51,21 @@ async def test_a_seal_is_made_with_the_key_that_all_know(sealing, storage, clock
 
 
 async def test_a_chain_is_gone_on_with_unless_it_is_broken(sealing, storage, clock):
-    first = await sealing.seal(OCTETS, "example.test", RESULTS, None)
+    first = await sealing.seal(OCTETS, "example.test", RESULTS, None) + OCTETS
     chain = await arc.verify(first, await dns(storage), clock.now())
-    second = await sealing.seal(first, "example.test", RESULTS, chain)
+    second = await sealing.seal(first, "example.test", RESULTS, chain) + first
     assert (await arc.verify(second, await dns(storage), clock.now())).sealers == ("example.test",) * 2
     broken = first.replace(b"Hello", b"Hullo")
     chain = await arc.verify(broken, await dns(storage), clock.now())
     assert chain.result is Result.FAIL
-    further = await sealing.seal(broken, "example.test", RESULTS, chain)
+    further = await sealing.seal(broken, "example.test", RESULTS, chain) + broken
     assert (await arc.verify(further, await dns(storage), clock.now())).result is Result.FAIL
 
 
 async def test_without_keys_nothing_is_claimed(sealing):
     assert await sealing.sign(OCTETS, "elsewhere.test") == OCTETS
     assert await sealing.signature(OCTETS, "elsewhere.test") == b""
-    assert await sealing.seal(OCTETS, "elsewhere.test", RESULTS, ArcResult(Result.NONE)) == OCTETS
+    assert await sealing.seal(OCTETS, "elsewhere.test", RESULTS, ArcResult(Result.NONE)) == b""
 
 
 async def test_senders_are_rewritten_so_that_bounces_come_to_us(sealing, clock):

@@ -134,9 +134,11 @@ class NewItem:
     """What MAIL will say: for a forward already the SRS address."""
     recipients: tuple[NewRecipient, ...]
     octets: bytes = field(repr=False)
-    """As it goes out: signed, sealed, trace fields in place."""
+    """As it goes out; items of one message share them."""
     accepted_at: datetime
     expires_at: datetime
+    before: bytes = field(default=b"", repr=False)
+    """Fields of this item alone that go out in front of `octets`: seals, trace."""
     domain: str = ""
     """The domain of ours on whose behalf it goes: smarthost, source address, trace."""
     account_id: AccountId | None = None

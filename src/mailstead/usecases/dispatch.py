@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from mailstead.mime.dsn import Action
@@ -55,7 +56,7 @@ class Leaving(NamedTuple):
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Accepted:
     """A complete message that passed all checks, and all that is known of it."""
 
@@ -80,6 +81,11 @@ class Accepted:
     fingerprint: bytes | None = None
     impersonated: frozenset[str] = frozenset()
     """Domains of ours to whose organization it pretends to belong: they do not send it on."""
+
+    @cached_property
+    def unchanging_octets(self) -> bytes:
+        """One copy for all items of the queue: what is delivered into mailboxes may change `octets`."""
+        return bytes(self.octets)
 
     @property
     def may_be_answered(self) -> bool:
@@ -282,6 +288,7 @@ class Dispatch:
 
         Webhooks have one of their own, with the sender as he is: the web has no SPF, and programs ask who it was.
         """
+        octets = octets if octets is not None else message.unchanging_octets
         groups: dict[tuple[Address, bool], list[Leaving]] = {}
         for each in leaving:
             is_web = isinstance(each.forward.target, WebhookTarget)
@@ -293,10 +300,11 @@ class Dispatch:
             if not is_web:
                 mail_from = await self._sealing.rewritten(mail_from, domain, is_vouched_for=message.may_be_answered)
             recipients = [await self._leaving_recipient(each) for each in group]
-            before = tracefields.received(message.hop, message.queue_id, via, now) + message.results
-            before += tracefields.original_to(via)  # loops and bounces are known by it
-            sealed = await self._sealing.seal(
-                before.encode() + bytes(octets if octets is not None else message.octets),
+            trace = tracefields.received(message.hop, message.queue_id, via, now) + message.results
+            trace += tracefields.original_to(via)  # loops and bounces are known by it
+            before = trace.encode()
+            seal = await self._sealing.seal(
+                before + octets,
                 domain,
                 message.results_text,
                 message.authentication.arc if message.authentication else None,
@@ -307,7 +315,8 @@ class Dispatch:
                     kind=ItemKind.FORWARD,
                     mail_from=mail_from,
                     recipients=tuple(recipients),
-                    octets=sealed,
+                    octets=octets,
+                    before=seal + before,
                     accepted_at=now,
                     expires_at=now + timedelta(seconds=self._terms.expires_s),
                     domain=domain,
@@ -347,7 +356,8 @@ class Dispatch:
             kind=ItemKind.SUBMISSION,
             mail_from=envelope.mail_from,
             recipients=tuple([await self._routes.to_address(each, message.domain) for each in direct]),
-            octets=received.encode() + bytes(message.octets),
+            octets=message.unchanging_octets,
+            before=received.encode(),
             # What the author puts off is not late: the time until it is told or given up begins with the release.
             accepted_at=not_before or now,
             expires_at=(not_before or now) + timedelta(seconds=self._terms.expires_s),

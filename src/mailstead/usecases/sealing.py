@@ -51,16 +51,16 @@ class Sealing:
         return await self.signature(octets, domain) + octets
 
     async def seal(self, octets: bytes, domain: str, results_text: str, chain: ArcResult | None) -> bytes:
-        """Give the message with a further ARC set in front. Spec: RFC 8617 §5.1."""
+        """Give the fields of a further ARC set, to stand in front; nothing where none can be. Spec: RFC 8617 §5.1."""
         keys = await self._keys.signing_keys(domain)
         # One seal has one key; RSA is what every verifier knows.
         key = next((each for each in keys if each.algorithm == "rsa-sha256"), None)
         if key is None:
-            return octets
+            return b""
         what = (octets, dkim.load_key(key), self._authserv_id, results_text, chain or _NO_CHAIN, self._clock.now())
         if len(octets) <= INLINE_OCTETS_MAX:
-            return arc.seal(*what) + octets
-        return await asyncio.to_thread(arc.seal, *what) + octets
+            return arc.seal(*what)
+        return await asyncio.to_thread(arc.seal, *what)
 
     async def rewritten(self, mail_from: Address | None, domain: str, *, is_vouched_for: bool = True) -> Address | None:
         """Give the sender under which a domain of ours sends a message on: SPF is to pass, bounces are to come to us.

@@ -36,12 +36,19 @@ def _compress(piece: memoryview) -> bytes:
     return compressor.compress(piece, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def chunks(content_id: int, octets: Octets) -> Iterator[tuple[int, int, bytes | memoryview]]:
-    """Yield the chunk rows of a message; at most one chunk is held twice at a time."""
+def _pieces(before: bytes, octets: Octets) -> Iterator[memoryview]:
+    """Cut two parts as if they were joined, which only happens where they meet."""
     whole = memoryview(octets)
-    for start in range(0, len(whole), CHUNK_OCTETS):
-        piece = whole[start : start + CHUNK_OCTETS]
-        place = content_id << PLACE_SHIFT | start
+    filling = -len(before) % CHUNK_OCTETS
+    for part in (memoryview(before + whole[:filling]) if before else b"", whole[filling:]):
+        for start in range(0, len(part), CHUNK_OCTETS):
+            yield memoryview(part)[start : start + CHUNK_OCTETS]
+
+
+def chunks(content_id: int, octets: Octets, before: bytes = b"") -> Iterator[tuple[int, int, bytes | memoryview]]:
+    """Yield the chunk rows of a message with what goes in front; at most one chunk is held twice at a time."""
+    for number, piece in enumerate(_pieces(before, octets)):
+        place = content_id << PLACE_SHIFT | number * CHUNK_OCTETS
         if len(piece) >= COMPRESS_FROM_OCTETS:
             compressed = _compress(piece)
             if len(compressed) < len(piece) - len(piece) // 8:
@@ -50,9 +57,9 @@ def chunks(content_id: int, octets: Octets) -> Iterator[tuple[int, int, bytes | 
         yield place, 0, piece
 
 
-def write(db: apsw.Connection, content_id: int, octets: Octets) -> None:
-    """Write the chunk rows of a message."""
-    for row in chunks(content_id, octets):
+def write(db: apsw.Connection, content_id: int, octets: Octets, before: bytes = b"") -> None:
+    """Write the chunk rows of a message with what goes in front."""
+    for row in chunks(content_id, octets, before):
         db.execute("INSERT INTO chunk VALUES (?, ?, ?)", row)
 
 

@@ -38,7 +38,7 @@ def _put_one(db: apsw.Connection, item: NewItem) -> QueueItemId:
             item.queue_id,
             item.kind,
             address_text(item.mail_from),
-            len(item.octets),
+            len(item.before) + len(item.octets),
             us_of(item.accepted_at),
             us_of(item.expires_at),
             item.domain,
@@ -55,7 +55,7 @@ def _put_one(db: apsw.Connection, item: NewItem) -> QueueItemId:
         ),
     )
     item_id = db.last_insert_rowid()
-    octets.write(db, item_id, item.octets)
+    octets.write(db, item_id, item.octets, item.before)
     due_at = us_of(item.not_before or item.accepted_at)
     state = RecipientState.HELD if item.is_held else RecipientState.WAITING
     destinations: set[str] = set()
