@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from mailstead.model.directory import DomainTerms
+from mailstead.model.directory import MIB, DomainTerms
 from mailstead.model.errors import BadSettings
 from mailstead.policy.domain_terms import TERMS, changed_terms, text_of_term
 
@@ -24,6 +24,12 @@ def test_terms_are_read_from_text():
             "ip_version": "4",
             "source_ipv6": "2001:DB8::1",
             "targets_per_alias_max": "25",
+            "cleartext_recipients": "@Example.com,Echo@X.test",
+            "account_quota_octets": "500M",
+            "message_octets_max": "30 MiB",
+            "load_max": "2.5",
+            "languages": "RU,en",
+            "turn_server": "turn.example",
         },
     )
     assert changed == DomainTerms(
@@ -35,6 +41,12 @@ def test_terms_are_read_from_text():
         ip_version="4",
         source_ipv6="2001:db8::1",
         targets_per_alias_max=25,
+        cleartext_recipients=("@example.com", "echo@x.test"),
+        account_quota_octets=500 * MIB,
+        message_octets_max=30 * MIB,
+        load_max=2.5,
+        languages=("ru", "en"),
+        turn_server="turn.example:3478",
     )
     texts = {name: text_of_term(getattr(changed, name)) for name in TERMS if not TERMS[name].is_secret}
     assert changed_terms(DomainTerms(), texts) == changed
@@ -61,6 +73,18 @@ def test_terms_are_read_from_text():
         ("verification", "a b", "without spaces"),
         ("webhook_key", "short", "at least 32"),
         ("mta_sts_mode", "off", "enforce, testing, none"),
+        ("username_length_min", "10", "no more than username_length_max"),
+        ("password_length_min", "7", "between 8 and 1000"),
+        ("load_max", "0", "above 0"),
+        ("load_max", "nan", "above 0"),
+        ("account_quota_octets", "half a lot", "such as 500M"),
+        ("account_quota_octets", "1.5G", "such as 500M"),
+        ("cleartext_recipients", "@", "domain"),
+        ("iroh_relay", "relay.example", "https://"),
+        ("turn_server", "user@turn.example", "host:port"),
+        ("languages", "tlh", "en, ru, fr, es, ko"),
+        ("languages", "", "en, ru, fr, es, ko"),
+        ("privacy_mail", "a\nb", "one line"),
     ],
 )
 def test_wrong_values_are_told(name, text, said):

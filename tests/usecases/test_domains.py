@@ -1,7 +1,14 @@
 import pytest
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadAddress, BadSettings, DomainExists, DomainInUse, NoSuchDomain, NotAllowed
+from mailstead.model.errors import (
+    BadAddress,
+    BadSettings,
+    DomainExists,
+    DomainInUse,
+    NoSuchDomain,
+    NotAllowed,
+)
 from mailstead.model.secret import Secret
 from mailstead.usecases.domains import Domains
 
@@ -58,3 +65,18 @@ async def test_attack_053_for_administrators_only(domains, alice):
     ):
         with pytest.raises(NotAllowed):
             await call
+
+
+async def test_a_profile_is_a_set_of_terms(domains, admin):
+    terms = (await domains.add(admin, "chat.test", "chatmail")).terms
+    assert (terms.is_chatmail, terms.opens_accounts, terms.mails_kept_days) == (True, True, 20)
+    assert (terms.account_quota_octets, terms.message_octets_max) == (500 * 1024**2, 31457280)
+    with pytest.raises(BadSettings, match="mail, chatmail"):
+        await domains.add(admin, "x.test", "chat")
+
+
+async def test_a_chatmail_domain_may_be_an_ipv4_address(domains, admin):
+    assert (await domains.add(admin, "[192.0.2.1]", "chatmail")).name == "[192.0.2.1]"
+    for name, profile in [("[192.0.2.2]", "mail"), ("[IPv6:2001:db8::1]", "chatmail"), ("[1.2.3]", "chatmail")]:
+        with pytest.raises(BadAddress, match=r"\[192.0.2.1\]"):
+            await domains.add(admin, name, profile)

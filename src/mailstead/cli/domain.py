@@ -20,14 +20,20 @@ _Name = Annotated[str, typer.Argument(metavar="DOMAIN")]
 
 
 @app.command()
-def add(context: typer.Context, name: _Name) -> None:
+def add(
+    context: typer.Context,
+    name: _Name,
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="PROFILE", help="What it is to be: mail, or chatmail (for Delta Chat).")
+    ] = "mail",
+) -> None:
     """Serve a further domain, with new keys to sign its mail."""
     terminal = terminal_of(context)
 
     async def work(house: House) -> Domain:
         from mailstead.wiring import ADMINISTRATOR
 
-        return await house.domains.add(ADMINISTRATOR, name)
+        return await house.domains.add(ADMINISTRATOR, name, profile)
 
     made = terminal.run(work)
     terminal.say(f"{made.name} is served now", {"domain": made.name})

@@ -10,6 +10,8 @@ from typing import Final
 from mailstead.model.address import Address
 from mailstead.model.ids import AccountId
 
+MIB: Final = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class HostTarget:
@@ -70,6 +72,75 @@ class DomainTerms:
     source_ipv6: str = ""
     ip_version: str = "auto"
     """Of outgoing connections: ``auto``, ``4``, ``6``."""
+
+    # who gets an account
+    opens_accounts: bool = False
+    """A log-in with an acceptable name that nobody has makes an account."""
+    invite_tokens: tuple[str, ...] = ()
+    """If there are any, the password of a new account begins with one of them."""
+    username_length_min: int = 9
+    username_length_max: int = 9
+    password_length_min: int = 9
+    load_max: float = 5.0
+    """New accounts are refused above this 1-minute load average …"""
+    memory_available_octets_min: int = 200 * MIB
+    """… and below so much available memory …"""
+    disk_free_octets_min: int = 1024 * MIB
+    """… and below so much free space where the stores are."""
+    account_quota_octets: int = 0
+    """Of new accounts; 0: the server's setting."""
+
+    # what is let through
+    requires_encryption: bool = False
+    """Mail that is not OpenPGP-encrypted is refused, out and in."""
+    cleartext_senders: tuple[str, ...] = ()
+    """Addresses of the domain that may send clear text all the same."""
+    cleartext_recipients: tuple[str, ...] = ()
+    """Addresses, or ``@domain``, that may get clear text from the domain's accounts all the same."""
+    requires_aligned_dkim: bool = False
+    """Incoming mail needs a valid signature of the very domain in From, and is asked for nothing else."""
+    hides_metadata: bool = False
+    """Subjects and traces do not leave with mail, and signatures and traces are not stored with it."""
+    message_octets_max: int = 0
+    """0: the server's setting."""
+    sends_per_minute: int = 0
+    """Messages that an account may send in a minute; 0: any number."""
+    send_burst: int = 10
+    """Messages that it may send at once."""
+
+    # how mail leaves
+    requires_tls_outbound: bool = False
+    """Other servers must have a valid certificate."""
+    uses_mxdeliv: bool = False
+    """Mail goes to other servers over HTTPS (``/mxdeliv``) where they take it so."""
+    queue_kept_days: int = 0
+    """For how many days delivery is tried; 0: the server's setting."""
+
+    # for how long things stay
+    mails_kept_days: int = 0
+    """0: for ever."""
+    large_mails_kept_days: int = 0
+    """Of mails above 200,000 octets that a client has seen; 0: as the others."""
+    idle_accounts_kept_days: int = 0
+    """An account without log-in for so many days is removed with its mail; 0: never."""
+    clears_full_mailboxes: bool = False
+    """From 75 % of the quota on the oldest mails go, until 70 %."""
+
+    # what clients are told
+    is_chatmail: bool = False
+    """Delta Chat treats the server as a chatmail relay (XCHATMAIL), may register for push, finds an invitation."""
+    iroh_relay: str = ""
+    """Address of the relay for real-time applications."""
+    turn_server: str = ""
+    """``host:port`` of the TURN server for calls; needs the server's shared secret."""
+    www_folder: str = ""
+    """Folder whose pages take the place of the built-in ones, one by one."""
+    languages: tuple[str, ...] = ("en",)
+    """Of the pages, the first by default."""
+    privacy_postal: str = ""
+    privacy_mail: str = ""
+    privacy_pdo: str = ""
+    privacy_supervisor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,13 @@ TARGETS_PER_ALIAS_MAX: Final = 500
 LIST_ENTRIES_MAX: Final = 1000
 WEBHOOK_KEY_CHARACTERS_MIN: Final = 32
 
+LOAD_MAX: Final = 10_000
+LINE_CHARACTERS_MAX: Final = 500
+LANGUAGES: Final = ("en", "ru", "fr", "es", "ko")
+
 _SMARTHOST_PORT: Final = 587
+_TURN_PORT: Final = 3478
+_SIZE: Final = re.compile(r"([0-9]{1,15}) ?([KMGTkmgt]?)(?:i?[Bb])?", re.ASCII)
 _YES_NO: Final = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -46,7 +52,10 @@ def changed_terms(terms: DomainTerms, values: Mapping[str, str]) -> DomainTerms:
         except (ValueError, BadAddress, BadTarget) as error:
             expected = error.public_text if isinstance(error, BadAddress | BadTarget) else error
             raise BadSettings(f"{name}: {expected}") from None
-    return replace(terms, **changes)
+    changed = replace(terms, **changes)
+    if changed.username_length_min > changed.username_length_max:
+        raise BadSettings("username_length_min: no more than username_length_max")
+    return changed
 
 
 def text_of_term(value: object) -> str:
@@ -139,6 +148,74 @@ def _ipv6(text: str) -> str:
     return str(IPv6Address(text)) if text else ""
 
 
+def octets_of(text: str) -> int:
+    """Read a size: octets, or with a unit (``500M``, ``1G``, ``30 MiB``; all of 1024). Errors: ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError("a number of octets, or one with K, M, G or T behind it, such as 500M")
+    return int(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper())
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+            raise ValueError(f"a number between {least} and {most}")
+        return int(text)
+
+    return read
+
+
+def _load(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < LOAD_MAX:
+        raise ValueError("a number above 0, such as 5")
+    return value
+
+
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_token(entry) for entry in _entries(text)))
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            f"@{normal_domain(entry[1:])}" if entry.startswith("@") else Address.parse(entry).key
+            for entry in _entries(text)
+        )
+    )
+
+
+def _url(text: str) -> str:
+    if _token(text) and not text.startswith(("https://", "http://")):
+        raise ValueError("an address that begins with https://")
+    return text
+
+
+def _turn_server(text: str) -> str:
+    if not text:
+        return ""
+    target = read_target(text, port=_TURN_PORT)
+    if not isinstance(target, HostTarget):
+        raise ValueError("host:port, or nothing")  # noqa: TRY004  # the text is wrong, not its type
+    return str(target)
+
+
+def _line(text: str) -> str:
+    if len(text) > LINE_CHARACTERS_MAX or not (text.isprintable() or not text):
+        raise ValueError(f"up to {LINE_CHARACTERS_MAX} characters on one line")
+    return text
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    entries = tuple(dict.fromkeys(entry.lower() for entry in _entries(text)))
+    if not entries or any(entry not in LANGUAGES for entry in entries):
+        raise ValueError(f"some of {', '.join(LANGUAGES)}")
+    return entries
+
+
 TERMS: Final[dict[str, Term]] = {
     "uses_dns_rules": Term("Read aliases also from forward-email= TXT records.", _boolean),
     "verification": Term("Value that the TXT record forward-email-site-verification= must have; or nothing.", _token),
@@ -158,5 +235,40 @@ TERMS: Final[dict[str, Term]] = {
     "source_ipv4": Term("IPv4 address to connect from; nothing: the server's setting.", _ipv4),
     "source_ipv6": Term("IPv6 address to connect from; nothing: the server's setting.", _ipv6),
     "ip_version": Term("IP version of outgoing connections: auto, 4, 6.", _one_of("auto", "4", "6")),
+    "opens_accounts": Term("A log-in with a name that nobody has makes an account.", _boolean),
+    "invite_tokens": Term("If any, the password of a new account begins with one of them.", _tokens, is_secret=True),
+    "username_length_min": Term("Fewest characters of a new account's name.", _number(1, 64)),
+    "username_length_max": Term("Most characters of a new account's name.", _number(1, 64)),
+    "password_length_min": Term("Fewest characters of a new account's password.", _number(8, 1000)),
+    "load_max": Term("No new accounts above this 1-minute load average.", _load),
+    "memory_available_octets_min": Term("No new accounts below so much available memory.", octets_of),
+    "disk_free_octets_min": Term("No new accounts below so much free disk space.", octets_of),
+    "account_quota_octets": Term("Quota of new accounts; 0: the server's setting.", octets_of),
+    "requires_encryption": Term("Refuse mail that is not OpenPGP-encrypted, out and in.", _boolean),
+    "cleartext_senders": Term("Addresses of the domain that may send clear text all the same.", _addresses),
+    "cleartext_recipients": Term("Addresses, or @domain, that may get clear text all the same.", _addresses),
+    "requires_aligned_dkim": Term("Incoming mail needs a valid signature of From's domain, and no more.", _boolean),
+    "hides_metadata": Term("Subjects and traces do not leave with mail, nor are stored with it.", _boolean),
+    "message_octets_max": Term("Largest message; 0: the server's setting.", octets_of),
+    "sends_per_minute": Term("Messages that an account may send in a minute; 0: any number.", _number(0, 1_000_000)),
+    "send_burst": Term("Messages that an account may send at once.", _number(1, 1_000_000)),
+    "requires_tls_outbound": Term("Send only to servers with a valid certificate.", _boolean),
+    "uses_mxdeliv": Term("Send over HTTPS (/mxdeliv) where it is taken.", _boolean),
+    "queue_kept_days": Term("Days for which delivery is tried; 0: the server's setting.", _number(0, 30)),
+    "mails_kept_days": Term("Days after which mails are removed; 0: never.", _number(0, 36500)),
+    "large_mails_kept_days": Term("The same for large mails that were seen; 0: as the others.", _number(0, 36500)),
+    "idle_accounts_kept_days": Term(
+        "Days without log-in after which an account is removed; 0: never.", _number(0, 36500)
+    ),
+    "clears_full_mailboxes": Term("Remove the oldest mails from 75 % of the quota on, down to 70 %.", _boolean),
+    "is_chatmail": Term("Be a chatmail relay for Delta Chat: XCHATMAIL, push, invitation.", _boolean),
+    "iroh_relay": Term("Address of the relay for real-time applications; or nothing.", _url),
+    "turn_server": Term("host:port of the TURN server for calls; or nothing.", _turn_server),
+    "www_folder": Term("Folder whose pages take the place of the built-in ones.", _line),
+    "languages": Term("Languages of the pages, the first by default: en, ru, fr, es, ko.", _languages),
+    "privacy_postal": Term("Postal address on the privacy page.", _line),
+    "privacy_mail": Term("Mail address on the privacy page, told to clients, too.", _line),
+    "privacy_pdo": Term("Privacy officer on the privacy page.", _line),
+    "privacy_supervisor": Term("Supervisory authority on the privacy page.", _line),
 }
 """In the order of `DomainTerms`; a test holds the two together."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
 from mailstead.model.address import normal_domain
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadAddress, NoSuchDomain
+from mailstead.model.errors import BadAddress, BadSettings, NoSuchDomain
 from mailstead.model.secret import Secret
 from mailstead.policy.domain_terms import changed_terms
+from mailstead.policy.profiles import PROFILES
 from mailstead.ports.storage import Storage
 from mailstead.usecases.keys import Keys
 
@@ -26,17 +28,23 @@ class Domains:
         self._directory = storage.directory
         self._keys = keys
 
-    async def add(self, actor: Actor, name: str) -> Domain:
+    async def add(self, actor: Actor, name: str, profile: str = "mail") -> Domain:
         """Serve a further domain, with keys to sign its mail; the name may be given in Unicode.
 
-        Errors: BadAddress, DomainExists.
+        `profile`: one of `policy.profiles.PROFILES`. A chatmail domain may be an IPv4 address, ``[192.0.2.1]``, which
+        signs nothing.
+        Errors: BadAddress, DomainExists; BadSettings for a profile that there is not.
         """
         actor.must_be_admin()
-        domain = Domain(normal_domain(name), DomainTerms(webhook_key=secrets.token_hex(WEBHOOK_KEY_OCTETS)))
-        if domain.name.startswith("["):
-            raise BadAddress("A domain is a name, not an IP address")
+        if profile not in PROFILES:
+            raise BadSettings(f"There is no profile {profile}; profiles are {', '.join(PROFILES)}")
+        terms = DomainTerms(webhook_key=secrets.token_hex(WEBHOOK_KEY_OCTETS), **PROFILES[profile])
+        domain = Domain(normal_domain(name), terms)
+        is_literal = domain.name.startswith("[")
+        if is_literal and not (terms.is_chatmail and _is_ipv4_literal(domain.name)):
+            raise BadAddress("A domain is a name, not an IP address; only a chatmail domain may be one, as [192.0.2.1]")
         await self._directory.add_domain(domain)
-        if self._keys:
+        if self._keys and not is_literal:
             await self._keys.create(actor, domain.name)
         return domain
 
@@ -68,3 +76,11 @@ class Domains:
             terms = replace(terms, smarthost_password=smarthost_password.reveal())
         await self._directory.set_terms(domain.name, terms)
         return replace(domain, terms=terms)
+
+
+def _is_ipv4_literal(name: str) -> bool:
+    try:
+        IPv4Address(name[1:-1])
+    except AddressValueError:
+        return False
+    return True
