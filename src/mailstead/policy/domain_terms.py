@@ -153,7 +153,7 @@ def octets_of(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise ValueError("a number of octets, or one with K, M, G or T behind it, such as 500M")
-    return int(found[1]) * 1024 ** " KMGT".index((found[2] or " ").upper())
+    return int(found[1]) << 10 * " KMGT".index((found[2] or " ").upper())
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
