@@ -1,0 +1,148 @@
+"""What does not stay: old mails, large mails, the oldest of a full mailbox, as the terms of their domain say.
+
+Ages count from the day on which a mail was stored, not from dates that authors or clients claim. Days are those of UTC:
+a mail stays at least as long as the terms say, and up to a day longer.
+
+Spec: reference chatmail, sections 6.3 (quota) and 9.1 (expiry).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from mailstead.model.directory import Account, DomainTerms
+from mailstead.model.errors import MailsteadError
+from mailstead.model.flags import SEEN
+from mailstead.model.ids import Uid
+from mailstead.model.mailbox import INBOX
+from mailstead.model.message import Wanted
+from mailstead.model.search import And, DateField, HasFlag, OnDays, Or, SearchKey, SizeBetween
+from mailstead.model.uidset import UidSet
+from mailstead.ports.storage import Accounts, AccountStore, Storage
+from mailstead.telemetry import log, metrics
+
+LARGE_OCTETS: Final = 200_000
+FULL_PERCENT: Final = 75
+"""Of the quota: from here on the oldest mails go …"""
+CLEARED_PERCENT: Final = 70
+"""… until no more is left. Both lie below what makes Delta Chat warn (80 and 95)."""
+SPARED: Final = timedelta(hours=24)
+"""Younger mails are never cleared: whoever floods a mailbox shall fill it, not empty it."""
+
+_log = log.get("expiry")
+
+
+@dataclass(slots=True)
+class Expired:
+    """What a round has removed, or would."""
+
+    account_count: int = 0
+    """Accounts looked at."""
+    mail_count: int = 0
+    octets: int = 0
+    failed_count: int = 0
+    """Accounts that could not be looked at; they come round again."""
+
+
+class Expiry:
+    """Removes what has run out. All verbs may run at any time and in any process: what is gone is gone."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._directory = storage.directory
+        self._accounts: Final[Accounts] = storage.accounts
+
+    async def once(self, now: datetime, *, removes: bool = True) -> Expired:
+        """Go round all accounts of the domains whose mail does not stay for ever; without `removes` only count."""
+        expired = Expired()
+        for domain in await self._directory.domains():
+            terms = domain.terms
+            if not (terms.mails_kept_days or terms.large_mails_kept_days or terms.clears_full_mailboxes):
+                continue
+            for account in await self._directory.accounts(domain.name):
+                expired.account_count += 1
+                try:
+                    await self._expire(account, terms, now, expired, removes=removes)
+                except MailsteadError as error:
+                    expired.failed_count += 1
+                    _log.warning("an account was not looked at", account_id=account.account_id, error=error.public_text)
+        return expired
+
+    async def clear(self, account: Account, now: datetime) -> int:
+        """Remove the oldest mails from a mailbox that is nearly full, if its domain wants that; gives how many.
+
+        Errors: of the store.
+        """
+        domain = await self._directory.domain(account.address.domain)
+        if domain is None or not domain.terms.clears_full_mailboxes:
+            return 0
+        return await self._clear(self._accounts.of(account.account_id), now, Expired(), removes=True)
+
+    async def _expire(
+        self, account: Account, terms: DomainTerms, now: datetime, expired: Expired, *, removes: bool
+    ) -> None:
+        store = self._accounts.of(account.account_id)
+        key = _old(terms, now)
+        if key is not None:
+            for mailbox in await store.mailboxes():
+                if not mailbox.message_count:
+                    continue
+                uids = await store.search(mailbox.mailbox_id, key)
+                if not uids:
+                    continue
+                found = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
+                expired.mail_count += len(found)
+                expired.octets += sum(record.size_octets for record in found)
+                if removes:
+                    await store.expunge(mailbox.mailbox_id, uids, only_deleted=False)
+        if terms.clears_full_mailboxes:
+            await self._clear(store, now, expired, removes=removes)
+
+    async def _clear(self, store: AccountStore, now: datetime, expired: Expired, *, removes: bool) -> int:
+        usage = await store.usage()
+        if not usage.quota_octets or usage.size_octets * 100 < usage.quota_octets * FULL_PERCENT:
+            return 0
+        excess = usage.size_octets - usage.quota_octets * CLEARED_PERCENT // 100
+        snapshot = await store.snapshot(INBOX)
+        spared_from_s = int((now - SPARED).timestamp())
+        going: list[Uid] = []
+        freed = 0
+        for record in await store.fetch(snapshot.mailbox.mailbox_id, snapshot.uids, Wanted.NARROW):
+            if freed >= excess or record.savedate_s > spared_from_s:
+                break  # UIDs ascend as mails were stored
+            going.append(record.uid)
+            freed += record.size_octets
+        if not going:
+            return 0
+        expired.mail_count += len(going)
+        expired.octets += freed
+        if removes:
+            await store.expunge(snapshot.mailbox.mailbox_id, UidSet.of(going), only_deleted=False)
+            metrics.QUOTA_CLEARINGS.inc()
+            metrics.QUOTA_CLEARED.inc(len(going))
+        return len(going)
+
+
+def _old(terms: DomainTerms, now: datetime) -> SearchKey | None:
+    """Give what a mail is that has run out; None if none ever does."""
+    keys: list[SearchKey] = []
+    if terms.mails_kept_days:
+        keys.append(_stored_before(now, terms.mails_kept_days))
+    if terms.large_mails_kept_days:
+        # Seen: whoever has been away longer still finds what he was sent.
+        large = (SizeBetween(above=LARGE_OCTETS), HasFlag(SEEN), _stored_before(now, terms.large_mails_kept_days))
+        keys.append(And(large))
+    return _joined(keys)
+
+
+def _joined(keys: Iterable[SearchKey]) -> SearchKey | None:
+    alternatives = tuple(keys)
+    if not alternatives:
+        return None
+    return alternatives[0] if len(alternatives) == 1 else Or(alternatives)
+
+
+def _stored_before(now: datetime, days: int) -> SearchKey:
+    return OnDays(DateField.SAVED, None, (now - timedelta(days=days)).date().toordinal())

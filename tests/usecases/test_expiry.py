@@ -1,0 +1,105 @@
+"""Mails that run out, and mailboxes that clear themselves."""
+
+from datetime import timedelta
+
+import pytest
+
+from mailstead.mime.facts import message_facts
+from mailstead.model.address import Address
+from mailstead.model.flags import SEEN
+from mailstead.model.mailbox import INBOX
+from mailstead.model.message import NewMessage
+from mailstead.model.secret import Secret
+from mailstead.usecases.expiry import LARGE_OCTETS, Expiry
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def expiry(storage):
+    return Expiry(storage)
+
+
+@pytest.fixture
+async def chat(domains, accounts, admin, storage, clock):
+    """An account of a chat domain: `chat.put(...)`, `chat.subjects()`."""
+    await domains.add(admin, "chat.test", "chatmail")
+    account = await accounts.create(admin, Address("somebody1", "chat.test"), Secret("a password"), 10 * MIB)
+    return Box(storage, clock, account)
+
+
+class Box:
+    def __init__(self, storage, clock, account):
+        self.store = storage.accounts.of(account.account_id)
+        self.clock, self.account = clock, account
+
+    async def put(self, subject, size=100, flags=(), mailbox=INBOX, days_old_claimed=0):
+        octets = f"Subject: {subject}\r\n\r\n".encode() + b"x" * size
+        came_at = self.clock.now() - timedelta(days=days_old_claimed)
+        await self.store.append(mailbox, [NewMessage(octets, message_facts(octets), came_at, frozenset(flags))])
+
+    async def subjects(self, mailbox=INBOX):
+        snapshot = await self.store.snapshot(mailbox)
+        records = await self.store.fetch(snapshot.mailbox.mailbox_id, snapshot.uids, 1)
+        return [record.header_summary.split(b'"')[1].decode() for record in records]
+
+    def pass_days(self, days):
+        self.clock.passed_s += days * 86400
+
+
+async def test_mails_run_out_in_every_mailbox_by_the_day_they_were_stored(expiry, chat):
+    await chat.store.create_mailbox("Other")
+    await chat.put("old")
+    await chat.put("old too", mailbox="Other")
+    chat.pass_days(19)
+    await chat.put("new", days_old_claimed=400)
+    await chat.put("newer", mailbox="Other")
+    assert (await expiry.once(chat.clock.now())).mail_count == 0
+    chat.pass_days(2)
+    counted = await expiry.once(chat.clock.now(), removes=False)
+    assert (counted.mail_count, counted.account_count) == (2, 1)
+    assert await chat.subjects() == ["old", "new"]
+    assert (await expiry.once(chat.clock.now())).octets == counted.octets > 200
+    assert (await chat.subjects(), await chat.subjects("Other")) == (["new"], ["newer"])
+    assert (await expiry.once(chat.clock.now())).mail_count == 0
+
+
+async def test_large_mails_run_out_earlier_once_they_were_seen(expiry, chat):
+    await chat.put("large seen", LARGE_OCTETS, [SEEN])
+    await chat.put("large unseen", LARGE_OCTETS)
+    await chat.put("small seen", 100, [SEEN])
+    chat.pass_days(8)
+    await expiry.once(chat.clock.now())
+    assert await chat.subjects() == ["large unseen", "small seen"]
+
+
+async def test_a_nearly_full_mailbox_loses_its_oldest_mails_and_keeps_those_of_a_day(expiry, chat):
+    for number in range(5):
+        await chat.put(f"old {number}", MIB)
+    chat.pass_days(2)
+    await chat.put("young 0", MIB)
+    await chat.put("young 1", MIB)
+    assert await expiry.clear(chat.account, chat.clock.now()) == 0, "70 percent are not full"
+    await chat.put("young 2", MIB)
+    assert await expiry.clear(chat.account, chat.clock.now()) == 2
+    assert await chat.subjects() == ["old 2", "old 3", "old 4", "young 0", "young 1", "young 2"]
+
+
+async def test_a_flood_of_a_day_clears_nothing_of_its_own(expiry, chat):
+    await chat.put("old", MIB)
+    chat.pass_days(2)
+    for number in range(8):
+        await chat.put(f"flood {number}", MIB)
+    assert (await expiry.once(chat.clock.now())).mail_count == 1
+    assert len(await chat.subjects()) == 8
+
+
+async def test_ordinary_domains_keep_everything(expiry, storage, clock, accounts, domains, admin):
+    await domains.add(admin, "ord.test")
+    box = Box(storage, clock, await accounts.create(admin, Address("bob", "ord.test"), Secret("a password"), 10 * MIB))
+    for number in range(9):
+        await box.put(f"mail {number}", MIB, [SEEN])
+    box.pass_days(4000)
+    assert (await expiry.once(clock.now())).account_count == 0
+    assert await expiry.clear(box.account, clock.now()) == 0
+    assert len(await box.subjects()) == 9
