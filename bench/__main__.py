@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import dkim, inbound_auth, memory, network, outbound, queue_depth, report
+from bench import chat, dkim, inbound_auth, memory, network, outbound, queue_depth, report
 from bench.imap_client import ImapClient
 from bench.messages import message
 from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
@@ -196,8 +196,11 @@ WORKS_ALONE = {
     "inbound-auth": inbound_auth.measure,
     "outbound": outbound.measure,
     "queue-100k": queue_depth.measure,
+    "chat": chat.measure,
 }
-"""They start what they need; all but the first in a network of our own."""
+"""They start what they need …"""
+ON_LOOPBACK = {"dkim", "chat"}
+"""… in a network of our own, but for these."""
 
 
 def with_mailboxes(folder: Path, names: list[str], options: argparse.Namespace) -> None:
@@ -239,13 +242,13 @@ def main() -> None:
     if unknown := set(names) - set(WORKS) - set(WORKS_ALONE):
         parser.error(f"no such work: {', '.join(sorted(unknown))}")
     alone = [name for name in names if name in WORKS_ALONE]
-    if set(alone) - {"dkim"}:
+    if set(alone) - ON_LOOPBACK:
         network.run_inside()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     folder = Path(tempfile.mkdtemp(prefix="mailstead-bench-"))
     folder.chmod(0o755)
     try:
-        if set(alone) - {"dkim"}:
+        if set(alone) - ON_LOOPBACK:
             network.enter(folder)
         if shared := [name for name in names if name in WORKS]:
             with_mailboxes(folder, shared, options)

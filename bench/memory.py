@@ -34,8 +34,8 @@ def resident_octets(pid: int) -> int:
 class Idler(asyncio.Protocol):
     """Log in, select, IDLE, and stay."""
 
-    def __init__(self, account: str, idle: asyncio.Future[None]):
-        self.account, self.idle, self.step = account, idle, 0
+    def __init__(self, account: str, idle: asyncio.Future[None], password: str = PASSWORD):
+        self.account, self.password, self.idle, self.step = account, password, idle, 0
 
     def connection_made(self, transport):
         self.transport = transport
@@ -46,7 +46,7 @@ class Idler(asyncio.Protocol):
         while (end := self.buffer.find(b"\r\n")) >= 0:
             line, self.buffer = self.buffer[:end], self.buffer[end + 2 :]
             if self.step == 0:
-                self.transport.write(f"a LOGIN {self.account} {PASSWORD}\r\n".encode())
+                self.transport.write(f"a LOGIN {self.account} {self.password}\r\n".encode())
                 self.step = 1
             elif line.startswith(b"a ") or line.startswith(b"+"):
                 if self.step == 1:
