@@ -292,6 +292,24 @@ class Doctor:
 
 
 @dataclass(frozen=True, slots=True)
+class Chatmail:
+    """What domains of the profile chatmail need; others ask nothing of it."""
+
+    push_url: str = setting(
+        "https://notifications.delta.chat/notify",
+        "Where sleeping devices are woken: the tokens that clients have registered are posted there; empty: nowhere.",
+    )
+    turn_secret: Secret = setting(
+        Secret(""),
+        "Secret shared with the TURN server (static-auth-secret); empty: made at first need, in turn.secret of the "
+        "data folder.",
+    )
+    app_versions_file: str = setting(
+        "", "JSON file with the versions of apps that clients are told of; empty: none are told."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole."""
 
@@ -315,3 +333,4 @@ class Settings:
     relay: Relay = field(default_factory=Relay)
     trace: Trace = field(default_factory=Trace)
     doctor: Doctor = field(default_factory=Doctor)
+    chatmail: Chatmail = field(default_factory=Chatmail)
