@@ -16,6 +16,7 @@ DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["ser
 RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 QUOTA_CLEARINGS: Final = Counter("mailstead_quota_clearings_total", "Full mailboxes from which the oldest mails went")
 QUOTA_CLEARED: Final = Counter("mailstead_quota_cleared_total", "Mails that went so")
+PUSHES: Final = Counter("mailstead_pushes_total", "Tries to wake a device", ["result"])
 BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
 TRACE_DROPPED: Final = Counter("mailstead_trace_dropped_total", "Trace events that could not be kept")
 COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores, queue, memory, trace and reports")

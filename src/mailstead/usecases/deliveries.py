@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,6 +40,7 @@ from mailstead.model.message import MessageFacts, NewMessage, Octets
 from mailstead.model.queue import NewItem
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.telemetry import log, metrics
 
 INLINE_OCTETS_MAX: Final = 64 * 1024
 """Smaller messages are parsed on the event loop: a hop to a thread would cost more."""
@@ -52,6 +53,8 @@ _QUEUE: Final = (AccountId("queue"), "")
 
 REMEMBERED_MAX: Final = 1000
 """How many partly delivered messages we remember."""
+
+_log = log.get("deliveries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,15 @@ class Copy:
 class Deliveries:
     """Puts messages into mailboxes."""
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, *, stored: Callable[[AccountId, MessageFacts], None] | None = None
+    ) -> None:
+        """`stored` is told of each copy once it is on stable storage; it must be quick."""
         self._accounts = storage.accounts
         self._directory = storage.directory
         self._queue = storage.queue
         self._clock = clock
+        self._stored = stored
         self._partly: OrderedDict[bytes, frozenset[Place]] = OrderedDict()
 
     async def postmaster(self, address: Address) -> Address:
@@ -222,6 +229,12 @@ class Deliveries:
             if copy.mailbox == INBOX:
                 raise
             await self._append_elsewhere(copy, message)
+        if self._stored is not None:
+            try:
+                self._stored(copy.account_id, facts)
+            except Exception as error:  # noqa: BLE001  # the message is stored: a bug here must not bring it again
+                metrics.BUGS.labels("stored").inc()
+                _log.exception("a stored copy was not told of", exc_info=error)
 
     async def _append_elsewhere(self, copy: Copy, message: NewMessage) -> None:
         """The mailbox that a filter has named is not there: make it if asked, else INBOX takes the message."""

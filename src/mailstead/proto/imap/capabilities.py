@@ -52,6 +52,11 @@ AFTER_LOGIN: Final = (
 )
 """Order is for people; clients do not mind."""
 
+CHATMAIL: Final = "XCHATMAIL"
+"""Delta Chat takes the server for a relay: mail goes when its one device has it. No RFC; the account's domain says."""
+PUSH: Final = "XDELTAPUSH"
+"""Delta Chat registers for push by an annotation (/private/devicetoken). No RFC."""
+
 ENABLED_BY: Final[dict[str, frozenset[str]]] = {
     "CONDSTORE": frozenset({"CONDSTORE"}),
     # RFC 7162 §3.2.3: ENABLE QRESYNC also enables CONDSTORE
@@ -71,8 +76,9 @@ def capabilities(
     mechanisms: Iterable[str],
     append_octets_max: int,
     without: frozenset[str],
+    further: Iterable[str] = (),
 ) -> list[bytes]:
-    """Give the list for one moment of a conversation."""
+    """Give the list for one moment of a conversation; `further`: what only some accounts are offered."""
     names: list[str] = list(ALWAYS)
     if state is State.NOT_AUTHENTICATED:
         names += BEFORE_LOGIN
@@ -87,4 +93,5 @@ def capabilities(
         if may_compress:
             # RFC 4978 and RFC 8437: once compression is on, neither is possible any more
             names += ["COMPRESS=DEFLATE", "UNAUTHENTICATE"]
+    names += further
     return [name.encode("ascii") for name in names if name not in without]

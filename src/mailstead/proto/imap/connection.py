@@ -50,6 +50,7 @@ LITERAL_MINUS_OCTETS_MAX: Final = 4096
 # tag = 1*<any ASTRING-CHAR except "+">
 _TAG: Final = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,255}) ')
 _VERB: Final = re.compile(rb"(?:UID )?[A-Z]+(?= |\Z)", re.IGNORECASE)
+_METADATA: Final = re.compile(_TAG.pattern + rb"[GS]ETMETADATA ", re.IGNORECASE)
 # The first line of a cross-protocol request (attack row 26)
 _HTTP: Final = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) +(?:/|\*|https?:|[^ ]+ HTTP/)", re.IGNORECASE
@@ -88,6 +89,8 @@ class ImapConnection:
 
     __slots__ = (
         "_errors_in_a_row",
+        "_further",
+        "_further_inside",
         "_has_logged_in",
         "_input",
         "_is_at_eof",
@@ -108,6 +111,7 @@ class ImapConnection:
         "_reading",
         "_swallow_left",
         "_tag",
+        "_takes_bare_lf",
         "_without",
         "enabled",
         "is_encrypted",
@@ -135,6 +139,9 @@ class ImapConnection:
         self._may_start_tls = may_start_tls
         self._mechanisms: Final = mechanisms
         self._without: Final = without
+        self._further: tuple[str, ...] = ()
+        self._further_inside: tuple[str, ...] = ()
+        self._takes_bare_lf = False
         self._is_compressed = False
         self._input = Framing()
         self._output: list[bytes] = []
@@ -246,7 +253,12 @@ class ImapConnection:
             mechanisms=self._mechanisms,
             append_octets_max=self._limits.append_octets_max,
             without=self._without,
+            further=self._further if self.state is State.NOT_AUTHENTICATED else self._further_inside,
         )
+
+    def offer(self, further: tuple[str, ...]) -> None:
+        """Offer these, too, before log-in. Call before `greet`."""
+        self._further = further
 
     def greet(self, text: str) -> None:
         """``* OK [CAPABILITY …] text``. Spec: RFC 9051 §7.1.1, §2.2.2."""
@@ -310,8 +322,13 @@ class ImapConnection:
         self._reading = _Reading.IDLE
         self._is_paused = False
 
-    def log_in(self) -> None:
-        """Become authenticated. Call before `finish`, which then adds the CAPABILITY code if no other is given."""
+    def log_in(self, further: tuple[str, ...] = (), *, takes_bare_lf: bool = False) -> None:
+        """Become authenticated. Call before `finish`, which then adds the CAPABILITY code if no other is given.
+
+        `further`: what this account is offered beside the rest; `takes_bare_lf`: see `_may_end_bare`.
+        """
+        self._further_inside = further
+        self._takes_bare_lf = takes_bare_lf
         self.state = State.AUTHENTICATED
         self._has_logged_in = True
 
@@ -319,6 +336,8 @@ class ImapConnection:
         """Become not authenticated, nothing enabled, nothing selected. Spec: RFC 8437 §2 (UNAUTHENTICATE)."""
         self.state = State.NOT_AUTHENTICATED
         self.enabled = frozenset()
+        self._further_inside = ()
+        self._takes_bare_lf = False
 
     def select(self) -> None:
         """Become selected. Spec: RFC 9051 §6.3.2."""
@@ -396,7 +415,7 @@ class ImapConnection:
         if line.is_too_long:
             self._refuse_command(Refusal("That command is too long", code=b"TOOBIG"), line.literal)
             return None
-        if line.is_bare:
+        if line.is_bare and not self._may_end_bare(line.text):
             self._refuse_command(Refusal("Lines end with CRLF"), None)
             return None
         if line.literal is not None:
@@ -407,6 +426,15 @@ class ImapConnection:
         else:
             raw = line.text
         return self._take_command(raw)
+
+    def _may_end_bare(self, text: bytes) -> bool:
+        """Whether a command may end in LF alone: GETMETADATA and SETMETADATA on one line, in chatmail domains only.
+
+        Programs that test chatmail relays send them so. It opens no way to smuggle: a line has always ended at its LF
+        here, the command before it being refused, so what counts as a command stays the same; and such a line still
+        announces no literal, whose octets somebody between us and the client could read as commands.
+        """
+        return self._takes_bare_lf and not self._pieces and _METADATA.match(text) is not None
 
     def _read_literal_head(self, text: bytes, head: LiteralHead) -> Event | None:
         """A line ends with a literal: of a message, or of the command itself."""

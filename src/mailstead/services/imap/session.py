@@ -14,6 +14,7 @@ An idle session must stay small (thousands of them wait): slots only, and whatev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.model.uidset import UidSet
 from mailstead.net.line import Line
 from mailstead.ports.storage import AccountStore
+from mailstead.proto.imap.capabilities import CHATMAIL, PUSH
 from mailstead.proto.imap.connection import ImapConnection, ImapLimits
 from mailstead.proto.imap.types import commands as wire
 from mailstead.proto.imap.types.events import (
@@ -50,7 +52,9 @@ from mailstead.services.imap.selected import Selected
 from mailstead.services.imap.watching import Watching
 from mailstead.telemetry import metrics
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.announcements import Announcements
 from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.push_tokens import PushTokens
 
 if TYPE_CHECKING:
     from mailstead.proto.sasl import Exchange
@@ -72,6 +76,16 @@ class ImapService:
     poll_s: float = 60.0
     without: frozenset[str] = frozenset()
     """Capabilities not to be offered (``STARTTLS`` where there is no certificate)."""
+    announcements: Announcements | None = None
+    """What clients of chatmail domains are told; None: there are no such domains."""
+    push_tokens: PushTokens | None = None
+    """Where their devices register."""
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Capabilities that chatmail domains have beside the others."""
+        wakes = self.announcements is not None and self.announcements.wakes_devices
+        return (CHATMAIL, PUSH) if wakes else (CHATMAIL,)
 
     def session(self, *, is_tls: bool = False) -> ImapSession:
         """Make the session of a new conversation; `is_tls`: TLS is on already."""
@@ -90,6 +104,7 @@ class ImapSession:
         "actor",
         "exchange",
         "incoming",
+        "is_chatmail",
         "is_deciding",
         "is_stale",
         "is_working",
@@ -116,6 +131,8 @@ class ImapSession:
         """The APPEND or REPLACE whose messages are arriving."""
         self.exchange: Exchange[ScramLookup] | None = None
         """The SASL exchange under way."""
+        self.is_chatmail = False
+        """The account is of a chatmail domain; as of log-in."""
         self.is_stale = False
         """Something has changed in the account since the last look."""
         self.is_working = False
@@ -136,10 +153,23 @@ class ImapSession:
         """Grammar and state of the conversation."""
         return self._connection
 
-    def started(self, line: Line) -> None:
+    def started(self, line: Line) -> Awaitable[None] | None:
         """Greet. Spec: RFC 9051 §7.1.1."""
         self.line = line
+        if self.service.announcements is not None:
+            return self._greet_after_a_look(self.service.announcements)
+        self._greet()
+        return None
+
+    def _greet(self) -> None:
         self._connection.greet(f"{self.service.hostname} Mailstead is ready")
+
+    async def _greet_after_a_look(self, announcements: Announcements) -> None:
+        """Whose client it is nobody knows yet: one chatmail domain is enough for all to hear of it."""
+        with contextlib.suppress(MailsteadError):
+            if await announcements.serves_chatmail():
+                self._connection.offer(self.service.further)
+        self._greet()
 
     def handle(self, event: Event) -> Awaitable[None] | None:
         """Answer one event."""
@@ -378,8 +408,10 @@ class ImapSession:
 
     # who it is
 
-    def log_in(self, actor: Actor) -> None:
+    def log_in(self, actor: Actor, *, is_chatmail: bool = False) -> None:
         """Become this actor's session, for good (attack row 55: until UNAUTHENTICATE or the end).
+
+        `is_chatmail`: of a chatmail domain.
 
         Errors: TooManyConnections, NotAllowed.
         """
@@ -393,7 +425,8 @@ class ImapSession:
         self._watch.__enter__()
         self._revocations = self.service.accounts.watch_revocations(actor, self._revoked)
         self._revocations.__enter__()
-        self._connection.log_in()
+        self.is_chatmail = is_chatmail
+        self._connection.log_in(self.service.further if is_chatmail else (), takes_bare_lf=is_chatmail)
 
     def log_out(self) -> None:
         """Forget who it was and all that was open. Spec: RFC 8437 §2."""
@@ -408,6 +441,7 @@ class ImapSession:
         if self._leave is not None:
             self._leave()
             self._leave = None
+            self.is_chatmail = False
             del self.actor, self.store
 
     def close_selected(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailstead.model.errors import MailsteadError
 from mailstead.proto.imap.write import responses
@@ -13,22 +13,29 @@ if TYPE_CHECKING:
     from mailstead.services.imap.session import ImapSession
 
 
+KEEP_ALIVE_S: Final = 120.0
+"""An idle client hears something so often, or mobile networks and address translators forget the connection."""
+
+
 class Watching:
     """Turns wake-ups into a short task that tells the client; wake-ups in the meantime merge into one more round."""
 
-    __slots__ = ("_is_telling", "_session", "_timer", "_told", "is_idle", "notifying")
+    __slots__ = ("_is_telling", "_session", "_timer", "_told", "_wrote_s", "is_idle", "notifying")
 
     def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._is_telling = False
         self._timer: asyncio.TimerHandle | None = None
         self._told: asyncio.Future[None] | None = None
+        self._wrote_s = 0.0
+        """When the idle client heard something last, roughly."""
         self.is_idle = False
         self.notifying: Notifying | None = None
 
     def begin_idle(self) -> None:
         """IDLE has begun."""
         self.is_idle = True
+        self._wrote_s = asyncio.get_running_loop().time()
         self._set_timer()
         if self._session.is_stale:
             self.wake()
@@ -100,13 +107,28 @@ class Watching:
         is_wanted = self.is_idle or self.notifying is not None
         if is_wanted and self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._session.service.poll_s, self._poll)
+            self._timer = loop.call_later(self._interval_s, self._poll)
         elif not is_wanted and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def _interval_s(self) -> float:
+        return min(self._session.service.poll_s, KEEP_ALIVE_S)
+
+    def _keep_alive(self) -> None:
+        """Say something if the next round would be too late. What is being told unasked must not be cut into."""
+        now_s = asyncio.get_running_loop().time()
+        if not self.is_idle or self._is_telling or self._session.is_working:
+            return
+        if now_s + self._interval_s - self._wrote_s > KEEP_ALIVE_S * 1.01:  # timers come a little late
+            self._wrote_s = now_s
+            self._session.connection.send(responses.ok("Still here"))
+            self._session.line.flush()
+
     def _poll(self) -> None:
         self._timer = None
+        self._keep_alive()
         self._session.is_stale = True
         self._set_timer()
         if not self._session.is_working:

@@ -141,7 +141,7 @@ def get_metadata(cursor: Cursor) -> GetMetadata:
         cursor.space()
         is_list = cursor.skip(b"(")
     entries.append(_entry(cursor))
-    while is_list and not cursor.skip(b")"):
+    while is_list and not _closes(cursor):
         cursor.space()
         entries.append(_entry(cursor))
         if len(entries) > ENTRIES_MAX:
@@ -183,9 +183,14 @@ def set_metadata(cursor: Cursor) -> SetMetadata:
         entries.append((name, value))
         if len(entries) > ENTRIES_MAX:
             raise Refusal(f"At most {ENTRIES_MAX} entries")
-        if cursor.skip(b")"):
+        if _closes(cursor):
             return SetMetadata(mailbox, tuple(entries))
         cursor.space()
+
+
+def _closes(cursor: Cursor) -> bool:
+    """Go over the closing parenthesis; some clients put a space before it."""
+    return cursor.skip(b")") or cursor.skip(b" )")
 
 
 def _entry(cursor: Cursor) -> str:

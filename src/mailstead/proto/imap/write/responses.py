@@ -5,7 +5,7 @@ Spec: RFC 9051 §7, with the extension named at each function.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailstead.model.ids import ModSeq
 from mailstead.model.mailbox import DELIMITER
@@ -206,10 +206,26 @@ def _quota_root(root: str) -> bytes:
     return values.text_string(root)
 
 
-def metadata(mailbox: str | None, entries: Iterable[tuple[str, bytes | None]], *, is_utf8: bool) -> bytes:
-    """METADATA with values; None as mailbox is the server. Spec: RFC 5464 §4.4.1."""
+def metadata(
+    mailbox: str | None,
+    entries: Iterable[tuple[str, bytes | None]],
+    *,
+    is_utf8: bool,
+    literals: Collection[str] = (),
+) -> bytes:
+    """METADATA with values; None as mailbox is the server. Spec: RFC 5464 §4.4.1.
+
+    `literals`: entries whose values go as literals, however short: some clients look for them on a line of their own.
+    """
     name = b'""' if mailbox is None else values.mailbox_name(mailbox, is_utf8=is_utf8)
-    parts = [b"%b %b" % (values.astring(entry.encode("utf-8")), values.nstring(value)) for entry, value in entries]
+    parts = [
+        b"%b %b"
+        % (
+            values.astring(entry.encode("utf-8")),
+            values.literal(value) if value is not None and entry in literals else values.nstring(value),
+        )
+        for entry, value in entries
+    ]
     return b"* METADATA %b (%b)\r\n" % (name, b" ".join(parts))
 
 

@@ -11,6 +11,7 @@ from mailstead.proto.sasl import Challenge, Exchange, SaslError, UnknownMechanis
 from mailstead.services.imap.errors import Refused, Reply
 
 if TYPE_CHECKING:
+    from mailstead.model.envelope import Actor
     from mailstead.services.imap.session import ImapSession
 
 SERVICE = "imap"
@@ -19,8 +20,7 @@ SERVICE = "imap"
 async def login(session: ImapSession, command: Login) -> Reply:
     """Answer LOGIN. Spec: RFC 9051 §6.2.3."""
     actor = await session.service.accounts.log_in(command.user, command.password, session.line.peer, SERVICE)
-    session.log_in(actor)
-    return Reply(Result.OK, "You are logged in")
+    return await _come_in(session, actor)
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply | None:
@@ -48,5 +48,10 @@ async def go_on(session: ImapSession, response: bytes | None) -> Reply | None:
         session.exchange = exchange
         session.connection.challenge(answer.octets)
         return None
-    session.log_in(answer)
+    return await _come_in(session, answer)
+
+
+async def _come_in(session: ImapSession, actor: Actor) -> Reply:
+    announcements = session.service.announcements
+    session.log_in(actor, is_chatmail=announcements is not None and await announcements.is_chatmail(actor))
     return Reply(Result.OK, "You are logged in")

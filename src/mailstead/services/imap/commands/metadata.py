@@ -1,7 +1,11 @@
-"""GETMETADATA and SETMETADATA."""
+"""GETMETADATA and SETMETADATA. Accounts of chatmail domains find more: what the server tells, and tokens for push.
+
+Spec: reference chatmail, section 6.4
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mailstead.model.errors import LimitReached, NotAllowed
@@ -10,11 +14,17 @@ from mailstead.proto.imap.types.events import Result
 from mailstead.proto.imap.write import code, responses
 from mailstead.services.imap.commands.names import existing
 from mailstead.services.imap.errors import Refused, Reply
+from mailstead.usecases.push_tokens import check_token
 
 if TYPE_CHECKING:
     from mailstead.services.imap.session import ImapSession
 
 VALUE_OCTETS_MAX: Final = 64 * 1024
+DEVICE_TOKEN: Final = "/private/devicetoken"  # noqa: S105  # the name of an entry
+"""The same on every mailbox: setting adds to a set, getting gives all."""
+_SERVER: Final = "/shared/vendor/deltachat/"
+APP_VERSIONS: Final = f"{_SERVER}appversions"
+_LITERALS: Final = frozenset({DEVICE_TOKEN, APP_VERSIONS})
 _PRIVATE: Final = "/private/"
 _SHARED: Final = "/shared/"
 
@@ -25,7 +35,7 @@ async def get_metadata(session: ImapSession, command: GetMetadata) -> Reply:
     Spec: RFC 5464 §4.2 (MAXSIZE, DEPTH, LONGENTRIES)
     """
     name = _name(command.mailbox)
-    stored = await session.store.annotations(name)
+    stored = {**await session.store.annotations(name), **await _told(session, name, command.entries)}
     found: dict[str, bytes | None] = {}
     for asked in command.entries:
         entry = asked.lower().rstrip("/")
@@ -39,10 +49,13 @@ async def get_metadata(session: ImapSession, command: GetMetadata) -> Reply:
         longest = max((len(found[entry] or b"") for entry in too_long), default=0)
         found = {entry: value for entry, value in found.items() if entry not in too_long}
     if found:
-        session.connection.send(responses.metadata(name, found.items(), is_utf8=session.is_utf8))
+        literals = _LITERALS if session.is_chatmail else ()
+        session.connection.send(
+            responses.metadata(name, found.items(), is_utf8=session.is_utf8, literals=literals),
+        )
     if longest:
         return Reply(Result.OK, "Some entries were too long", code.metadata_longentries(longest))
-    return Reply(Result.OK, "GETMETADATA completed")
+    return Reply(Result.OK, "Getmetadata completed")
 
 
 async def set_metadata(session: ImapSession, command: SetMetadata) -> Reply:
@@ -60,11 +73,45 @@ async def set_metadata(session: ImapSession, command: SetMetadata) -> Reply:
         entries[entry] = value
     if command.mailbox is None and any(entry.startswith(_SHARED) for entry in entries):
         raise NotAllowed
+    tokens = session.service.push_tokens if session.is_chatmail else None
+    token = None
+    if tokens is not None and DEVICE_TOKEN in entries:
+        if command.mailbox is None:
+            raise Refused("A device token is set on a mailbox", b"CANNOT")
+        token = entries.pop(DEVICE_TOKEN)  # NIL removes nothing: other devices have theirs there, too
+        check_token(token or b"NIL")
     try:
+        # without entries it still says whether there is such a mailbox
         await session.store.set_annotations(_name(command.mailbox), entries)
     except LimitReached as error:
         raise Refused(error.public_text, b"METADATA TOOMANY") from None
-    return Reply(Result.OK, "SETMETADATA completed")
+    if tokens is not None and token is not None:
+        assert session.actor.account_id is not None
+        await tokens.add(session.actor.account_id, token)
+    return Reply(Result.OK, "Setmetadata completed")
+
+
+async def _told(session: ImapSession, name: str | None, asked: Sequence[str]) -> dict[str, bytes]:
+    """Give what is not stored as an annotation but found among them all the same."""
+    announcements, tokens = session.service.announcements, session.service.push_tokens
+    if not session.is_chatmail or announcements is None:
+        return {}
+    if name is not None:
+        if tokens is None or DEVICE_TOKEN not in {entry.lower() for entry in asked}:
+            return {}
+        assert session.actor.account_id is not None
+        return {DEVICE_TOKEN: b" ".join(await tokens.valid(session.actor.account_id))}
+    announced = await announcements.announced(session.actor)
+    if announced is None:
+        return {}
+    told = {
+        "/shared/admin": announced.admin,
+        f"{_SERVER}irohrelay": announced.iroh_relay,
+        f"{_SERVER}turn": announced.turn,
+        f"{_SERVER}maxsmtprecipients": str(announced.recipients_max),
+        APP_VERSIONS: announced.app_versions,
+    }
+    return {entry: value.encode() for entry, value in told.items() if value}
 
 
 def _name(mailbox: str | None) -> str | None:
