@@ -91,6 +91,12 @@ class NotAllowed(MailsteadError):
     default_text = "You may not do that"
 
 
+class SenderNotOwned(NotAllowed):
+    """The name under which somebody wants to send is not his own."""
+
+    default_text = "Sender address rejected: not owned by you"
+
+
 class NoSuchMailbox(MailsteadError):
     """The mailbox is not there, or its uidvalidity has changed."""
 
@@ -157,6 +163,24 @@ class BadMessage(PolicyRefused):
     default_text = "The message is not well formed"
 
 
+class EncryptionNeeded(PolicyRefused):
+    """A domain lets only encrypted mail through, and the message is not."""
+
+    default_text = "Encryption Needed: Invalid Unencrypted Mail"
+
+
+class WrongAuthor(PolicyRefused):
+    """From is missing, or is not whom the envelope names."""
+
+    default_text = "Invalid FROM header"
+
+
+class SignatureNeeded(PolicyRefused):
+    """A domain takes only what the domain in From has signed, and the message is not."""
+
+    default_text = "No valid DKIM signature found"
+
+
 class TryAgainLater(MailsteadError):
     """Not now; later may work."""
 
@@ -216,6 +240,12 @@ class Deferred(TryAgainLater):
     """Policy says not now; the text is the reason."""
 
     default_text = "Not accepted now by policy; please try again later"
+
+
+class RecipientsDiffer(TryAgainLater):
+    """Recipients whose domains judge mail by different rules need a message each."""
+
+    default_text = "Recipients of that domain need a message of their own; send it in another transaction"
 
 
 class AddressPaused(TryAgainLater):
