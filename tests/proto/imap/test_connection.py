@@ -221,6 +221,50 @@ def test_one_bad_per_syntax_error_and_bye_after_many(fresh):
     assert connection.data_to_send().endswith(b"* BYE Too many bad commands\r\n")
 
 
+def test_bare_lf_ends_annotation_commands_where_it_is_allowed_and_nothing_else(fresh):
+    get, own = b"a GETMETADATA INBOX /private/a\n", b'b setmetadata INBOX (/private/a "x" )\n'
+    connection = fresh()
+    connection.log_in()
+    connection.receive_data(get)
+    assert connection.next_event() is NEED_DATA
+    assert connection.data_to_send() == b"a BAD Lines end with CRLF\r\n"
+    connection = fresh()
+    connection.log_in(("XCHATMAIL",), takes_bare_lf=True)
+    for wire in (get, own):
+        connection.receive_data(wire)
+        assert isinstance(connection.next_event(), Request)
+        connection.finish(Result.OK, "x", b"UIDNOTSTICKY")
+    connection.data_to_send()
+    for wire in (
+        b"c NOOP\n",
+        b"c GETMETADATA INBOX {10+}\n",
+        b"c GETMETADATA {5+}\r\nINBOX /private/a\n",
+        b"c IDLE\n",
+    ):
+        connection.receive_data(wire)
+        assert connection.next_event() is NEED_DATA
+        assert connection.data_to_send().startswith(b"c BAD ")
+    connection.log_out()
+    connection.log_in()
+    connection.receive_data(get)
+    assert connection.next_event() is NEED_DATA
+    assert connection.data_to_send() == b"a BAD Lines end with CRLF\r\n"
+
+
+def test_further_capabilities_are_told_before_and_after_login_apart(fresh):
+    connection = fresh()
+    connection.offer(("XCHATMAIL",))
+    connection.greet("x")
+    assert b" XCHATMAIL] x" in connection.data_to_send()
+    connection.log_in()
+    assert b"XCHATMAIL" not in connection.capabilities()
+    connection.log_out()
+    connection.log_in(("XDELTAPUSH",))
+    assert connection.capabilities()[-1] == b"XDELTAPUSH"
+    connection.log_out()
+    assert connection.capabilities()[-1] == b"XCHATMAIL"
+
+
 def test_append_waits_for_the_session_before_the_literal(selected):
     """Attack row 50: quota before literal."""
     connection = selected()

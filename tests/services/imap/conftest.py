@@ -1,6 +1,7 @@
 """A whole IMAP service in memory: fresh embedded store, real use cases, sessions without sockets."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 
 from mailstead.config.settings import Store
 from mailstead.model.address import Address
-from mailstead.model.directory import Domain
+from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import SystemClock
@@ -20,8 +21,10 @@ from mailstead.services.imap.session import ImapService, ImapSession
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.announcements import Announcements
 from mailstead.usecases.mailboxes import Draft, Mailboxes
 from mailstead.usecases.passwords import HashCost, Passwords
+from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.staging import Staging
 
 
@@ -41,6 +44,7 @@ player = _player()
 
 ALICE = Address("alice", "example.test")
 BOB = Address("bob", "example.test")
+CHATMAIL = DomainTerms(is_chatmail=True, turn_server="turn.example.test:3478")
 ADMIN = Actor(None, None, is_admin=True)
 PASSWORD = "pw-never-in-a-log alice"
 ENCRYPTED = Peer("192.0.2.1", 50000, 2993, tls_version="TLSv1.3", tls_cipher="TLS_AES_256_GCM_SHA384")
@@ -75,6 +79,17 @@ class House:
         if actor is not None:
             session.log_in(actor)
         return Client(conversation)
+
+    async def become_chatmail(self, terms=CHATMAIL, **options):
+        """Make a chatmail domain of example.test; `options` of `Announcements`."""
+        await self.storage.directory.set_terms("example.test", terms)
+        clock = self.mailboxes.clock
+        options = {"recipients_max": 100, "turn_secret": lambda: b"north"} | options
+        self.service = dataclasses.replace(
+            self.service,
+            announcements=Announcements(self.storage, clock, **options),
+            push_tokens=PushTokens(self.storage, clock),
+        )
 
     async def fill(self, count, name="INBOX", actor=None):
         drafts = [message(number) for number in range(1, count + 1)]

@@ -31,6 +31,8 @@ def _stage(tmp_path):
             await house.fill(int(head.get("messages", "0")))
             if "multipart" in head:
                 await house.mailboxes.append(house.alice, "INBOX", [imap.MULTIPART])
+            if "chatmail" in head:
+                await house.become_chatmail()
             state = head.get("state", "authenticated")
 
             async def open_conversation():

@@ -89,6 +89,15 @@ from mailstead.proto.imap.write.body import basic_body
             b'* METADATA "" (/private/c ~{1}\r\n\0)\r\n',
         ),
         (
+            responses.metadata(
+                "INBOX",
+                [("/private/a", b""), ("/private/b", None), ("/private/c", b"c")],
+                is_utf8=False,
+                literals={"/private/a", "/private/b"},
+            ),
+            b'* METADATA INBOX (/private/a {0}\r\n /private/b NIL /private/c "c")\r\n',
+        ),
+        (
             responses.metadata_changed("INBOX", ["/shared/comment"], is_utf8=False),
             b"* METADATA INBOX /shared/comment\r\n",
         ),

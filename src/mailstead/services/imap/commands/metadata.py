@@ -79,7 +79,8 @@ async def set_metadata(session: ImapSession, command: SetMetadata) -> Reply:
         if command.mailbox is None:
             raise Refused("A device token is set on a mailbox", b"CANNOT")
         token = entries.pop(DEVICE_TOKEN)  # NIL removes nothing: other devices have theirs there, too
-        check_token(token or b"NIL")
+        if token is not None:
+            check_token(token)
     try:
         # without entries it still says whether there is such a mailbox
         await session.store.set_annotations(_name(command.mailbox), entries)
