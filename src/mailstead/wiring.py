@@ -29,10 +29,12 @@ from mailstead.ports.web import WebClient
 from mailstead.storage.embedded.bus import SocketBus
 from mailstead.storage.embedded.keys import default_master_key_file, derived_key, master_key
 from mailstead.storage.embedded.storage import EmbeddedStorage
+from mailstead.storage.embedded.turn_secret import turn_secret
 from mailstead.telemetry import log
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.announcements import Announcements
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
@@ -45,6 +47,8 @@ from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.publications import HouseOffers, Publications
+from mailstead.usecases.push import Push
+from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.reporting import Counting, Reporting
 from mailstead.usecases.routes import HouseRelayTerms, Routes
@@ -115,6 +119,9 @@ class House:
     receptions: Receptions
     """Of mx and submission alike: both deliver into the same stores."""
     submissions: Submissions
+    push: Push
+    """Wakes devices; told by deliveries, works while `serve` runs it."""
+    push_tokens: PushTokens
 
 
 @contextlib.asynccontextmanager
@@ -183,7 +190,9 @@ async def make_house(
     dmarc_outcomes = DmarcOutcomes(storage.memory, clock) if settings.relay.sends_dmarc_reports else None
     reporting = Reporting(storage, clock, dmarc=dmarc_outcomes)
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
-    deliveries = Deliveries(storage, clock)
+    push_tokens = PushTokens(storage, clock)
+    push = Push(storage, clock, web, push_tokens, url=settings.chatmail.push_url)
+    deliveries = Deliveries(storage, clock, stored=push.stored)
     filters = Filters(
         storage, bus, clock, FilterTerms(settings.sieve, settings.server.hostname, settings.policy.junk_score)
     )
@@ -248,6 +257,8 @@ async def make_house(
                 recipients_per_day_max=settings.queue.recipients_per_day_max,
                 hold_max_s=settings.queue.future_release_max_s,
             ),
+            push=push,
+            push_tokens=push_tokens,
         )
     finally:
         screening.close()
@@ -517,6 +528,8 @@ def _sessions(house: House, service: str) -> Callable[[bool], Callable[[], Sessi
             ),
             hostname,
             settings.imap.poll_s,
+            announcements=_announcements(house),
+            push_tokens=house.push_tokens,
         )
         return lambda is_tls: lambda: imap.session(is_tls=is_tls)
     if service == "sieve":
@@ -528,6 +541,19 @@ def _sessions(house: House, service: str) -> Callable[[bool], Callable[[], Sessi
 
     pop3 = Pop3Service(house.mailboxes, house.accounts, settings.pop3, hostname)
     return lambda is_tls: lambda: pop3.session(is_tls=is_tls)
+
+
+def _announcements(house: House) -> Announcements:
+    """Give who knows what clients of chatmail domains are told."""
+    settings = house.settings
+    return Announcements(
+        house.storage,
+        house.clock,
+        recipients_max=settings.smtp.recipients_max,
+        turn_secret=lambda: turn_secret(settings.server.data_dir, settings.chatmail.turn_secret),
+        app_versions_file=settings.chatmail.app_versions_file,
+        wakes_devices=bool(settings.chatmail.push_url),
+    )
 
 
 def _smtp_sessions(house: House, service: str) -> Callable[[bool], Callable[[], Session]]:
@@ -680,7 +706,11 @@ async def serve(
                 group.create_task(web.run(stop))
             if "mx" in services and house.dmarc_outcomes is not None:
                 group.create_task(Counting(house.dmarc_outcomes).run(stop))
+            # Not with the others: what is delivered until the last conversation has ended wakes somebody, too.
+            nothing_comes = asyncio.Event()
+            group.create_task(house.push.run(nothing_comes))
             await servers.run(stop, when_ready)
+            nothing_comes.set()
             _log.info("stopping")
 
 
