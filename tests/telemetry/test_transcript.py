@@ -34,6 +34,22 @@ CONVERSATIONS = {
         (b"EHLO x\r\nAUTH LOGIN\r\n", b"250 ok\r\n334 VXNlcm5hbWU6\r\n"),
         (base64.b64encode(SECRET) + b"\r\n", b"235 ok\r\n"),
     ],
+    "imap device token": [
+        (b'a SETMETADATA INBOX (/private/devicetoken "' + SECRET + b'" )\n', b"a OK done\r\n"),
+        (b"b setmetadata INBOX (/private/devicetoken {%d}\r\n" % len(SECRET), b"+ go on\r\n"),
+        (SECRET + b")\r\n", b"b OK done\r\n"),
+        (
+            b"c GETMETADATA INBOX (/private/comment /private/devicetoken)\r\n",
+            b"* METADATA INBOX (/private/comment NIL /private/devicetoken {%d}\r\n%b)\r\nc OK\r\n"
+            % (len(SECRET), SECRET),
+        ),
+    ],
+    "imap credentials of turn": [
+        (
+            b'a GETMETADATA "" (/shared/vendor/deltachat/turn /shared/admin)\r\n',
+            b'* METADATA "" (/shared/vendor/deltachat/turn "h:3478:1:' + SECRET + b'" /shared/admin NIL)\r\na OK\r\n',
+        )
+    ],
     "pop3": [(b"USER alice\r\n", b"+OK\r\n"), (b"PASS " + SECRET + b"\r\n", b"+OK\r\n")],
     "pop3 with stray blanks": [(b"  PASS   " + SECRET + b"\r\n", b"-ERR\r\n")],
 }
