@@ -1,10 +1,10 @@
 r"""Transcript of a conversation for debugging, with secrets removed. Off unless configured.
 
-What is removed: everything behind AUTH, AUTHENTICATE, LOGIN, PASS, APOP and SETMETADATA (device tokens) in a line of the
-client; all further lines of the client until the server has answered that command (SASL responses, literals with user
-name and password); and, as a second net, any client line that is nothing but base64. Of the server: device tokens and
-credentials of the TURN server, where METADATA tells them. Lines are cut at `LINE_OCTETS_MAX`, so a transcript is no copy
-of the mail.
+What is removed: everything behind AUTH, AUTHENTICATE, LOGIN, PASS, APOP and SETMETADATA (device tokens) in a line of
+the client; all further lines of the client until the server has answered that command (SASL responses, literals with
+user name and password); as a second net, any client line that is nothing but base64; and, in lines of the server, the
+device tokens and credentials of the TURN server that METADATA tells. Lines are cut at `LINE_OCTETS_MAX`, so a
+transcript is no copy of the mail.
 """
 
 from __future__ import annotations
