@@ -44,8 +44,12 @@ OVERSIGNED: Final = (
     b"MIME-Version",
     b"Content-Type",
     b"Content-Transfer-Encoding",
+    b"Autocrypt",
 )
-"""Signed once more than they are there, so that none can be added (attack row 28). Spec: RFC 6376 §5.4.2, §8.15."""
+"""Signed once more than they are there, so that none can be added (attack row 28), and no key (row 103).
+
+Spec: RFC 6376 §5.4.2, §8.15; Autocrypt 1.1 §2.1 (a second field makes readers ignore both).
+"""
 _LIST_PREFIX: Final = b"list-"
 """Fields of mailing lists are oversigned where there are some; where there are none, a list may add its own."""
 _LINE_OCTETS: Final = 72

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, Target, WebhookTarget
+from mailstead.model.directory import Account, Alias, Domain, DomainTerms, Target, WebhookTarget
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import (
     AddressDisabled,
@@ -56,6 +56,8 @@ class Resolution:
     """Nobody gets it, and the sender is told that all is well: a disabled alias that answers 250."""
     requires_tls: bool = False
     """The domain takes no mail in clear text."""
+    domains: tuple[Domain, ...] = ()
+    """Of the address and of the accounts, those that judge mail by rules of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Addresses:
         self._owners = Owners(storage.directory, resolver, postmaster)
         self._clock = clock
         self._remembered: dict[str, tuple[float, Resolution]] = {}
+        self._everywhere: tuple[float, bool] = (0.0, False)
+        """Until when we believe it, and whether all domains require TLS."""
         self._generation = 0
         self._watch: AbstractContextManager[None] = bus.watch(DIRECTORY, self._forget)
         self._watch.__enter__()
@@ -124,6 +128,23 @@ class Addresses:
             self._remembered[address.key] = (self._clock.monotonic_s() + REMEMBERED_S, resolution)
         return resolution
 
+    def requires_tls_everywhere_cached(self) -> bool | None:
+        """Give the remembered answer without waiting; None: ask `requires_tls_everywhere`."""
+        until_s, answer = self._everywhere
+        return answer if self._clock.monotonic_s() <= until_s else None
+
+    async def requires_tls_everywhere(self) -> bool:
+        """Whether none of our domains takes mail in clear text, so that nobody needs to say for whom he has some."""
+        remembered = self.requires_tls_everywhere_cached()
+        if remembered is not None:
+            return remembered
+        generation = self._generation
+        domains = await self._directory.domains()
+        answer = bool(domains) and all(domain.terms.requires_tls_inbound for domain in domains)
+        if generation == self._generation:
+            self._everywhere = (self._clock.monotonic_s() + REMEMBERED_S, answer)
+        return answer
+
     async def explain(self, address: Address) -> Explanation:
         """Resolve an address and tell each step. For administrators only: it names what `resolve` keeps to itself."""
         walk = _Walk(self._owners, address, self._clock.now())
@@ -156,6 +177,12 @@ class Addresses:
     def _forget(self) -> None:
         self._generation += 1
         self._remembered.clear()
+        self._everywhere = (0.0, False)
+
+
+def has_rules(terms: DomainTerms) -> bool:
+    """Whether a domain judges mail to it by rules of its own, beside those of the server."""
+    return terms.requires_encryption or terms.requires_aligned_dkim or terms.message_octets_max > 0
 
 
 class _Place(NamedTuple):
@@ -177,6 +204,8 @@ class _Walk:
         self._accounts: dict[str, Account] = {}
         self._forwards: dict[tuple[str, str], Forward] = {}
         self._visited: set[str] = set()
+        self._domains: dict[str, Domain] = {}
+        """Those that judge mail by rules of their own."""
         self._codes: set[int] = set()
         """What the aliases that are switched off answer."""
         self._has_looped = False
@@ -188,22 +217,27 @@ class _Walk:
         if domain is None:
             self.steps.append(f"{self._asked.domain} is not served here")
             raise NotOurDomain(domain=self._asked.domain)
+        self._note_rules(domain)
         await self._expand()
+        requires_tls, domains = domain.terms.requires_tls_inbound, tuple(self._domains.values())
         if self._accounts or self._forwards:
-            return Resolution(
-                tuple(self._accounts.values()),
-                tuple(self._forwards.values()),
-                requires_tls=domain.terms.requires_tls_inbound,
-            )
+            accounts, forwards = tuple(self._accounts.values()), tuple(self._forwards.values())
+            return Resolution(accounts, forwards, requires_tls=requires_tls, domains=domains)
+        # The log of a domain that hides metadata has no addresses (attack row 104).
+        facts = {} if domain.terms.hides_metadata else {"address": self._asked.key}
         if 421 in self._codes:
-            raise AddressPaused(address=self._asked.key)
+            raise AddressPaused(**facts)
         if 550 in self._codes:
-            raise AddressDisabled(address=self._asked.key)
+            raise AddressDisabled(**facts)
         if self._codes:
-            return Resolution(is_silent=True, requires_tls=domain.terms.requires_tls_inbound)
+            return Resolution(is_silent=True, requires_tls=requires_tls, domains=domains)
         if self._has_looped:
-            raise AliasLoop("That address leads back to itself", address=self._asked.key)
-        raise NoSuchAddress(address=self._asked.key)
+            raise AliasLoop("That address leads back to itself", **facts)
+        raise NoSuchAddress(**facts)
+
+    def _note_rules(self, domain: Domain) -> None:
+        if has_rules(domain.terms):
+            self._domains[domain.name] = domain
 
     async def _expand(self) -> None:
         level = [_Place(self._asked, self._asked, frozenset())]
@@ -238,6 +272,8 @@ class _Walk:
         if owner.key in self._visited:  # in another branch, which has all its targets
             return []
         self._visited.add(owner.key)
+        if isinstance(owner.has, Account):
+            self._note_rules(domain)
         return self._go_on(place, owner)
 
     def _go_on(self, place: _Place, owner: Owner) -> list[_Place]:

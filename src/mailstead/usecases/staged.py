@@ -18,10 +18,19 @@ class StagedOctets:
         self._taken = 0
         self.octets = bytearray()
 
+    def lower_limit(self, octets_max: int) -> None:
+        """Take no more than so many octets, where that is less than before. Errors: MessageTooLarge if it is late."""
+        self._octets_max = min(self._octets_max, octets_max)
+        if self._taken > self._octets_max:
+            raise self._too_large()
+
+    def _too_large(self) -> MessageTooLarge:
+        return MessageTooLarge(f"Messages have at most {self._octets_max} octets here")
+
     def write(self, chunk: bytes) -> None:
         """Add octets. Errors: MessageTooLarge as soon as it is; StorageFull when the process's budget is used up."""
         if self._taken + len(chunk) > self._octets_max:
-            raise MessageTooLarge(f"Messages have at most {self._octets_max} octets here")
+            raise self._too_large()
         try:
             self._staging.take(len(chunk))
         except TryAgainLater as error:

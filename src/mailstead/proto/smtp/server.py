@@ -90,6 +90,7 @@ class ServerConnection:
         self._is_smtputf8 = False
         self._is_binarymime = False
         self._recipient_count = 0
+        self._recipients_max = self._limits.recipients_max
         self._data_octets = 0
         self._data_reply: Reply | None = None
         self._is_in_chunk = False
@@ -274,6 +275,10 @@ class ServerConnection:
         if self._is_stopping:
             self._say_stop()
 
+    def allow_recipients(self, count: int) -> None:
+        """Take at least so many recipients of each message from now on."""
+        self._recipients_max = max(self._recipients_max, count)
+
     def stop(self, enhanced: str = "4.3.2", text: str = "The server stops; come back later") -> None:
         """Say 421 as soon as no reply is under way, and close. Spec: RFC 5321 §3.8."""
         self._is_stopping = True
@@ -375,7 +380,7 @@ class ServerConnection:
         limits = self._limits
         offered = ["PIPELINING", f"SIZE {limits.message_octets_max}", "8BITMIME", "SMTPUTF8", "BINARYMIME", "CHUNKING"]
         offered += ["DSN", "ENHANCEDSTATUSCODES"]
-        offered.append(f"LIMITS MAILMAX={limits.transactions_max} RCPTMAX={limits.recipients_max}")
+        offered.append(f"LIMITS MAILMAX={limits.transactions_max} RCPTMAX={self._recipients_max}")
         if self._offers_starttls and not self._is_encrypted:
             offered.append("STARTTLS")
         if self._is_encrypted:
@@ -460,10 +465,10 @@ class ServerConnection:
 
     def _command_rcpt(self, argument: str) -> None:
         """RCPT. Spec: RFC 5321 §4.1.1.3, §4.5.3.1.10 (452 above the limit); RFC 9422 §4 (RCPTMAX); attack row 9."""
-        if self._recipient_count >= self._limits.recipients_max:
+        if self._recipient_count >= self._recipients_max:
             # Not an error of the client, which sends the rest in another transaction; but no reason to go on for ever.
             self._excess_count += 1
-            if self._excess_count > 10 * self._limits.recipients_max:
+            if self._excess_count > 10 * self._recipients_max:
                 self._refuse_and_close(reply(421, "4.5.3", f"{self._hostname} Too many recipients"), "recipients")
                 return
             self._write(reply(452, "4.5.3", "Too many recipients; send the rest in another transaction"))
@@ -500,7 +505,7 @@ class ServerConnection:
         elif verb == "HELP":
             self._write(reply(214, "2.0.0", "See RFC 5321"))
         elif verb == "VRFY":
-            self._write(reply(252, "2.1.5", "Cannot verify, but will take a message and try"))
+            self._write(reply(252, "2.0.0", "Cannot verify, but will take a message and try"))
         elif verb == "EXPN":
             self._refuse(reply(502, "5.5.1", "EXPN is not offered"), "not-offered")
         else:
