@@ -81,6 +81,8 @@ ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
 SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "queue", "web")
 _LISTENING: Final = ("mx", "submission", "imap", "pop3", "sieve")
 """Those whose conversations the driver holds."""
+_ALPN: Final = {"imap": b"imap", "submission": b"smtp"}
+"""What clients offer on a port that mail shares with the web. Spec: reference chatmail, section 7.1."""
 _SHORT_NAMES: Final = {"smtp": ("mx", "submission")}
 
 _FILES_PER_CONNECTION_AND_STORE: Final = 20_000
@@ -411,6 +413,13 @@ def _house_offers(settings: Settings) -> HouseOffers:
         for each in _listening(settings)
         if each.service in {"submission", "imap", "pop3", "sieve"}
     ]
+    chosen = chosen_services(settings.server.services)
+    offers += [
+        Offer(service, Endpoint.parse(at).port, is_tls=True)
+        for at in settings.web.listen_shared
+        for service in _ALPN
+        if service in chosen
+    ]
     return HouseOffers(settings.server.hostname, tuple(dict.fromkeys(offers)))
 
 
@@ -434,6 +443,7 @@ def _listening(settings: Settings) -> tuple[Listening, ...]:
 def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
     """Give the web service, not yet bound. Its code is loaded here. Errors: BadSettings."""
     from mailstead.services.web.service import WebService
+    from mailstead.usecases.invitations import Invitations
 
     web = house.settings.web
     return WebService(
@@ -441,6 +451,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         web.listen,
         web.listen_tls,
         certificates.context,
+        invitations=Invitations(house.storage),
         is_port_shared=is_port_shared,
     )
 
@@ -613,16 +624,23 @@ _REFUSALS: Final = {
 }
 
 
-def make_listeners(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> list[Listener]:
-    """Give the listeners of all chosen services, not yet bound. Errors: BadSettings."""
+def make_listeners(
+    house: House, certificates: Certificates, web: WebService | None = None, *, is_port_shared: bool = False
+) -> list[Listener]:
+    """Give the listeners of all chosen services, not yet bound. `web` gets what comes for it to shared ports.
+
+    Errors: BadSettings.
+    """
     from mailstead.net.admission import Admission
     from mailstead.net.listener import Listener
+    from mailstead.net.shared_port import SharedPort
     from mailstead.net.terms import Terms
 
     settings = house.settings
     limits = settings.limits
     admission = Admission(limits.connections_max, limits.connections_per_address_max, limits.proxy_from)
     listeners: list[Listener] = []
+    by_protocol: dict[bytes, Terms] = {}
     for service in chosen_services(settings.server.services):
         if service not in _LISTENING:
             continue
@@ -644,6 +662,16 @@ def make_listeners(house: House, certificates: Certificates, *, is_port_shared: 
 
         listeners += [Listener(at, terms(is_tls=False), is_port_shared=is_port_shared) for at in section.listen]
         listeners += [Listener(at, terms(is_tls=True), is_port_shared=is_port_shared) for at in section.listen_tls]
+        if service in _ALPN:
+            by_protocol[_ALPN[service]] = terms(is_tls=True)
+    if settings.web.listen_shared and not by_protocol:
+        raise BadSettings(
+            "web.listen_shared is for web and mail in one process; for the web alone there is web.listen_tls"
+        )
+    listeners += [
+        SharedPort(at, by_protocol, web.adopt if web else None, is_port_shared=is_port_shared)
+        for at in settings.web.listen_shared
+    ]
     if not listeners and set(chosen_services(settings.server.services)) & set(_LISTENING):
         raise BadSettings(
             'No service has an address to listen on; set for example imap.listen_tls = [":993"], or try `serve --demo`'
@@ -684,16 +712,17 @@ async def serve(
         certificates = open_certificates(
             tls.certificate_file, tls.key_file, server.data_dir, server.hostname, tls.watch_s
         )
+        services = chosen_services(server.services)
+        web = None
+        if "web" in services and (settings.web.listen or settings.web.listen_tls or settings.web.listen_shared):
+            web = make_web_service(house, certificates, is_port_shared=is_port_shared)
         servers = Servers(
-            make_listeners(house, certificates, is_port_shared=is_port_shared),
+            make_listeners(house, certificates, web, is_port_shared=is_port_shared),
             stop_limit_s=server.stop_limit_s,
             certificates=certificates,
         )
         servers.bind()
-        services = chosen_services(server.services)
-        web = None
-        if "web" in services and (settings.web.listen or settings.web.listen_tls):
-            web = make_web_service(house, certificates, is_port_shared=is_port_shared)
+        if web is not None:
             web.bind()
         if server.metrics_listen:
             _show_metrics(server.metrics_listen, worker)

@@ -151,7 +151,11 @@ class Sieve(Listeners):
 
 @dataclass(frozen=True, slots=True)
 class Web(Listeners):
-    """The web service: policies and set-up files that mail clients and servers fetch."""
+    """The web service: policies and set-up files that mail clients and servers fetch, and the pages of relays."""
+
+    listen_shared: tuple[str, ...] = setting(
+        (), "Addresses with port, as :443, that the web shares with IMAP and submission: clients choose by ALPN."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailstead.model.address import Address, normal_domain
+from mailstead.model.directory import Domain
 from mailstead.model.errors import BadAddress
 from mailstead.policy.client_setup import Offer, autoconfig, autodiscover
 from mailstead.policy.sts_policy import policy_text
@@ -34,6 +35,11 @@ class Publications:
     async def is_ours(self, name: str) -> bool:
         """Whether we serve a domain."""
         return await self._directory.domain(name) is not None
+
+    async def relay(self, name: str) -> Domain | None:
+        """The domain of a host's name, if it is a relay for Delta Chat; it may be an IP address."""
+        domain = await self._directory.domain(name) or await self._directory.domain(f"[{name}]")
+        return domain if domain is not None and domain.terms.is_chatmail else None
 
     async def sts_policy(self, name: str) -> str | None:
         """Our MTA-STS policy for a domain; None if it is not ours. Spec: RFC 8461 §3.2."""

@@ -13,21 +13,25 @@ from xml.parsers import expat
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailstead.model.address import normal_domain
+from mailstead.model.directory import Domain
 from mailstead.model.errors import BadAddress, MailsteadError
 from mailstead.policy.client_setup import autodiscover_refusal
+from mailstead.ports.clock import Clock, SystemClock
+from mailstead.services.web.relay import RelayPages
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 
 _log = log.get("web")
 
 BODY_OCTETS_MAX: Final = 16 * 1024
 XML: Final = "text/xml; charset=utf-8"
-_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.")
+_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "www.")
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -38,8 +42,8 @@ _NO_SUCH_ADDRESS: Final = 500
 """Spec: [MS-OXDSCLI] §2.2.4.1.4 (ErrorCode)."""
 
 
-def make_app(publications: Publications) -> ASGIApp:
-    """Give the application."""
+def make_app(publications: Publications, invitations: Invitations | None = None, clock: Clock | None = None) -> ASGIApp:
+    """Give the application. Without `invitations` there are no relays' pages."""
     pages = _Pages(publications)
     routes = [
         Route("/.well-known/mta-sts.txt", pages.sts_policy),
@@ -48,6 +52,9 @@ def make_app(publications: Publications) -> ASGIApp:
         # Outlook and its kin write the path in all ways.
         *(Route(path, pages.autodiscover, methods=["POST"]) for path in _AUTODISCOVER_PATHS),
     ]
+    if invitations is not None:
+        relay_pages = RelayPages(pages.relay, invitations, clock or SystemClock(), publications.hostname)
+        routes += relay_pages.routes()
     app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})
     app.router.redirect_slashes = False
     return _OurHostsOnly(app, publications)
@@ -66,10 +73,17 @@ class _Pages:
     def __init__(self, publications: Publications) -> None:
         self._publications = publications
 
+    async def relay(self, request: Request) -> Domain | None:
+        """Give the relay that is asked, under its own name."""
+        label, domain = _split(_host(request.scope))
+        return None if label else await self._publications.relay(domain)
+
     async def sts_policy(self, request: Request) -> Response:
         """Spec: RFC 8461 §3.2 (text/plain), §3.3 (host)."""
         label, domain = _split(_host(request.scope))
-        policy = await self._publications.sts_policy(domain) if label == "mta-sts." else None
+        # A relay may be asked under its own name, too: not all that publish have the other one.
+        is_asked = label == "mta-sts." or await self._publications.relay(domain) is not None
+        policy = await self._publications.sts_policy(domain) if is_asked else None
         return _not_found() if policy is None else PlainTextResponse(policy)
 
     async def autoconfig(self, request: Request) -> Response:
@@ -118,13 +132,20 @@ class _OurHostsOnly:
         async def send_with_headers(message: object) -> None:
             assert isinstance(message, dict)
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                headers = list(message.get("headers", ()))
+                known = {name for name, _ in headers}
+                message["headers"] = headers + [(name, value) for name, value in _HEADERS if name not in known]
             await send(message)
 
         try:
             is_ours = await self._is_ours(_host(scope))
         except MailsteadError:
             await PlainTextResponse("Try again later\n", 503)(scope, receive, send_with_headers)
+            return
+        label, domain = _split(_host(scope))
+        if is_ours and label == "www.":
+            to = f"https://{domain}{scope['path']}"
+            await RedirectResponse(to, 301)(scope, receive, send_with_headers)
             return
         if is_ours:
             await self._app(scope, receive, send_with_headers)
@@ -138,7 +159,9 @@ class _OurHostsOnly:
         label, domain = _split(host)
         if host == self._publications.hostname or await self._publications.is_ours(host):
             return True
-        return bool(label) and await self._publications.is_ours(domain)
+        if await self._publications.relay(domain) is not None:
+            return True
+        return bool(label) and label != "www." and await self._publications.is_ours(domain)
 
 
 def _host(scope: Scope) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from mailstead.net.listener import Endpoint, bound_sockets
 from mailstead.net.tls import bare_server_context
 from mailstead.services.web.app import make_app
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 
 _log = log.get("web")
@@ -41,10 +43,12 @@ class WebService:
         listen_tls: Sequence[str],
         context: Callable[[], ssl.SSLContext],
         *,
+        invitations: Invitations | None = None,
         is_port_shared: bool = False,
     ) -> None:
         """`context` gives what serves the next handshake. Errors: BadSettings."""
-        self._app = make_app(publications)
+        self._app = make_app(publications, invitations)
+        self._tls_server: _Server | None = None
         self._endpoints = {
             False: [Endpoint.parse(at) for at in listen],
             True: [Endpoint.parse(at) for at in listen_tls],
@@ -77,13 +81,21 @@ class WebService:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
-        servers = {is_tls: _Server(self._config(is_tls=is_tls)) for is_tls, sockets in self._sockets.items() if sockets}
+        servers = {is_tls: _Server(self._config(is_tls=is_tls)) for is_tls in self._sockets}
+        self._tls_server = servers[True]  # also without a port of its own: it adopts
         async with asyncio.TaskGroup() as group:
             for is_tls, server in servers.items():
                 group.create_task(server.serve(self._sockets[is_tls]))
             await stop.wait()
             for server in servers.values():
                 server.should_exit = True
+
+    async def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that another port has accepted, with TLS from here on. Before `run` it is closed."""
+        if self._tls_server is None or self._tls_server.should_exit:
+            accepted.close()
+            return
+        await self._tls_server.adopt(accepted, self._handing_context())
 
     def _config(self, *, is_tls: bool) -> uvicorn.Config:
         return uvicorn.Config(
@@ -124,6 +136,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def adopt(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        """Serve a connection as if one of our ports had accepted it."""
+        make = functools.partial(_Connection, self.config, self.server_state, self.lifespan.state)
+        await asyncio.get_running_loop().connect_accepted_socket(make, accepted, ssl=context)
 
 
 class _Connection(H11Protocol):
