@@ -47,7 +47,9 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path):
-    storage = await EmbeddedStorage.open(Store(master_key=Secret("11" * 32)), tmp_path / "data", LocalBus(), SystemClock())
+    storage = await EmbeddedStorage.open(
+        Store(master_key=Secret("11" * 32)), tmp_path / "data", LocalBus(), SystemClock()
+    )
     for name, terms in (
         ("example.test", DomainTerms()),
         ("chat.test", CHAT),
