@@ -10,13 +10,13 @@ Spec: RFC 5321 §3.9.2 (forwarding), §4.4 (trace fields); RFC 3461 §5.2 (notif
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from mailstead.mime.dsn import Action
-from mailstead.mime.header import first_values, unfolded
+from mailstead.mime.header import first_values, header_end, unfolded
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
 from mailstead.model.directory import Account, WebhookTarget
@@ -25,6 +25,7 @@ from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
 from mailstead.model.verdict import Judgement
+from mailstead.policy import privacy
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
@@ -144,16 +145,18 @@ class Dispatch:
         targets: Sequence[Target],
         leaving: Sequence[Leaving] = (),
         direct: Sequence[Recipient] = (),
+        failed: Sequence[Told] = (),
     ) -> None:
         """Deliver and queue; when this returns, all of it survives a power cut.
 
-        `direct`: foreign recipients of a submission. Errors: PolicyRefused when every recipient's filter rejects; else
+        `direct`: foreign recipients of a submission. `failed`: recipients that cannot be had, of whom the sender is to
+        be told. Errors: PolicyRefused when every recipient's filter rejects; else
         as of `Deliveries.deliver`.
         """
         copies: list[Copy] = []
         items: list[NewItem] = []
         rejected: list[tuple[Target, str]] = []
-        told: list[Told] = []
+        told: list[Told] = list(failed)
         all_filed: list[tuple[Account, Filed]] = []
         for target in targets:
             filed = await self._decide(message, target)
@@ -184,6 +187,7 @@ class Dispatch:
             items.append(await self._direct_item(message, direct))
         if told and message.may_be_answered:
             items += await self._notices.about_reception(message.envelope, message.octets, message.queue_id, told)
+        copies = await self._without_traces(message, copies, targets)
         await self._deliveries.deliver(
             message.octets, copies, message.envelope.mail_from, items, fingerprint=message.fingerprint
         )
@@ -242,6 +246,39 @@ class Dispatch:
             for filing in filed.filings
         ]
 
+    async def _without_traces(self, message: Accepted, copies: list[Copy], targets: Sequence[Target]) -> list[Copy]:
+        """Where a domain hides metadata, no signature and no trace of the way is stored with a message.
+
+        Effects: changes the message in place if that is right for all copies, as most messages are for one.
+        Spec: reference chatmail, section 7.4; attack row 104.
+        """
+        hiding = {
+            account.account_id
+            for account, _, _ in targets
+            if (await self._routes.domain_terms(account.address.domain)).hides_metadata
+        }
+        if not hiding:
+            return copies
+        octets = message.octets
+        end = header_end(octets)
+        kept = privacy.stored(bytes(octets[:end]))
+        if all(copy.account_id in hiding and copy.octets is None for copy in copies):
+            octets[:end] = kept
+            return [replace(copy, received=b"") for copy in copies]
+        common = kept + octets[end:]
+
+        def changed(copy: Copy) -> Copy:
+            if copy.account_id not in hiding:
+                return copy
+            return replace(copy, received=b"", octets=common if copy.octets is None else _stored(copy.octets))
+
+        return [changed(copy) for copy in copies]
+
+    async def _expires_at(self, domain: str, begins_at: datetime) -> datetime:
+        """When delivery on behalf of a domain is given up."""
+        days = (await self._routes.domain_terms(domain)).queue_kept_days
+        return begins_at + (timedelta(days=days) if days else timedelta(seconds=self._terms.expires_s))
+
     async def _items_of_filter(self, message: Accepted, target: Target, filed: Filed) -> list[NewItem]:
         """Redirects and answers that an account's filter asks for."""
         items: list[NewItem] = []
@@ -271,7 +308,7 @@ class Dispatch:
             recipients=(await self._routes.to_address(to, domain),),
             octets=signed,
             accepted_at=now,
-            expires_at=now + timedelta(seconds=self._terms.expires_s),
+            expires_at=await self._expires_at(domain, now),
             domain=domain,
             account_id=account.account_id,
             priority=-1,
@@ -318,7 +355,7 @@ class Dispatch:
                     octets=octets,
                     before=seal + before,
                     accepted_at=now,
-                    expires_at=now + timedelta(seconds=self._terms.expires_s),
+                    expires_at=await self._expires_at(domain, now),
                     domain=domain,
                     account_id=account_id,
                     notify_to=message.envelope.mail_from if message.may_be_answered else None,
@@ -350,7 +387,8 @@ class Dispatch:
         if not_before is not None and not_before < now:
             not_before = None  # that moment is over
         only = direct[0].address if len(direct) == 1 and len(envelope.recipients) <= 1 else None
-        received = tracefields.received(message.hop, message.queue_id, only, now)
+        hides = (await self._routes.domain_terms(message.domain)).hides_metadata
+        received = "" if hides else tracefields.received(message.hop, message.queue_id, only, now)
         return NewItem(
             queue_id=message.queue_id,
             kind=ItemKind.SUBMISSION,
@@ -360,7 +398,7 @@ class Dispatch:
             before=received.encode(),
             # What the author puts off is not late: the time until it is told or given up begins with the release.
             accepted_at=not_before or now,
-            expires_at=(not_before or now) + timedelta(seconds=self._terms.expires_s),
+            expires_at=await self._expires_at(message.domain, not_before or now),
             domain=message.domain,
             account_id=message.submitter,
             notify_to=envelope.mail_from,
@@ -384,6 +422,11 @@ class Dispatch:
                 shown = recipient.url or recipient.recipient.address
                 via = f" through {recipient.via}" if recipient.via else ""
                 message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
+
+
+def _stored(octets: bytes) -> bytes:
+    end = header_end(octets)
+    return privacy.stored(octets[:end]) + octets[end:]
 
 
 def _is_tls_optional(message: Accepted) -> bool:

@@ -9,9 +9,10 @@ from mailstead.mime.header import header_end
 from mailstead.model.envelope import Envelope, Peer, Recipient
 from mailstead.model.errors import MailLoop, MailsteadError, NoSuchAddress
 from mailstead.model.ids import AccountId
-from mailstead.model.queue import QueueItem, RemoteReply
+from mailstead.model.queue import ItemKind, QueueItem, RemoteReply
+from mailstead.policy.encryption import Direction
 from mailstead.telemetry import log, metrics
-from mailstead.usecases import tracefields
+from mailstead.usecases import domain_rules, tracefields
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.dispatch import Accepted, Dispatch, Leaving, Target
 from mailstead.usecases.tracefields import Hop
@@ -19,11 +20,17 @@ from mailstead.usecases.tracing import Tracing
 
 _HERE: Final = Peer("127.0.0.1", 0)
 
+_UNJUDGED: Final = frozenset({ItemKind.FORWARD, ItemKind.REPLY})
+"""What accounts of ours make of mail that came under the rules of another domain."""
+
 _log = log.get("queue")
 
 
 class Homecoming:
-    """Delivers to addresses of ours as a reception would, without asking policy again."""
+    """Delivers to addresses of ours as a reception would, without asking policy again.
+
+    Only encryption is asked for where a domain requires it, as an account of another domain may redirect clear text.
+    """
 
     def __init__(
         self, addresses: Addresses, dispatch: Dispatch, tracing: Tracing, *, hostname: str, received_max: int
@@ -68,13 +75,18 @@ class Homecoming:
                 if resolution.is_silent:
                     return RemoteReply(250, "2.0.0", "Dropped, as the alias asks")
                 raise MailLoop if resolution.accounts or resolution.forwards else NoSuchAddress
+            envelope = Envelope(item.mail_from, (recipient,), item.body, item.smtputf8)
+            trace = await self._tracing.of(item.queue_id, "in", item.mail_from, recipient.address.domain)
+            rules = [domain for domain in resolution.domains if domain.terms.requires_encryption]
+            if rules and item.kind in _UNJUDGED:
+                await domain_rules.check_encryption(octets, Direction.INCOMING, envelope, rules, trace)
             accepted = Accepted(
                 item.queue_id,
                 Hop(_HERE, self._hostname, self._hostname, is_extended=True, is_authenticated=False, is_smtputf8=False),
-                Envelope(item.mail_from, (recipient,), item.body, item.smtputf8),
+                envelope,
                 bytearray(octets),
                 header,
-                await self._tracing.of(item.queue_id, "in", item.mail_from, recipient.address.domain),
+                trace,
                 message_id=earlier.message_id,
             )
             await self._dispatch.dispatch(accepted, tuple(targets.values()), leaving)

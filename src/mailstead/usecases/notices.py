@@ -91,7 +91,7 @@ class Notices:
         smtputf8: bool,
     ) -> list[NewItem]:
         now = self._clock.now()
-        domain = to.domain if await self._routes.is_ours(to.domain) else self._hostname
+        domain = to.domain if await self._routes.is_ours(to.domain) else await self._speaker(told)
         report = StatusReport(
             reporting_mta=self._hostname,
             to=to,
@@ -118,13 +118,24 @@ class Notices:
                 octets=await self._sealing.sign(composed, domain),
                 accepted_at=now,
                 expires_at=now + EXPIRES,
-                domain=domain if domain != self._hostname else "",
+                domain=domain if domain != self._hostname or await self._speaks(domain) else "",
                 body="7BIT" if composed.isascii() else "8BITMIME",
                 smtputf8=smtputf8 and not to.is_ascii,
                 priority=-1,
                 message_id=report.message_id,
             )
         ]
+
+    async def _speaker(self, told: Sequence[Told]) -> str:
+        """Give the domain that tells a stranger: the host, or the recipient's if it wants signatures itself.
+
+        A relay asks for a signature of the very domain in From, and the host has no keys.
+        """
+        domain = (told[0].via or told[0].recipient.address).domain
+        return domain if await self._speaks(domain) else self._hostname
+
+    async def _speaks(self, domain: str) -> bool:
+        return (await self._routes.domain_terms(domain)).requires_aligned_dkim
 
     @staticmethod
     def _about_recipient(told: Told, expires_at: datetime | None) -> RecipientReport:

@@ -17,21 +17,24 @@ from mailstead.mailauth.results import received_spf, results_field, results_text
 from mailstead.mailauth.verify import SenderVerifier
 from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication
+from mailstead.model.directory import Domain
 from mailstead.model.envelope import Envelope, Peer, Recipient
 from mailstead.model.errors import (
     Deferred,
     Greylisted,
     MailLoop,
     MailsteadError,
+    MessageTooLarge,
     NotAllowed,
     NotOurDomain,
     PolicyRefused,
+    RecipientsDiffer,
     TlsRequired,
 )
 from mailstead.model.ids import AccountId
 from mailstead.model.verdict import Decision, Judgement
 from mailstead.ports.clock import Clock
-from mailstead.usecases import tracefields
+from mailstead.usecases import domain_rules, tracefields
 from mailstead.usecases.addresses import Addresses, Resolution
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
@@ -45,6 +48,7 @@ from mailstead.usecases.tracing import MessageTrace, Tracing
 
 _run: Final = secrets.token_hex(4)
 _numbers: Final = itertools.count(1)
+_CLEAR_TEXT: Final = "Must issue a STARTTLS command first"
 
 
 def new_queue_id() -> str:
@@ -76,6 +80,10 @@ class Reception:
         self._reported: list[Address] = []
         """Addresses of ours that take reports of other servers."""
         self._recipients: list[Recipient] = []
+        self._rules: dict[str, Domain] = {}
+        """Domains of recipients that judge mail by rules of their own, by name."""
+        self._group: frozenset[str] | None = None
+        """The names of those domains, one and the same for all recipients; None: there are no recipients yet."""
         self.envelope = envelope
         """With its recipients once the data is complete."""
         self.queue_id = new_queue_id()
@@ -90,7 +98,8 @@ class Reception:
 
         Errors, at once or when awaited: NoSuchAddress, NotOurDomain, OverQuota, AddressPaused, AddressDisabled,
         TlsRequired, DnsUnavailable; NotAllowed for what is no bounce of ours (attack row 14), and for reports of our
-        own people.
+        own people; MessageTooLarge for the domain; RecipientsDiffer where its rules are others than those of the
+        recipients before.
         Spec: RFC 5321 §3.3 (refuse at RCPT what will not be delivered).
         """
         resolution = self._house.addresses.resolve_cached(recipient.address)
@@ -107,6 +116,8 @@ class Reception:
         if await house.reporting.is_report_address(address):
             if self._hop.is_authenticated:
                 raise NotAllowed("That address takes reports of other servers only")
+            self._check_group(frozenset())
+            self._group = frozenset()
             self._reported.append(address)
             self._named(recipient)
             return
@@ -123,7 +134,9 @@ class Reception:
 
     def _add(self, recipient: Recipient, resolution: Resolution) -> Awaitable[None] | None:
         if resolution.requires_tls and not (self._hop.peer.is_encrypted or self._hop.is_authenticated):
-            raise TlsRequired
+            raise TlsRequired(_CLEAR_TEXT)
+        if resolution.domains or self._group:
+            self._check_rules(resolution)
         if any(account.quota_octets is not None for account in resolution.accounts):
             return self._add_with_room(recipient, resolution)
         self._keep(recipient, resolution)
@@ -135,7 +148,29 @@ class Reception:
                 await self._house.deliveries.check_room(account, self.envelope.size_octets or 0)
         self._keep(recipient, resolution)
 
+    def _check_rules(self, resolution: Resolution) -> None:
+        """Check what is known at RCPT already. Errors: MessageTooLarge, RecipientsDiffer."""
+        for domain in resolution.domains:
+            octets_max = domain.terms.message_octets_max
+            if octets_max and (self.envelope.size_octets or 0) > octets_max:
+                raise MessageTooLarge(f"Messages have at most {octets_max} octets here")
+        self._check_group(frozenset(domain.name for domain in resolution.domains))
+
+    def _check_group(self, group: frozenset[str]) -> None:
+        """A message has one answer, so it goes to recipients only who judge it in the same way.
+
+        Errors: RecipientsDiffer, for which every server sends the rest in another transaction.
+        Spec: RFC 5321 §4.5.3.1.10 (452); docs/adr/0023.
+        """
+        if self._group not in {None, group}:
+            raise RecipientsDiffer
+
     def _keep(self, recipient: Recipient, resolution: Resolution) -> None:
+        self._group = frozenset(domain.name for domain in resolution.domains)
+        for domain in resolution.domains:
+            self._rules[domain.name] = domain
+            if domain.terms.message_octets_max:
+                self._staged.lower_limit(domain.terms.message_octets_max)
         for account in resolution.accounts:
             self._targets.setdefault(account.account_id, Target(account, recipient))
         for forward in resolution.forwards:
@@ -157,7 +192,8 @@ class Reception:
         """Check the complete message and dispatch it; when this returns it is on stable storage, for every recipient.
 
         Errors: MessageTooLarge (header), BadMessage, MailLoop; PolicyRefused, Deferred, Greylisted, RateLimited by
-        policy; OverQuota, StorageFull, StorageUnavailable, TryAgainLater (see `deliveries`).
+        policy; EncryptionNeeded, WrongAuthor, SignatureNeeded, DnsUnavailable by the rules of the domain; OverQuota,
+        StorageFull, StorageUnavailable, TryAgainLater (see `deliveries`).
         Effects: nothing of the message stays in memory, whatever the outcome.
         Spec: RFC 5321 §6.1; attack rows 8 and 18.
         """
@@ -191,15 +227,24 @@ class Reception:
             self._staged.octets[: len(header)] = clean
             header = clean
         found, results, text = None, "", ""
-        if house.verifier is not None:
-            mail_from, helo = self.envelope.mail_from, self._hop.helo
-            found = await house.verifier.verify(self._staged.octets, header, self._hop.peer, helo, mail_from)
-            text = results_text(found, mail_from, helo)
-            results = results_field(text, house.terms.hostname)
-            results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
-            _note_authentication(trace, found)
-        impersonated = await self._impersonated(found)
-        targets = await self._judge(trace, header, found, impersonated)
+        rules = tuple(self._rules.values())
+        if rules:
+            self.envelope, found = await domain_rules.judge_incoming(
+                self._staged.octets, header, self.envelope, rules, house.verifier, trace
+            )
+        if any(domain.terms.requires_aligned_dkim for domain in rules):
+            _raise(await house.screening.judge_lists(self._screened(header, found)))
+            targets, impersonated = list(self._targets.values()), frozenset[str]()
+        else:
+            if house.verifier is not None:
+                mail_from, helo = self.envelope.mail_from, self._hop.helo
+                found = await house.verifier.verify(self._staged.octets, header, self._hop.peer, helo, mail_from)
+                text = results_text(found, mail_from, helo)
+                results = results_field(text, house.terms.hostname)
+                results += received_spf(found, self._hop.peer, mail_from, helo, house.terms.hostname)
+                _note_authentication(trace, found)
+            impersonated = await self._impersonated(found)
+            targets = await self._judge(trace, header, found, impersonated)
         if self._reported:
             await house.reporting.take(bytes(self._staged.octets), self._reported, found, trace)
         await house.dispatch.dispatch(
@@ -229,16 +274,7 @@ class Reception:
         Errors: PolicyRefused, Deferred, Greylisted, RateLimited.
         """
         screening = self._house.screening
-        message = Screened(
-            self.queue_id,
-            self._hop.peer,
-            self._hop.helo,
-            self.envelope.mail_from,
-            tuple(each.address for each in self.envelope.recipients),
-            self._staged.octets,
-            header,
-            found,
-        )
+        message = self._screened(header, found)
         common = await screening.judge(message)
         trace.note_checks(common.checks)
         self._house.reporting.note(found, self._hop.peer.address, self.envelope.mail_from, common)
@@ -259,6 +295,18 @@ class Reception:
         if refused and len(refused) == len(targets) and not self._leaving:
             _raise(refused[0])
         return targets
+
+    def _screened(self, header: bytes, found: Authentication | None) -> Screened:
+        return Screened(
+            self.queue_id,
+            self._hop.peer,
+            self._hop.helo,
+            self.envelope.mail_from,
+            tuple(each.address for each in self.envelope.recipients),
+            self._staged.octets,
+            header,
+            found,
+        )
 
     async def _impersonated(self, found: Authentication | None) -> frozenset[str]:
         """Give those of our domains to whose organization the message pretends to belong; they do not send it on.
@@ -354,6 +402,20 @@ class Receptions:
         self.clock: Final = clock
         self.terms: Final = terms
         self.verifier: Final = verifier
+
+    def check_tls(self, peer: Peer) -> Awaitable[None] | None:
+        """Check that a peer may begin without TLS; None: it may.
+
+        Errors: TlsRequired, when awaited, if none of our domains takes mail in clear text. Where only some do, it is
+        said for each recipient.
+        """
+        if peer.is_encrypted or self.addresses.requires_tls_everywhere_cached() is False:
+            return None
+        return self._check_tls()
+
+    async def _check_tls(self) -> None:
+        if await self.addresses.requires_tls_everywhere():
+            raise TlsRequired(_CLEAR_TEXT)
 
     def begin(self, peer: Peer, helo: str, envelope: Envelope, *, is_extended: bool = True) -> Reception:
         """Begin with what MAIL said. Any sender is taken: who may say what is for mail authentication to judge."""

@@ -179,6 +179,14 @@ class Screening:
             checks.append(await self._check_greylist(message))
         return self._join(checks)
 
+    async def judge_lists(self, message: Screened) -> Judgement:
+        """Ask only who is on a list that an administrator has made, for domains that ask for nothing else.
+
+        Errors: BadMessage, unless there is exactly one author, who can be read in one way only.
+        """
+        facts = self._sender(message, author_of(message.header))
+        return self._join(await self._check_lists(message, facts))
+
     def _join(self, checks: Sequence[Check | None]) -> Judgement:
         """Join what has something to say; checks that found nothing are left out of the trace."""
         told = [

@@ -59,7 +59,7 @@ class Policy(Protocol):
         """The name in metrics and log."""
 
     def begin(self, session: SmtpSession, envelope: Envelope) -> Reception | Awaitable[Reception]:
-        """Begin a transaction. Errors: NotAllowed, at once or when awaited."""
+        """Begin a transaction. Errors, when awaited: see `Receptions.check_tls` and `Submissions.begin`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,16 @@ class MxPolicy:
     receptions: Receptions
     service: str = "mx"
 
-    def begin(self, session: SmtpSession, envelope: Envelope) -> Reception:
-        """Begin a reception. Spec: RFC 5321 §3.3."""
+    def begin(self, session: SmtpSession, envelope: Envelope) -> Reception | Awaitable[Reception]:
+        """Begin a reception. Spec: RFC 5321 §3.3; RFC 3207 §4 (530)."""
+        check = self.receptions.check_tls(session.peer)
+        return self._begin(session, envelope) if check is None else self._begin_checked(check, session, envelope)
+
+    async def _begin_checked(self, check: Awaitable[None], session: SmtpSession, envelope: Envelope) -> Reception:
+        await check
+        return self._begin(session, envelope)
+
+    def _begin(self, session: SmtpSession, envelope: Envelope) -> Reception:
         return self.receptions.begin(session.peer, session.helo, envelope, is_extended=session.is_extended)
 
 
@@ -85,7 +93,9 @@ class SubmissionPolicy:
         """Begin a submission. Spec: RFC 6409 §6.1."""
         if session.actor is None:  # the connection has refused MAIL before log-in already
             raise NotAllowed
-        return await self.submissions.begin(session.actor, session.peer, session.helo, envelope)
+        submission = await self.submissions.begin(session.actor, session.peer, session.helo, envelope)
+        session.connection.allow_recipients(submission.recipients_max)
+        return submission
 
 
 class SmtpSession:
