@@ -258,6 +258,7 @@ async def make_house(
                 sealing,
                 recipients_per_day_max=settings.queue.recipients_per_day_max,
                 hold_max_s=settings.queue.future_release_max_s,
+                group_recipients_max=settings.chatmail.recipients_max,
             ),
             push=push,
             push_tokens=push_tokens,

@@ -311,6 +311,10 @@ class Chatmail:
     app_versions_file: str = setting(
         "", "JSON file with the versions of apps that clients are told of; empty: none are told."
     )
+    recipients_max: int = setting(
+        1000,
+        "Recipients per message of accounts whose domain requires encryption; never fewer than smtp.recipients_max.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
