@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,6 +139,7 @@ class Flow:
     clock: HandClock
     remote: Remote
     relays: Relays
+    make_relays: Callable[..., Relays]
 
     @property
     def house(self):
@@ -193,8 +195,8 @@ class Flow:
 
     async def work(self):
         """Let the worker do all that is due now."""
-        while not await self.relays._begin_what_is_due():
-            await asyncio.gather(*self.relays._tasks)
+        while not await self.relays.begin_what_is_due():
+            await asyncio.gather(*self.relays._sending.tasks)
 
     async def octets(self, item):
         return await self.storage.queue.octets(item.item_id)
@@ -244,9 +246,12 @@ async def open_flow(folder, *, zones=None, chance=0.5, **house):
     async with open_smtp_house(folder, zones=names, clock=clock, **house) as smtp:
         house = smtp.house
         homecoming = Homecoming(house.addresses, house.dispatch, house.tracing, hostname=HOSTNAME, received_max=50)
-        relays = Relays(
-            house.storage, house.bus, clock, remote, Webhooks(house.web, house.routes, clock, hostname=HOSTNAME),
-            homecoming, house.routes, house.notices, house.bounces, house.tracing,
-            RelaysTerms(retry=RetryTerms(300.0, 4 * 3600.0)), lambda: chance,
-        )  # fmt: skip
-        yield Flow(smtp, clock, remote, relays)
+
+        def make_relays(**terms):
+            return Relays(
+                house.storage, house.bus, clock, remote, Webhooks(house.web, house.routes, clock, hostname=HOSTNAME),
+                homecoming, house.routes, house.notices, house.bounces, house.tracing,
+                RelaysTerms(retry=RetryTerms(300.0, 4 * 3600.0), **terms), lambda: chance,
+            )  # fmt: skip
+
+        yield Flow(smtp, clock, remote, make_relays(), make_relays)

@@ -55,7 +55,7 @@ async def test_a_notice_that_fails_causes_no_other(flow):
     await sent_notices(flow)
     flow.clock.advance(days=6)
     await flow.work()
-    await flow.relays.sweep_once()
+    await flow.relays.sweep.once()
     assert [item.kind for item in await flow.smtp.queued()] == [ItemKind.FORWARD, ItemKind.NOTICE]
 
 
@@ -77,7 +77,7 @@ async def test_attack_017_strangers_get_no_notice_at_all(flow):
     await flow.work()
     flow.clock.advance(days=6)
     await flow.work()
-    await flow.relays.sweep_once()
+    await flow.relays.sweep.once()
     assert {item.kind for item in await flow.smtp.queued()} == {ItemKind.FORWARD}
 
 

@@ -12,8 +12,6 @@ from mailstead.mime.dsn import Action, parse_dsn
 from mailstead.model.address import Address
 from mailstead.model.errors import NoSuchAddress, PolicyRefused, RateLimited, StorageUnavailable
 from mailstead.model.queue import ItemKind, RecipientState, RemoteReply
-from mailstead.policy.retry import RetryTerms
-from mailstead.usecases.relays import RelaysTerms
 from usecases.flow import ADMIN, ANN, DEAD, LATER, NOBODY, OK, message, open_flow, rcpt
 
 X = "x@elsewhere.test"
@@ -131,7 +129,7 @@ async def test_attack_024_rests_of_a_dead_destination_double(flow):
 
 async def test_a_server_that_asks_for_less_gets_less(flow):
     flow.remote.say("elsewhere.test", RemoteReply(421, "4.7.0", "Too many messages, slow down", "mx.out.test"), OK)
-    flow.relays._terms = RelaysTerms(per_destination_max=1, retry=RetryTerms())
+    flow.relays = flow.make_relays(per_destination_max=1)
     for number in range(5):
         await flow.submit(f"x{number}@elsewhere.test")
     await flow.work()
@@ -142,17 +140,16 @@ async def test_a_server_that_asks_for_less_gets_less(flow):
 
 
 async def test_one_session_takes_what_is_due_there(flow):
-    terms = RelaysTerms(per_destination_max=1, messages_per_connection_max=4, retry=RetryTerms())
+    flow.relays = flow.make_relays(per_destination_max=1, messages_per_connection_max=4)
     for number in range(10):
         await flow.submit(f"x{number}@elsewhere.test")
-    flow.relays._terms = terms
     await flow.work()
     assert len(flow.remote.sent) == 10
     assert flow.remote.opened == ["elsewhere.test"] * 3
 
 
 async def test_a_session_that_breaks_is_opened_anew(flow):
-    flow.relays._terms = RelaysTerms(per_destination_max=1, retry=RetryTerms())
+    flow.relays = flow.make_relays(per_destination_max=1)
     flow.remote.breaks_after_each = True
     for number in range(3):
         await flow.submit(f"x{number}@elsewhere.test")
@@ -177,11 +174,11 @@ async def test_the_author_is_told_once_of_a_delay_though_nothing_can_be_tried(fl
     await flow.submit("x@dead.test", rcpt("never@dead.test", "NEVER"), rcpt("f@dead.test", "FAILURE"))
     await flow.work()
     flow.clock.advance(hours=3, minutes=59)
-    await flow.relays.sweep_once()
+    await flow.relays.sweep.once()
     assert await told(flow) == []
     flow.clock.advance(minutes=2)
     for _ in range(3):
-        await flow.relays.sweep_once()
+        await flow.relays.sweep.once()
         flow.clock.advance(hours=1)
     assert await told(flow) == [("x@dead.test", Action.DELAYED, "4.4.1")]
 
@@ -194,11 +191,11 @@ async def test_what_has_expired_is_given_up_without_asking_the_destination(flow)
     await flow.work()
     opened = len(flow.remote.opened)
     flow.clock.advance(days=5)
-    await flow.relays.sweep_once()
+    await flow.relays.sweep.once()
     assert len(flow.remote.opened) == opened
     assert {each.state for each in await recipients(flow, "x@dead.test")} == {RecipientState.FAILED}
     assert await told(flow) == [("x@dead.test", Action.FAILED, "5.4.7")]
-    assert await flow.relays.sweep_once() == 0
+    assert await flow.relays.sweep.once() == 0
 
 
 async def test_the_last_try_comes_before_the_end(flow):
@@ -208,7 +205,7 @@ async def test_the_last_try_comes_before_the_end(flow):
         await flow.work()
         flow.clock.advance(hours=1)
     await flow.work()
-    await flow.relays.sweep_once()
+    await flow.relays.sweep.once()
     [each] = await recipients(flow)
     assert each.state is RecipientState.FAILED
     [(address, action, status)] = await told(flow)
@@ -305,7 +302,7 @@ async def test_a_message_is_held_until_its_time(flow):
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 async def test_a_bug_with_one_message_stops_no_other(flow, position):
-    flow.relays._terms = RelaysTerms(per_destination_max=1, retry=RetryTerms())
+    flow.relays = flow.make_relays(per_destination_max=1)
     answers = [OK, OK, OK]
     answers[position] = KeyError("a bug")
     flow.remote.say("elsewhere.test", *answers, OK)

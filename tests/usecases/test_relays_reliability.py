@@ -27,6 +27,7 @@ from mailstead.model.queue import (
     RemoteReply,
 )
 from mailstead.usecases import relays as relays_module
+from mailstead.usecases import settling as settling_module
 from mailstead.usecases.homecoming import Homecoming
 from mailstead.usecases.relays import Relays, RelaysTerms
 from mailstead.usecases.webhooks import Webhooks
@@ -166,30 +167,24 @@ def settled(queue, *wanted):
 
 
 class Failing:
-    """The real queue, of which one verb fails as long as it is told to."""
+    """A verb of the queue that fails as long as it is told to."""
 
     def __init__(self, queue, verb, error, *, fails=lambda *_: True):
-        self._queue, self._verb, self._error, self.fails, self.count = queue, verb, error, fails, 0
+        self._real, self._error, self.fails, self.count = getattr(queue, verb), error, fails, 0
+        setattr(queue, verb, self)
 
-    def __getattr__(self, name):
-        real = getattr(self._queue, name)
-        if name != self._verb:
-            return real
-
-        async def failing(*arguments):
-            if self.fails(*arguments):
-                self.count += 1
-                raise self._error
-            return await real(*arguments)
-
-        return failing
+    async def __call__(self, *arguments):
+        if self.fails(*arguments):
+            self.count += 1
+            raise self._error
+        return await self._real(*arguments)
 
 
 @pytest.mark.parametrize("error", [StoreDamaged(), KeyError("a bug")])
 async def test_a_message_that_cannot_be_read_is_put_off_and_holds_up_nobody(make, queue, put, far, error):
     _, damaged, _ = [(await put(f"{name}@far.test"))[0] for name in ("first", "damaged", "last")]
     relays = make(per_destination_max=1)
-    relays._queue = Failing(queue, "octets", error, fails=lambda item_id: item_id == damaged)
+    failing = Failing(queue, "octets", error, fails=lambda item_id: item_id == damaged)
     wanted = (RecipientState.DELIVERED, RecipientState.DELIVERED, RecipientState.WAITING)
     async with at_work(relays):
         await until(settled(queue, *wanted))
@@ -198,7 +193,7 @@ async def test_a_message_that_cannot_be_read_is_put_off_and_holds_up_nobody(make
         [item] = await queue.items(QueueQuery(address="damaged@far.test"))
         assert item.recipients[0].attempt_count == 1
         assert item.recipients[0].next_attempt_at > item.accepted_at
-        assert relays._queue.count == 1
+        assert failing.count == 1
 
 
 async def none_left(relays):
@@ -206,13 +201,12 @@ async def none_left(relays):
 
 
 async def test_what_the_server_has_taken_is_not_sent_again_while_the_store_fails(make, queue, put, far, monkeypatch):
-    monkeypatch.setattr(relays_module, "SETTLE_AGAIN_S", 0.01)
+    monkeypatch.setattr(settling_module, "SETTLE_AGAIN_S", 0.01)
     for name in ("one", "two", "three"):
         await put(f"{name}@far.test")
     relays = make(lease_s=0.3)
-    relays._queue = failing = Failing(queue, "settle", StorageUnavailable())
-    extending = Failing(failing, "extend", StorageUnavailable())
-    relays._queue = extending
+    failing = Failing(queue, "settle", StorageUnavailable())
+    Failing(queue, "extend", StorageUnavailable())
     async with at_work(relays):
         await until(lambda: reached(failing, 20))
         failing.fails = lambda *_: False
@@ -240,7 +234,7 @@ async def test_a_lease_that_ends_during_a_slow_delivery_does_not_send_twice(make
         clock.passed_s += 1000.0  # the lease is over, and nobody has kept it
         await put("eve@other.test")  # wakes the loop
         await until(lambda: sent(far, 2))
-        await relays.sweep_once()
+        await relays.sweep.once()
         go_on.set()
         await until(settled(queue, RecipientState.DELIVERED, RecipientState.DELIVERED))
     assert far.sent == ["bob@far.test", "eve@other.test"]
@@ -284,10 +278,11 @@ async def test_what_hangs_at_the_stop_is_cut_off_and_given_back(make, queue, put
     far.answer = lambda _: never()
     await put("bob@far.test")
     relays = make(stop_limit_s=0.05)
+    before = asyncio.all_tasks()
     async with at_work(relays) as task:
         await began.wait()
     assert task.exception() is None
-    assert not [each for each in asyncio.all_tasks() if "relays" in repr(each.get_coro())]
+    assert asyncio.all_tasks() <= before
     [delivery] = await queue.lease(clock.now(), clock.now() + timedelta(minutes=1), 10, 5)
     assert delivery.item.recipients[0].attempt_count == 0
 
@@ -320,14 +315,14 @@ async def test_attack_077_a_clock_that_jumps_ahead_bounces_nothing(make, queue, 
         await queue.retry_now([item.item_id for item in await queue.items(QueueQuery())], clock.now())
         await until(lambda: sent(far, 4))
         await until(lambda: none_left(relays))
-        assert await relays.sweep_once() == 0
+        assert await relays.sweep.once() == 0
         assert set((await states(queue)).values()) == {RecipientState.WAITING}
         assert await notices(queue) == []
         [item] = await queue.items(QueueQuery())
         assert all(each.next_attempt_at > clock.now() for each in item.recipients)
         # if the clock is right after all, a day later what has expired is given up, with one notice for the item
         clock.passed_s += DAY_S + 1
-        assert await relays.sweep_once() == 2
+        assert await relays.sweep.once() == 2
     assert set((await states(queue)).values()) == {RecipientState.FAILED}
     assert len(await notices(queue)) == 1
 
@@ -343,7 +338,7 @@ async def test_attack_077_a_clock_that_is_set_back_lets_nothing_wait_for_ever(ma
         await until(lambda: none_left(relays))
         clock.now = real
         far.answer = lambda _: OK
-        await relays.bring_forward()
+        await relays.sweep.bring_forward()
         await until(settled(queue, RecipientState.DELIVERED))
 
 
@@ -369,7 +364,7 @@ async def test_a_busy_destination_is_not_asked_for_all_the_time(make, queue, put
     relays = make(per_destination_max=2)
     async with at_work(relays):
         await until(lambda: sent(far, 2))
-        assert await relays._begin_what_is_due() == relays_module.CROWDED_S
+        assert await relays.begin_what_is_due() == relays_module.CROWDED_S
         go_on.set()
         await until(settled(queue, *[RecipientState.DELIVERED] * 20))
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mailstead.usecases.outgoing import Outgoing
     from mailstead.wiring import House
 
+    _Verb = Callable[[Outgoing], Callable[[Actor, Sequence[QueueQuery]], Awaitable[int]]]
+
 app = typer.Typer(help="Mail that waits to go out. Times are in UTC.", no_args_is_help=True)
 
 _STATES: Final = ("waiting", "held", "delivered", "failed", "cancelled")
@@ -129,47 +131,26 @@ def destinations(context: typer.Context) -> None:
     )
 
 
-@app.command()
-def hold(
-    context: typer.Context,
-    queue_ids: _QueueIds = None,
-    address: _Address = None,
-    destination: _To = None,
-    is_all: _All = False,
-) -> None:
-    """Keep what waits from going out, until it is released."""
-    terminal = terminal_of(context)
-    queries = _chosen(terminal, queue_ids, address, destination, is_all=is_all)
-    _change(terminal, "held", lambda outgoing: outgoing.hold, queries)
+def _add_change(name: str, what: str, verb: _Verb, text: str) -> None:
+    """Add a command that does something to what is chosen, and says of how many recipients it did."""
+
+    @app.command(name, help=text)
+    def change(
+        context: typer.Context,
+        queue_ids: _QueueIds = None,
+        address: _Address = None,
+        destination: _To = None,
+        is_all: _All = False,
+    ) -> None:
+        terminal = terminal_of(context)
+        _change(terminal, what, verb, _chosen(terminal, queue_ids, address, destination, is_all=is_all))
 
 
-@app.command()
-def release(
-    context: typer.Context,
-    queue_ids: _QueueIds = None,
-    address: _Address = None,
-    destination: _To = None,
-    is_all: _All = False,
-) -> None:
-    """Let what is held go out."""
-    terminal = terminal_of(context)
-    _change(
-        terminal, "released", lambda o: o.release, _chosen(terminal, queue_ids, address, destination, is_all=is_all)
-    )
-
-
-@app.command()
-def retry(
-    context: typer.Context,
-    queue_ids: _QueueIds = None,
-    address: _Address = None,
-    destination: _To = None,
-    is_all: _All = False,
-) -> None:
-    """Try what waits again now, though its destination rests."""
-    terminal = terminal_of(context)
-    queries = _chosen(terminal, queue_ids, address, destination, is_all=is_all)
-    _change(terminal, "due now", lambda outgoing: outgoing.retry, queries)
+_add_change("hold", "held", lambda outgoing: outgoing.hold, "Keep what waits from going out, until it is released.")
+_add_change("release", "released", lambda outgoing: outgoing.release, "Let what is held go out.")
+_add_change(
+    "retry", "due now", lambda outgoing: outgoing.retry, "Try what waits again now, though its destination rests."
+)
 
 
 @app.command()
@@ -248,12 +229,7 @@ def _chosen(
     return [_query(terminal, address=address, destination=destination)]
 
 
-def _change(
-    terminal: Terminal,
-    what: str,
-    verb: Callable[[Outgoing], Callable[[Actor, Sequence[QueueQuery]], Awaitable[int]]],
-    queries: Sequence[QueueQuery],
-) -> None:
+def _change(terminal: Terminal, what: str, verb: _Verb, queries: Sequence[QueueQuery]) -> None:
     async def work(house: House) -> int:
         outgoing, administrator = _outgoing(house)
         return await verb(outgoing)(administrator, queries)
