@@ -43,8 +43,10 @@ from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
+from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.notices import Notices
+from mailstead.usecases.openings import Openings, OpeningTerms
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.publications import HouseOffers, Publications
 from mailstead.usecases.push import Push
@@ -100,6 +102,8 @@ class House:
     resolver: Resolver
     web: WebClient
     accounts: Accounts
+    openings: Openings
+    last_log_ins: LastLogIns
     addresses: Addresses
     domains: Domains
     aliases: Aliases
@@ -173,11 +177,26 @@ async def make_house(
     """Make the use cases on a store that is open; `passwords` with cheaper hashes are for tests."""
     hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
     staging = Staging(settings.store.staged_octets_max)
+    passwords = passwords or Passwords(clock)
+    openings = Openings(
+        storage,
+        passwords,
+        clock,
+        OpeningTerms(
+            settings.server.data_dir,
+            settings.chatmail.nocreate_file,
+            settings.chatmail.openings_per_prefix_hour_max,
+            settings.store.account_quota_octets or None,
+        ),
+    )
+    last_log_ins = LastLogIns(storage, clock)
     accounts = Accounts(
         storage,
         bus,
         clock,
         passwords=passwords,
+        openings=openings,
+        last_log_ins=last_log_ins,
         failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
         # SCRAM's answers for unknown users are the same in all processes and after a restart.
         decoy_key=derived_key(master, "scram decoy"),
@@ -232,6 +251,8 @@ async def make_house(
             resolver=resolver,
             web=web,
             accounts=accounts,
+            openings=openings,
+            last_log_ins=last_log_ins,
             addresses=addresses,
             domains=Domains(storage, keys),
             aliases=Aliases(storage),
@@ -452,7 +473,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         web.listen,
         web.listen_tls,
         certificates.context,
-        invitations=Invitations(house.storage),
+        invitations=Invitations(house.storage, house.openings.check_room),
         is_port_shared=is_port_shared,
     )
 

@@ -299,6 +299,12 @@ class Doctor:
 class Chatmail:
     """What domains of the profile chatmail need; others ask nothing of it."""
 
+    nocreate_file: str = setting(
+        "/etc/chatmail-nocreate", "While this file exists, nobody opens an account by logging in; empty: there is none."
+    )
+    openings_per_prefix_hour_max: int = setting(
+        1000, "Accounts opened from one IPv4 /24 or IPv6 /48 in an hour, by process; 0: any number.", minimum=0
+    )
     push_url: str = setting(
         "https://notifications.delta.chat/notify",
         "Where sleeping devices are woken: the tokens that clients have registered are posted there; empty: nowhere.",

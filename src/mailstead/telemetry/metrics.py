@@ -12,6 +12,7 @@ REFUSALS: Final = Counter(
 DEFLATE_OCTETS: Final = Gauge("mailstead_deflate_octets", "Memory of compressed conversations")
 CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New certificates seen", ["result"])
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
+OPENINGS: Final = Counter("mailstead_openings_total", "Accounts that somebody wanted to open by logging in", ["result"])
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
 RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 QUOTA_CLEARINGS: Final = Counter("mailstead_quota_clearings_total", "Full mailboxes from which the oldest mails went")

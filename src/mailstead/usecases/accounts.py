@@ -37,7 +37,16 @@ from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
-from mailstead.usecases.passwords import Passwords, fingerprint, is_same, new_app_password
+from mailstead.usecases.last_log_ins import LastLogIns
+from mailstead.usecases.openings import Openings
+from mailstead.usecases.passwords import (
+    Passwords,
+    fingerprint,
+    foreign_verifier,
+    is_foreign,
+    is_same,
+    new_app_password,
+)
 from mailstead.usecases.revocations import Revocations
 
 SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve"})
@@ -90,6 +99,8 @@ class Accounts:
         decoy_key: bytes | None = None,
         scram_iteration_count: int = SCRAM_ITERATION_COUNT,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        openings: Openings | None = None,
+        last_log_ins: LastLogIns | None = None,
     ) -> None:
         self._storage = storage
         self._directory = storage.directory
@@ -99,11 +110,15 @@ class Accounts:
         self._decoy_key = decoy_key or secrets.token_bytes(32)
         self._scram_iteration_count = scram_iteration_count
         self._sleep = sleep
+        self._openings = openings
+        self._last_log_ins = last_log_ins
         self._revocations = Revocations(self._directory, bus)
 
     async def close(self) -> None:
         """End threads and tasks."""
         await self._revocations.close()
+        if self._last_log_ins is not None:
+            await self._last_log_ins.close()
         await asyncio.get_running_loop().run_in_executor(None, self._passwords.close)
 
     # coming in
@@ -111,17 +126,36 @@ class Accounts:
     async def log_in(self, username: str, secret: Secret, peer: Peer, service: str) -> Actor:
         """Give the actor whose full main address and password these are.
 
+        Where the domain opens accounts by logging in, an unknown one may come into being (`usecases.openings`).
+
         Errors: AuthenticationFailed, one and the same for a wrong password, an unknown or disabled account, an alias
-        and an app password for another service, after the same work; TooManyFailures; TryAgainLater.
+        and an app password for another service, after the same work, but with the reason where an account was not
+        opened; TooManyFailures; TryAgainLater.
         """
         judgement = self._judged(username, peer, service)
         if judgement.slowed_s:
             await self._sleep(judgement.slowed_s)
         credentials = await self._credentials(username)
+        if credentials is None and self._openings is not None:
+            opened = await self._openings.open(username, secret, peer)
+            if opened is not None:
+                credentials = await self._credentials(username)
+                return self._decided(username, peer, service, credentials, opened[1])
+            credentials = await self._credentials(username)
         verifier = await self._passwords.matching(
             secret, credentials, before_check=lambda: self._raise_if_refused(username, peer, service)
         )
+        if credentials is not None and verifier is not None and is_foreign(verifier):
+            credentials, verifier = await self._rehashed(credentials, secret)
         return self._decided(username, peer, service, credentials, verifier)
+
+    async def _rehashed(self, credentials: Credentials, secret: Secret) -> tuple[Credentials | None, Verifier]:
+        """Replace another system's hash by ours, now that the password is known."""
+        salt = secrets.token_bytes(SCRAM_SALT_OCTETS)
+        verifier = await self._passwords.make_adopted_verifier(secret, salt, self._scram_iteration_count)
+        account = credentials.account
+        await self._directory.set_password(account.account_id, salt, self._scram_iteration_count, verifier)
+        return await self._directory.credentials(account.address), verifier
 
     async def scram_start(self, username: str, peer: Peer, service: str) -> ScramLookup:
         """Give salt, iteration count and verifiers; for an unknown user a salt that is always the same (attack row 62).
@@ -184,14 +218,32 @@ class Accounts:
         salt = secrets.token_bytes(SCRAM_SALT_OCTETS)
         verifier = await self._passwords.make_verifier(password, salt, self._scram_iteration_count)
         account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
+        await self._add(account, salt, verifier)
+        return account
+
+    async def _add(self, account: Account, salt: bytes, verifier: Verifier) -> None:
         try:
-            await self._storage.accounts.create(account.account_id, DEFAULT_MAILBOXES, quota_octets)
+            await self._storage.accounts.create(account.account_id, DEFAULT_MAILBOXES, account.quota_octets)
             await self._directory.add_account(account, salt, self._scram_iteration_count, verifier)
         except MailsteadError:
             # an error of the disk may hide that the address was taken after all: then the store must stay
             if await self._directory.account(account.account_id) is None:
                 await self._storage.accounts.delete(account.account_id)
             raise
+
+    async def adopt(self, actor: Actor, address: Address, hashed: str, quota_octets: int | None = None) -> Account:
+        """Make an account whose password another system has hashed; the first log-in replaces the hash by ours.
+
+        Errors: as `create`; PolicyRefused for a hash that cannot be checked.
+        """
+        actor.must_be_admin()
+        verifier = foreign_verifier(hashed)
+        if await self._directory.domain(address.domain) is None:
+            raise NoSuchDomain(domain=address.domain)
+        if await self._directory.find(address) is not None:
+            raise AddressTaken(address=address.key)
+        account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
+        await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), verifier)
         return account
 
     async def remove(self, actor: Actor, address: Address) -> None:
@@ -343,6 +395,8 @@ class Accounts:
             _log.info("log-in failed", service=service, peer=peer.address, username=username[:320])
             raise AuthenticationFailed(service=service, peer=peer.address)
         self._failures.succeeded(peer.address, username, now_s)
+        if self._last_log_ins is not None and actor.account_id is not None:
+            self._last_log_ins.note(actor.account_id)
         metrics.LOG_INS.labels(service, "ok").inc()
         return actor
 

@@ -10,6 +10,7 @@ against somebody.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -41,6 +42,9 @@ APP_PASSWORD_LETTERS: Final = 26
 """26 times 5 bits."""
 APP_PASSWORDS_MAX: Final = 25
 """As many as an account may have are always checked, so that time does not tell how many there are."""
+
+SHA512_CRYPT: Final = "$6$"
+_CRYPT: Final = re.compile(r"\$6\$(?:rounds=[0-9]{4,9}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}")
 
 THREAD_COUNT: Final = 2
 WAITING_MAX: Final = 256
@@ -94,6 +98,11 @@ class Passwords:
         if len(secret.reveal()) < PASSWORD_CHARACTERS_MIN:
             raise PolicyRefused(f"The password has fewer than {PASSWORD_CHARACTERS_MIN} characters")
         return await self._in_thread(lambda: _verifier(octets, salt, iteration_count, cost or self._cost))
+
+    async def make_adopted_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier:
+        """Give what is kept of a password that is in use already, however short. Errors: TryAgainLater."""
+        octets = _prepared(secret) or b""
+        return await self._in_thread(lambda: _verifier(octets, salt, iteration_count, self._cost))
 
     async def make_app_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier:
         """Give what is kept of an app password made by `new_app_password`."""
@@ -225,7 +234,28 @@ def _argon2id(octets: bytes, cost: HashCost) -> str:
     ).derive_phc_encoded(octets)
 
 
+def is_foreign(verifier: Verifier) -> bool:
+    """Whether its hash is one of another system's, to be replaced at the first log-in."""
+    return verifier.argon2id.startswith(SHA512_CRYPT)
+
+
+def foreign_verifier(hashed: str) -> Verifier:
+    """Give what stands for a hash of another system. Errors: PolicyRefused for one that we cannot check.
+
+    Shapes: ``$6$…`` (SHA512-CRYPT), with Dovecot's ``{SHA512-CRYPT}`` before it or not. SCRAM cannot use it: nobody
+    knows a key whose hash is made up here.
+    """
+    text = hashed.strip().removeprefix("{SHA512-CRYPT}")
+    if not _CRYPT.fullmatch(text):
+        raise PolicyRefused("That is no hash that we can check: it should begin with {SHA512-CRYPT}$6$")
+    return Verifier(text, sha256(b"stored" + text.encode()).digest(), sha256(b"server" + text.encode()).digest())
+
+
 def _fits(octets: bytes, phc: str) -> bool:
+    if phc.startswith(SHA512_CRYPT):
+        from passlib.handlers.sha2_crypt import sha512_crypt  # only those who come from a relay need it
+
+        return bool(sha512_crypt.verify(octets, phc))
     try:
         Argon2id.verify_phc_encoded(octets, phc)
     except InvalidKey:

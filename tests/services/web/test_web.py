@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from mailstead import wiring
-from mailstead.config.settings import Listeners, Server, Settings, Store
+from mailstead.config.settings import Server, Settings, Store
+from mailstead.config.settings import Web as WebSettings
 from mailstead.mailauth.mta_sts import Mode, parse_policy
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.errors import BadSettings
@@ -363,7 +364,7 @@ def test_daemons_without_web_never_load_it():
 
 
 async def test_the_house_gives_the_service_what_its_settings_say(tmp_path):
-    at = Listeners(listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",))
+    at = WebSettings(listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",))
     settings = Settings(
         server=Server(hostname=HOSTNAME, data_dir=tmp_path / "data"), store=Store(master_key=Secret("00" * 32)), web=at
     )
