@@ -287,6 +287,44 @@ async def test_what_hangs_at_the_stop_is_cut_off_and_given_back(make, queue, put
     assert delivery.item.recipients[0].attempt_count == 0
 
 
+async def test_what_the_other_side_has_taken_is_recorded_though_we_are_cut_off(make, queue, put, far, monkeypatch):
+    """The second is sent while the first one's result is still being recorded: then the limit comes."""
+    for number in range(3):
+        await put(f"{number}@far.test")
+    settle, may_record = queue.settle, asyncio.Event()
+
+    async def settle_late(*what):
+        await may_record.wait()
+        await settle(*what)
+
+    monkeypatch.setattr(queue, "settle", settle_late)
+    far.answer = lambda _: OK
+    relays = make(stop_limit_s=0.05, per_destination_max=1)
+    async with at_work(relays) as task:
+        await until(lambda: sent(far, 2))
+        asyncio.get_running_loop().call_later(0.2, may_record.set)  # behind the stop limit
+    assert task.exception() is None
+    assert sorted((await states(queue)).values()) == ["delivered", "delivered", "waiting"]
+
+
+async def test_what_is_home_is_recorded_though_we_are_cut_off(make, queue, put, monkeypatch):
+    home = NewRecipient(Recipient(ALICE), Destination(DestinationKind.LOCAL, ""))
+    await put("alice@example.test", recipients=(home,))
+    settle, may_record, asked = queue.settle, asyncio.Event(), asyncio.Event()
+
+    async def settle_late(*what):
+        asked.set()
+        await may_record.wait()
+        await settle(*what)
+
+    monkeypatch.setattr(queue, "settle", settle_late)
+    relays = make(stop_limit_s=0.05)
+    async with at_work(relays):
+        await asked.wait()
+        asyncio.get_running_loop().call_later(0.2, may_record.set)  # behind the stop limit
+    assert list((await states(queue)).values()) == ["delivered"]
+
+
 async def test_a_session_takes_nothing_more_once_we_stop(make, queue, put, far):
     stop = asyncio.Event()
 

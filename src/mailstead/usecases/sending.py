@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from mailstead.model.envelope import Envelope
 from mailstead.model.errors import MailsteadError
@@ -130,11 +130,26 @@ class Sending:
 
     async def _bring_home(self, delivery: Delivery) -> None:
         octets = await self._queue.octets(delivery.item.item_id)
-        await self._settling.settle(delivery, await self._homecoming.deliver(delivery.item, octets), octets)
+        await self._settle(delivery, await self._homecoming.deliver(delivery.item, octets), octets)
 
     async def _post(self, delivery: Delivery) -> None:
         octets = await self._queue.octets(delivery.item.item_id)
-        await self._settling.settle(delivery, await self._webhooks.post(delivery.item, octets), octets)
+        await self._settle(delivery, await self._webhooks.post(delivery.item, octets), octets)
+
+    async def _settle(self, delivery: Delivery, replies: Sequence[RemoteReply], octets: bytes) -> None:
+        """Record what is known now. Who is cut off meanwhile waits: to forget it would be to deliver again."""
+        recording = self._record(self._settling.settle(delivery, replies, octets))
+        try:
+            await asyncio.shield(recording)
+        except asyncio.CancelledError:
+            await asyncio.wait({recording})  # `cut_off` ends that too, at last
+            raise
+
+    def _record(self, settling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(settling)
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        return task
 
     # one delivery, and those that follow it through the same session
 
@@ -184,18 +199,20 @@ class Sending:
 
     async def _send_all(self, used: UsedSession, first: Delivery) -> None:
         """Send, and go on with what else is due there. Each delivery is settled or given back, whatever happens."""
-        recording: asyncio.Task[None] | None = None
+        recording: list[asyncio.Task[None]] = []
         waiting: list[Delivery] = []
         sending: Delivery | None = first
         try:
             while sending is not None:
                 octets, replies = await self._send(used, sending)
-                before, recording = recording, self._settle_soon(used, sending, replies, octets)
+                settling = self._settling.settle(sending, replies, octets, offers_dsn=used.session.offers_dsn)
+                recording.append(self._record(settling))  # goes on while the next message is being sent
                 sending = None
                 if used.sent_count == 1:
                     await self._note_reached(used, replies)
-                if before is not None:
-                    await before
+                if len(recording) > 1:
+                    await asyncio.shield(recording[0])  # who is cut off here must not cut it off
+                    del recording[0]
                 if self._is_usable(used) and not any(map(slows, replies)):
                     sending = await self._next(used, waiting)
         except Exception as error:  # noqa: BLE001  # as in `_work`; here it is known which delivery is meant
@@ -207,18 +224,8 @@ class Sending:
         finally:
             for delivery in (*waiting, *([sending] if sending else [])):
                 await self._settling.give_back(delivery)
-            if recording is not None:
-                await recording
-
-    def _settle_soon(
-        self, used: UsedSession, delivery: Delivery, replies: Sequence[RemoteReply], octets: bytes
-    ) -> asyncio.Task[None]:
-        """Settle while the next message is being sent."""
-        settling = self._settling.settle(delivery, replies, octets, offers_dsn=used.session.offers_dsn)
-        task = asyncio.create_task(settling)
-        self._recording.add(task)
-        task.add_done_callback(self._recording.discard)
-        return task
+            if recording:
+                await asyncio.wait(recording)
 
     async def _next(self, used: UsedSession, waiting: list[Delivery]) -> Delivery | None:
         """Give what may go through the session next; what was leased beyond that stays in `waiting`."""
