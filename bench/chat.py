@@ -31,7 +31,7 @@ RPC_SERVER = str(Path(sys.executable).with_name("deltachat-rpc-server"))
 
 async def prepare(house: Any) -> None:
     """Make the relay's domain."""
-    from mailstead.wiring import ADMINISTRATOR
+    from mailstead.wiring.house import ADMINISTRATOR
 
     await house.domains.add(ADMINISTRATOR, CHAT_DOMAIN, "chatmail")
     terms = {"sends_per_minute": "100000", "send_burst": "100000", "load_max": "1000"}

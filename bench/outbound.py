@@ -29,7 +29,7 @@ from bench.report import ratio, record
 from bench.smtp_load import Job, as_text, load, sample
 
 if TYPE_CHECKING:
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 TARGET = 1.0
 SINK_DOMAINS = [f"sink{number}.test" for number in range(20)]
@@ -100,7 +100,7 @@ def messages() -> list[str]:
 
 async def without_keys(house: House) -> None:
     """Let the domain sign nothing."""
-    from mailstead.wiring import ADMINISTRATOR
+    from mailstead.wiring.house import ADMINISTRATOR
 
     for published in await house.keys.list(ADMINISTRATOR, DOMAIN):
         await house.keys.retire(ADMINISTRATOR, DOMAIN, published.key.selector)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 DOMAIN = "example.test"
@@ -322,7 +322,7 @@ async def _make_accounts(env: dict[str, str], accounts: list[str], prepare: Prep
     from mailstead.config.load import load
     from mailstead.model.address import Address
     from mailstead.model.secret import Secret
-    from mailstead.wiring import ADMINISTRATOR, open_house
+    from mailstead.wiring.house import ADMINISTRATOR, open_house
 
     async with open_house(load(None, env).settings) as house:
         await house.domains.add(ADMINISTRATOR, DOMAIN)

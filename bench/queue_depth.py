@@ -22,7 +22,7 @@ from bench.report import ratio, record
 from bench.smtp_load import Job
 
 if TYPE_CHECKING:
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 TARGET = 0.95
 """Of the rate without the flood."""
@@ -85,7 +85,7 @@ async def reads(environment: dict[str, str], rounds: int) -> dict[str, list[floa
     """The store's own verbs, beside the server that works; milliseconds."""
     from mailstead.config.load import load
     from mailstead.model.queue import QueueQuery, RecipientState
-    from mailstead.wiring import open_house
+    from mailstead.wiring.house import open_house
 
     values: dict[str, list[float]] = {}
     async with open_house(load(None, environment).settings) as house:

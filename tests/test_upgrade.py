@@ -5,7 +5,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mailstead import wiring
 from mailstead.config.settings import Authentication, Dns, Server, Settings, Store
 from mailstead.model.address import Address
 from mailstead.model.envelope import Envelope, Peer, Recipient
@@ -14,6 +13,7 @@ from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.storage.embedded import account_file, directory_file, directory_schema
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
+from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 ALICE = AccountId("00112233aabbccdd")
 MESSAGE = b"From: carol@far.test\r\nSubject: new\r\n\r\nHello\r\n"
@@ -65,8 +65,8 @@ async def receive(house, *names):
 
 
 async def test_a_folder_of_the_first_release_goes_on(settings):
-    admin = wiring.ADMINISTRATOR
-    async with wiring.open_house(settings) as house:
+    admin = ADMINISTRATOR
+    async with open_house(settings) as house:
         aliases = {str(alias.address): alias.targets for alias in await house.aliases.list(admin)}
         assert aliases == {
             "*@example.test": (Address("alice", "example.test"),),
@@ -87,5 +87,5 @@ async def test_a_folder_of_the_first_release_goes_on(settings):
         sealed = (await house.storage.queue.items(QueueQuery()))[-1]
         assert b"ARC-Seal:" in await house.storage.queue.octets(sealed.item_id)
         assert [finding async for finding in house.storage.check()] == []
-    async with wiring.open_house(settings) as house:
+    async with open_house(settings) as house:
         assert (await house.storage.accounts.of(ALICE).snapshot("INBOX")).mailbox.message_count == 4

@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from mailstead import wiring
 from mailstead.config.settings import Authentication, Dns, Listeners, Server, Settings, Store
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer, Recipient
 from mailstead.model.queue import ItemKind, NewItem, RecipientState
 from mailstead.model.secret import Secret
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+from mailstead.wiring.listeners import make_listeners
+from mailstead.wiring.master_key import master_key_place
+from mailstead.wiring.queue import make_queue_service
 
 PASSWORD = "pw-never-in-a-log-wiring"
 DAY = timedelta(days=1)
@@ -41,15 +44,15 @@ def settings(tmp_path):
 
 
 async def test_no_transcript_unless_asked_for(settings):
-    async with wiring.open_house(settings) as house:
-        for listener in wiring.make_listeners(house, NoCertificates()):
+    async with open_house(settings) as house:
+        for listener in make_listeners(house, NoCertificates()):
             assert listener.terms.make_transcript is None
 
 
 async def test_the_transcript_goes_to_the_log_without_passwords(settings):
     settings = replace(settings, server=replace(settings.server, transcript=True))
-    async with wiring.open_house(settings) as house:
-        listeners = wiring.make_listeners(house, NoCertificates())
+    async with open_house(settings) as house:
+        listeners = make_listeners(house, NoCertificates())
         assert {listener.terms.service for listener in listeners} == set(LOG_INS)
         for listener in listeners:
             transcript = listener.terms.make_transcript(Peer("192.0.2.7", 4711))
@@ -64,27 +67,27 @@ async def test_the_transcript_goes_to_the_log_without_passwords(settings):
 
 
 async def test_mx_and_submission_deliver_by_the_same_use_case(settings):
-    async with wiring.open_house(settings) as house:
+    async with open_house(settings) as house:
         mx, submission = (make()._policy for make in _makers(house))
         assert mx.receptions is submission.submissions.receptions is house.receptions
 
 
 def _makers(house):
-    return [listener.terms.make_session for listener in wiring.make_listeners(house, NoCertificates())][:2]
+    return [listener.terms.make_session for listener in make_listeners(house, NoCertificates())][:2]
 
 
 async def test_the_queue_service_brings_home_what_waits_and_stops_when_told(settings):
     alice, stop = Address("alice", "example.test"), asyncio.Event()
-    async with wiring.open_house(settings) as house:
-        await house.domains.add(wiring.ADMINISTRATOR, "example.test")
-        account = await house.accounts.create(wiring.ADMINISTRATOR, alice, Secret(PASSWORD))
+    async with open_house(settings) as house:
+        await house.domains.add(ADMINISTRATOR, "example.test")
+        account = await house.accounts.create(ADMINISTRATOR, alice, Secret(PASSWORD))
         now = house.clock.now()
         to = await house.routes.to_address(Recipient(alice), "example.test")
         octets = b"From: mailer-daemon@example.test\r\nSubject: home\r\n\r\n"
         await house.storage.queue.put([NewItem("q1", ItemKind.NOTICE, None, (to,), octets, now, now + DAY)])
         arrived = asyncio.Event()
         with house.bus.watch(account.account_id, arrived.set):
-            running = asyncio.create_task(wiring.make_queue_service(house).run(stop))
+            running = asyncio.create_task(make_queue_service(house).run(stop))
             async with asyncio.timeout(20):
                 await arrived.wait()
                 while (await house.storage.queue.count()).get(RecipientState.DELIVERED) != 1:
@@ -98,12 +101,12 @@ async def test_the_queue_service_brings_home_what_waits_and_stops_when_told(sett
 @pytest.mark.parametrize("is_enabled", [True, False])
 async def test_senders_are_authenticated_unless_a_setting_says_otherwise(settings, is_enabled):
     settings = replace(settings, authentication=Authentication(is_enabled=is_enabled))
-    async with wiring.open_house(settings) as house:
+    async with open_house(settings) as house:
         assert (house.receptions.verifier is not None) is is_enabled
 
 
 def test_where_the_master_key_is(settings, tmp_path):
-    assert "store.master_key" in wiring.master_key_place(settings)
+    assert "store.master_key" in master_key_place(settings)
     by_default = replace(settings, store=Store())
-    assert wiring.master_key_place(by_default) == str(tmp_path / "data.master.key")
-    assert wiring.master_key_place(replace(settings, store=Store(master_key_file="/run/key"))) == "/run/key"
+    assert master_key_place(by_default) == str(tmp_path / "data.master.key")
+    assert master_key_place(replace(settings, store=Store(master_key_file="/run/key"))) == "/run/key"

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import ssl
 
-from mailstead import wiring
 from mailstead.config.settings import Listeners, Settings
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
@@ -18,6 +17,8 @@ from mailstead.model.message import OctetRange, Wanted
 from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
 from mailstead.net.run import Servers
+from mailstead.wiring.house import ADMINISTRATOR, House, open_house
+from mailstead.wiring.listeners import make_listeners
 
 DOMAIN = "example.test"
 PASSWORD = "pw-never-in-a-log-9Zt"
@@ -108,13 +109,13 @@ class Client:
 class Home:
     """The open house, its ports and its accounts."""
 
-    def __init__(self, house: wiring.House, ports: dict[str, int]) -> None:
+    def __init__(self, house: House, ports: dict[str, int]) -> None:
         self.house, self.ports = house, ports
         self._clients: list[Client] = []
 
     async def account(self, name: str, quota_octets: int | None = None) -> Actor:
         address = Address(name, DOMAIN)
-        await self.house.accounts.create(wiring.ADMINISTRATOR, address, Secret(PASSWORD), quota_octets)
+        await self.house.accounts.create(ADMINISTRATOR, address, Secret(PASSWORD), quota_octets)
         found = await self.house.storage.directory.find(address)
         return Actor(found.account_id, address)
 
@@ -206,9 +207,9 @@ async def open_home(folder, *, names=("alice", "bob"), with_tls=True, **sections
     for section, values in changes.items():
         settings = dataclasses.replace(settings, **{section: dataclasses.replace(getattr(settings, section), **values)})
     assert isinstance(settings.mx, Listeners)
-    async with wiring.open_house(settings) as house:
+    async with open_house(settings) as house:
         certificates = open_certificates("", "", folder, "localhost", 5.0)
-        servers = Servers(wiring.make_listeners(house, certificates), stop_limit_s=2.0)
+        servers = Servers(make_listeners(house, certificates), stop_limit_s=2.0)
         servers.bind()
         ports = {}
         for listener in servers.listeners:
@@ -219,7 +220,7 @@ async def open_home(folder, *, names=("alice", "bob"), with_tls=True, **sections
         home = Home(house, ports)
         try:
             await ready.wait()
-            await house.domains.add(wiring.ADMINISTRATOR, DOMAIN)
+            await house.domains.add(ADMINISTRATOR, DOMAIN)
             for name in names:
                 await home.account(name)
             yield home

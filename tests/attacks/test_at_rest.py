@@ -193,7 +193,7 @@ def _reopened(folder):
     import dataclasses
 
     from mailstead.config.settings import Settings
-    from mailstead.wiring import open_house
+    from mailstead.wiring.house import open_house
 
     settings = Settings()
     return open_house(dataclasses.replace(settings, server=dataclasses.replace(settings.server, data_dir=folder)))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from attacks.home import DOMAIN, PASSWORD, open_home, plain
-from mailstead import wiring
 from mailstead.ports.clock import SystemClock
+from mailstead.wiring import house
 
 YEAR = timedelta(days=365)
 
@@ -30,7 +30,7 @@ async def home(tmp_path, monkeypatch):
         clocks.append(JumpingClock())
         return clocks[-1]
 
-    monkeypatch.setattr(wiring, "SystemClock", made)
+    monkeypatch.setattr(house, "SystemClock", made)
     async with open_home(tmp_path / "data") as opened:
         assert len(clocks) == 1, "the house has one clock"
 
@@ -87,7 +87,7 @@ async def test_attack_077_uids_modseqs_and_uidvalidity_only_ascend(home, by):
 async def test_attack_077_a_jump_opens_no_account_to_guessing(tmp_path, monkeypatch):
     """Failures are remembered by a clock that only goes forward, so a jump does not make them forgotten."""
     clock = JumpingClock()
-    monkeypatch.setattr(wiring, "SystemClock", lambda: clock)
+    monkeypatch.setattr(house, "SystemClock", lambda: clock)
     async with open_home(tmp_path / "data", limits={"login_failures_max": 2}) as home:
         for by in (YEAR, -2 * YEAR, YEAR):
             for _ in range(2):

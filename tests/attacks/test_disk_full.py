@@ -7,11 +7,11 @@ import pytest
 
 from attacks.full_disk import small_disk
 from attacks.home import DOMAIN, PASSWORD, open_home
-from mailstead import wiring
 from mailstead.model.address import Address
 from mailstead.model.errors import StorageFull, TryAgainLater
 from mailstead.model.secret import Secret
 from mailstead.storage.embedded import writer
+from mailstead.wiring.house import ADMINISTRATOR
 
 OCTETS = b"Subject: room\r\n\r\n" + b"".join(b"%d " % number for number in range(8000)) + b"\r\n"
 
@@ -79,8 +79,8 @@ async def test_attack_076_accounts_and_aliases_at_each_step(home):
     failures = 0
     for pages in (0, 1, 2, 3, 5, 8, 12, 16, 24, 32):
         address, alias = Address(f"new{pages}", DOMAIN), Address(f"alias{pages}", DOMAIN)
-        account = partial(home.house.accounts.create, wiring.ADMINISTRATOR, address, Secret(PASSWORD))
-        for verb in (account, partial(home.house.aliases.create, wiring.ADMINISTRATOR, alias, [alice])):
+        account = partial(home.house.accounts.create, ADMINISTRATOR, address, Secret(PASSWORD))
+        for verb in (account, partial(home.house.aliases.create, ADMINISTRATOR, alias, [alice])):
             home.disk.pages_left = pages
             try:
                 await verb()
@@ -115,8 +115,8 @@ async def test_attack_076_the_reserve_is_kept_and_deleting_still_works(home, mon
     assert "OK" in (await client.imap("STORE 1 +FLAGS.SILENT (\\Deleted)"))[-1]
     assert "OK" in (await client.imap("EXPUNGE"))[-1]
     with pytest.raises(TryAgainLater):
-        await home.house.accounts.create(wiring.ADMINISTRATOR, Address("late", DOMAIN), Secret(PASSWORD))
+        await home.house.accounts.create(ADMINISTRATOR, Address("late", DOMAIN), Secret(PASSWORD))
     monkeypatch.setattr(os, "statvfs", real)
     assert (await home.deliver(mx, "alice", OCTETS)).startswith("250 2.0.0")
     assert "OK" in await client.append(OCTETS)
-    await home.house.accounts.create(wiring.ADMINISTRATOR, Address("late", DOMAIN), Secret(PASSWORD))
+    await home.house.accounts.create(ADMINISTRATOR, Address("late", DOMAIN), Secret(PASSWORD))

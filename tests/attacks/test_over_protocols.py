@@ -6,9 +6,9 @@ import time
 import pytest
 
 from attacks.home import DOMAIN, PASSWORD, open_home, plain
-from mailstead import wiring
 from mailstead.model.address import Address
 from mailstead.model.secret import Secret
+from mailstead.wiring.house import ADMINISTRATOR
 
 
 def message(number, octets=2000):
@@ -175,7 +175,7 @@ async def test_attack_064_a_new_password_ends_sessions_of_all_protocols(home):
     await idler.send(b"i IDLE\r\n")
     assert (await idler.line()).startswith("+ ")
     alice = Address("alice", DOMAIN)
-    await home.house.accounts.set_password(wiring.ADMINISTRATOR, alice, Secret("pw-never-in-a-log-new"))
+    await home.house.accounts.set_password(ADMINISTRATOR, alice, Secret("pw-never-in-a-log-new"))
     async with asyncio.timeout(5):
         assert b"* BYE " in await imap.rest()
         assert b"* BYE " in await idler.rest()
@@ -189,7 +189,7 @@ async def test_attack_064_a_new_password_ends_sessions_of_all_protocols(home):
 
 async def test_attack_064_a_session_that_just_submits_is_ended_before_it_sends_again(home):
     submission = await home.submission("alice")
-    await home.house.accounts.remove(wiring.ADMINISTRATOR, Address("alice", DOMAIN))
+    await home.house.accounts.remove(ADMINISTRATOR, Address("alice", DOMAIN))
     async with asyncio.timeout(5):
         with pytest.raises((EOFError, ConnectionError)):
             while True:

@@ -10,7 +10,7 @@ from attacks.home import DOMAIN, open_home
 from mailstead.net.probes import HostProbes
 from mailstead.policy.relay_forms import foreign_recipients
 from mailstead.telemetry import metrics
-from mailstead.wiring import ADMINISTRATOR
+from mailstead.wiring.house import ADMINISTRATOR
 
 FOREIGN = foreign_recipients(DOMAIN, "mx.example.test")
 

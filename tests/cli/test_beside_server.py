@@ -11,7 +11,7 @@ from mailstead.model.address import Address
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import NoSuchAddress
 from mailstead.model.secret import Secret
-from mailstead.wiring import ADMINISTRATOR, open_house
+from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 PEER = Peer("192.0.2.1", 50000)
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from mailstead.cli.app import app
 from mailstead.config.load import load
 from mailstead.model.address import Address
-from mailstead.wiring import open_house
+from mailstead.wiring.house import open_house
 
 PASSWORD = "pw-never-in-a-log 1"
 ALICE = "alice@example.test"

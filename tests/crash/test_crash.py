@@ -20,7 +20,7 @@ from mailstead.config.load import load
 from mailstead.model.address import Address
 from mailstead.model.errors import NoSuchMailbox
 from mailstead.model.message import Wanted
-from mailstead.wiring import open_house
+from mailstead.wiring.house import open_house
 from system.server import DOMAIN, PASSWORD, Server
 
 pytestmark = pytest.mark.crash

@@ -19,7 +19,8 @@ from mailstead.config.load import load
 from mailstead.model.address import Address
 from mailstead.model.envelope import Recipient
 from mailstead.model.queue import Destination, DestinationKind, ItemKind, NewItem, NewRecipient, QueueQuery
-from mailstead.wiring import make_queue_service, open_house
+from mailstead.wiring.house import open_house
+from mailstead.wiring.queue import make_queue_service
 
 pytestmark = pytest.mark.crash
 

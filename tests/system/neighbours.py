@@ -31,8 +31,8 @@ from mailstead.config.load import load
 from mailstead.mime.dsn import ParsedReport, parse_dsn
 from mailstead.model.address import Address
 from mailstead.model.secret import Secret
-from mailstead.wiring import ADMINISTRATOR, open_house
-from mailstead.wiring import House as OpenedHouse
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+from mailstead.wiring.house import House as OpenedHouse
 from system.certificates import Authority
 from system.dns import DnsServers, program
 from system.server import PASSWORD, Server, tls_context

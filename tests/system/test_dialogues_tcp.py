@@ -24,7 +24,7 @@ from mailstead.model.message import OctetRange, Wanted
 from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.usecases.mailboxes import Draft
-from mailstead.wiring import ADMINISTRATOR, open_house
+from mailstead.wiring.house import ADMINISTRATOR, open_house
 from system.server import DOMAIN, Server, free_ports, tls_context
 
 pytestmark = pytest.mark.full
@@ -33,12 +33,12 @@ TESTS = Path(__file__).parents[1]
 FOLDER = TESTS / "dialogues"
 
 STEADY = """
-import datetime, mailstead.wiring as wiring
+import datetime, mailstead.wiring.house as house
 from mailstead.ports.clock import SystemClock
 class SteadyClock(SystemClock):
     def now(self):
         return datetime.datetime(2026, 2, 1, 12, tzinfo=datetime.UTC)
-wiring.SystemClock = SteadyClock
+house.SystemClock = SteadyClock
 from mailstead.__main__ import main
 main()
 """

@@ -5,7 +5,8 @@ import pytest
 from attacks.home import DOMAIN, open_home
 from mailstead.model.diagnosis import Health
 from mailstead.policy.dns_records import zone_line
-from mailstead.wiring import ADMINISTRATOR, make_dns_plan, make_doctor
+from mailstead.wiring.doctor import make_dns_plan, make_doctor
+from mailstead.wiring.house import ADMINISTRATOR
 from system.dns import DnsServers
 
 pytestmark = pytest.mark.full

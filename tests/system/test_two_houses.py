@@ -26,7 +26,7 @@ from mailstead.mailauth.daily_counts import DailyCounts
 from mailstead.mime.dsn import Action
 from mailstead.model.address import Address
 from mailstead.model.secret import Secret
-from mailstead.wiring import ADMINISTRATOR
+from mailstead.wiring.house import ADMINISTRATOR
 from system.neighbours import House, Loopback, headers, letter, must_be_root, named, report_about
 from system.server import PASSWORD, tls_context
 

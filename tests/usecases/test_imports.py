@@ -16,7 +16,7 @@ from mailstead.model.secret import Secret
 from mailstead.usecases.exports import Exports
 from mailstead.usecases.imports import Imports
 from mailstead.usecases.mailboxes import Draft
-from mailstead.wiring import ADMINISTRATOR, open_house
+from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 MESSAGE = b"From: a@example.test\r\nSubject: Hello\r\n\r\nFrom here\r\n.\r\n>From there\r\n\r\n"
 WHEN = datetime(2021, 3, 4, 5, 6, 7, tzinfo=UTC)

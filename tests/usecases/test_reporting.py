@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "services" / "smtp"))
 from smtp_house import ADMIN, HOSTNAME, open_smtp_house
 
 from mailauth.zones import Zones
-from mailstead import wiring
 from mailstead.config.settings import Settings
 from mailstead.mailauth import aggregate, dkim, tlsrpt
 from mailstead.mailauth.aggregate import DmarcOutcomes
@@ -30,6 +29,7 @@ from mailstead.model.secret import Secret
 from mailstead.model.trace import TraceQuery
 from mailstead.ports.web import WebResponse
 from mailstead.usecases import reporting
+from mailstead.wiring.queue import make_chores
 
 PEER = Peer("192.0.2.1", 50000, 2525)
 REPORTER = Address("noreply", "reporter.test")
@@ -268,7 +268,7 @@ async def test_only_administrators_see_reports(house):
 
 async def chore(house, name, outcomes=None):
     outcomes = outcomes or TlsOutcomes(house.storage.memory, house.house.clock)
-    await wiring._chores(house.house, outcomes)[name](house.house.clock.now())
+    await make_chores(house.house, outcomes)[name](house.house.clock.now())
 
 
 def message(author="someone@reporter.test"):
@@ -392,7 +392,7 @@ async def test_reports_are_sent_if_the_settings_say_so(tmp_path, is_on):
     relay = replace(settings.relay, sends_dmarc_reports=is_on, sends_tls_reports=is_on)
     settings = replace(settings, relay=relay, doctor=replace(settings.doctor, is_daily=is_on))
     async with open_smtp_house(tmp_path, settings=settings) as house:
-        chores = wiring._chores(house.house, TlsOutcomes(house.storage.memory, house.house.clock))
+        chores = make_chores(house.house, TlsOutcomes(house.storage.memory, house.house.clock))
         assert set(chores) == ({"tls reports", "dmarc reports", "doctor"} if is_on else set())
 
 

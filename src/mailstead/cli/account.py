@@ -13,7 +13,7 @@ from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
     from mailstead.model.directory import Account
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(help="Accounts, each the owner of a mail store.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
@@ -40,7 +40,7 @@ def add(
     password = terminal.password(is_from_stdin=password_stdin)
 
     async def work(house: House) -> Account:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.accounts.create(ADMINISTRATOR, account_address, password, quota_octets)
 
@@ -56,7 +56,7 @@ def list_(
     terminal = terminal_of(context)
 
     async def work(house: House) -> list[Account]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.accounts.list(ADMINISTRATOR, domain)
 
@@ -93,7 +93,7 @@ def remove(
         typer.confirm(f"Remove {account_address} with all its mail?", abort=True, err=True)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.accounts.remove(ADMINISTRATOR, account_address)
 
@@ -109,7 +109,7 @@ def password(context: typer.Context, address: _AddressText, password_stdin: _Pas
     secret = terminal.password(is_from_stdin=password_stdin)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.accounts.set_password(ADMINISTRATOR, account_address, secret)
 
@@ -126,7 +126,7 @@ def quota(
     account_address, octets = terminal.address(address), terminal.octets(size, "SIZE")
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.accounts.set_quota(ADMINISTRATOR, account_address, octets)
 
@@ -153,7 +153,7 @@ def forward(
         terminal.fail(USAGE, "Name one or more targets, or --off", kind="BadForwarding")
 
     async def work(house: House) -> Account:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.accounts.set_forwarding(ADMINISTRATOR, account_address, read, keeps_copy=off or not no_copy)
 
@@ -180,7 +180,7 @@ def sending_limit(
     limit = None if count == "default" else int(count)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.accounts.set_sending_limit(ADMINISTRATOR, account_address, limit)
 

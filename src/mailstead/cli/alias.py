@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mailstead.model.errors import MailsteadError
     from mailstead.usecases.addresses import Explanation
     from mailstead.usecases.bounces import Bounce
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(
     help="Addresses that stand for others: name@domain, /expression/@domain, or *@domain for all that nobody has.",
@@ -60,7 +60,7 @@ def create(
     expires_at = _moment(terminal, expires)
 
     async def work(house: House) -> Alias:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.create(
             ADMINISTRATOR,
@@ -88,7 +88,7 @@ def set_(
     expires_at = _moment(terminal, expires)
 
     async def work(house: House) -> Alias:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         alias = await house.aliases.get(ADMINISTRATOR, alias_address)
         if read:
@@ -109,7 +109,7 @@ def enable(context: typer.Context, address: _AddressText) -> None:
     alias_address = read_alias_address(terminal, address)
 
     async def work(house: House) -> Alias:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.enable(ADMINISTRATOR, alias_address)
 
@@ -127,7 +127,7 @@ def disable(
     alias_address = read_alias_address(terminal, address)
 
     async def work(house: House) -> Alias:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.disable(ADMINISTRATOR, alias_address, code)
 
@@ -148,7 +148,7 @@ def mask(
     expires_at = _moment(terminal, expires)
 
     async def work(house: House) -> Alias:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.mask(
             ADMINISTRATOR, domain, read, expires_at=expires_at, description=description or ""
@@ -254,7 +254,7 @@ def import_(
         aliases = read_table(text)
 
     async def work(house: House) -> Sequence[tuple[Alias, MailsteadError | None]]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.import_table(ADMINISTRATOR, aliases, replaces=replaces)
 
@@ -276,7 +276,7 @@ def remove(context: typer.Context, address: _AddressText) -> None:
     alias_address = read_alias_address(terminal, address)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.aliases.remove(ADMINISTRATOR, alias_address)
 
@@ -305,7 +305,7 @@ def _moment(terminal: Terminal, text: str | None) -> datetime | None:
 
 def _all(terminal: Terminal, domain: str | None) -> tuple[list[Alias], datetime]:
     async def work(house: House) -> tuple[list[Alias], datetime]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.list(ADMINISTRATOR, domain), house.clock.now()
 

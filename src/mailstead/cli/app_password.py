@@ -11,7 +11,7 @@ from mailstead.cli.terminal import terminal_of
 if TYPE_CHECKING:
     from mailstead.model.directory import AppPassword
     from mailstead.usecases.accounts import NewAppPassword
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(help="Further passwords of an account, one for each client.", no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def add(
     account_address = terminal.address(address)
 
     async def work(house: House) -> NewAppPassword:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.accounts.add_app_password(ADMINISTRATOR, account_address, label, frozenset(scope or ()))
 
@@ -48,7 +48,7 @@ def list_(context: typer.Context, address: _AddressText) -> None:
     account_address = terminal.address(address)
 
     async def work(house: House) -> tuple[AppPassword, ...]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.accounts.list_app_passwords(ADMINISTRATOR, account_address)
 
@@ -72,7 +72,7 @@ def remove(
     account_address = terminal.address(address)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.accounts.remove_app_password(ADMINISTRATOR, account_address, number)
 

@@ -11,7 +11,7 @@ from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
     from mailstead.ports.storage import Finding
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 
 def check(context: typer.Context) -> None:
@@ -20,7 +20,7 @@ def check(context: typer.Context) -> None:
 
     async def work(house: House) -> list[Finding]:
         from mailstead.usecases.checks import Checks
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return [finding async for finding in Checks(house.storage).findings(ADMINISTRATOR)]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailstead.usecases.keys import PublishedKey
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(
     help="Keys that sign the mail of our domains. To change them: rotate, publish the records, activate; weeks later "
@@ -31,7 +31,7 @@ def list_(context: typer.Context, name: _Name) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> Sequence[PublishedKey]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.keys.list(ADMINISTRATOR, name)
 
@@ -44,7 +44,7 @@ def create(context: typer.Context, name: _Name) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> Sequence[PublishedKey]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.keys.create(ADMINISTRATOR, name)
 
@@ -69,7 +69,7 @@ def import_(
             raise BadImport(f"{file} cannot be read: {error.strerror}") from None
 
     async def work(house: House) -> PublishedKey:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.keys.import_key(ADMINISTRATOR, name, selector, octets)
 
@@ -82,7 +82,7 @@ def rotate(context: typer.Context, name: _Name) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> Sequence[PublishedKey]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.keys.rotate(ADMINISTRATOR, name)
 
@@ -95,7 +95,7 @@ def activate(context: typer.Context, name: _Name) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> Sequence[PublishedKey]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.keys.activate(ADMINISTRATOR, name)
 
@@ -108,7 +108,7 @@ def retire(context: typer.Context, name: _Name, selector: _Selector) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.keys.retire(ADMINISTRATOR, name, selector)
 
@@ -122,7 +122,7 @@ def remove(context: typer.Context, name: _Name, selector: _Selector) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.keys.remove(ADMINISTRATOR, name, selector)
 

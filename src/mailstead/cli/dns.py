@@ -10,7 +10,7 @@ from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
     from mailstead.policy.dns_records import Record
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 
 def dns(context: typer.Context, domain: Annotated[str, typer.Argument(metavar="DOMAIN")]) -> None:
@@ -18,7 +18,8 @@ def dns(context: typer.Context, domain: Annotated[str, typer.Argument(metavar="D
     terminal = terminal_of(context)
 
     async def work(house: House) -> tuple[str, list[Record], list[Record]]:
-        from mailstead.wiring import ADMINISTRATOR, make_dns_plan
+        from mailstead.wiring.doctor import make_dns_plan
+        from mailstead.wiring.house import ADMINISTRATOR
 
         plan = make_dns_plan(house)
         of_domain = await plan.of_domain(ADMINISTRATOR, domain)

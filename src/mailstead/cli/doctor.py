@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mailstead.model.diagnosis import Diagnosis
     from mailstead.usecases.daily_doctor import Difference
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 _COLORS: Final = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "bright_black"}
 
@@ -38,7 +38,8 @@ def doctor(
         return
 
     async def work(house: House) -> list[Diagnosis]:
-        from mailstead.wiring import ADMINISTRATOR, make_doctor
+        from mailstead.wiring.doctor import make_doctor
+        from mailstead.wiring.house import ADMINISTRATOR
 
         with _progress(terminal) as progress:
             return await make_doctor(house).examine(ADMINISTRATOR, domain, progress)
@@ -51,7 +52,8 @@ def doctor(
 
 def _daily(terminal: Terminal) -> None:
     async def work(house: House) -> list[Difference]:
-        from mailstead.wiring import ADMINISTRATOR, make_daily_doctor
+        from mailstead.wiring.doctor import make_daily_doctor
+        from mailstead.wiring.house import ADMINISTRATOR
 
         with _progress(terminal) as progress:
             return await make_daily_doctor(house).compare_now(ADMINISTRATOR, progress)

@@ -12,7 +12,7 @@ from mailstead.cli.terminal import Terminal, terminal_of
 
 if TYPE_CHECKING:
     from mailstead.model.directory import Alias, Domain
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(help="Domains that we serve.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def add(
     terminal = terminal_of(context)
 
     async def work(house: House) -> Domain:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.domains.add(ADMINISTRATOR, name, profile)
 
@@ -45,7 +45,7 @@ def list_(context: typer.Context) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> list[Domain]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.domains.list(ADMINISTRATOR)
 
@@ -63,7 +63,7 @@ def show(
     terminal = terminal_of(context)
 
     async def work(house: House) -> Domain:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.domains.get(ADMINISTRATOR, name)
 
@@ -99,7 +99,7 @@ def set_(
     password = terminal.password(is_from_stdin=True) if smarthost_password_stdin else None
 
     async def work(house: House) -> Domain:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.domains.set_terms(ADMINISTRATOR, name, terms, password)
 
@@ -119,7 +119,7 @@ def catch_all(
     read = () if targets == ["none"] else read_targets(terminal, targets)
 
     async def work(house: House) -> Alias | None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.aliases.set_catch_all(ADMINISTRATOR, name, read)
 
@@ -137,7 +137,7 @@ def remove(context: typer.Context, name: _Name) -> None:
     terminal = terminal_of(context)
 
     async def work(house: House) -> None:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         await house.domains.remove(ADMINISTRATOR, name)
 

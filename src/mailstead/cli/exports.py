@@ -12,7 +12,7 @@ from mailstead.cli.terminal import owner, terminal_of
 
 if TYPE_CHECKING:
     from mailstead.usecases.exports import ExportReport
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 _FORMATS = ("maildir", "mbox")
 

@@ -13,7 +13,7 @@ from mailstead.model.mailbox import INBOX
 
 if TYPE_CHECKING:
     from mailstead.usecases.imports import ImportReport
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 _FORMATS = ("auto", "maildir", "mbox", "eml")
 

@@ -11,7 +11,7 @@ from mailstead.cli.terminal import terminal_of
 from mailstead.model.errors import BadSettings, DomainExists
 
 if TYPE_CHECKING:
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 
 def init(
@@ -19,7 +19,7 @@ def init(
     domain: Annotated[str | None, typer.Option(help="A first domain to serve.")] = None,
 ) -> None:
     """Make the data folder, its master key and a certificate. Harmless where they are there already."""
-    from mailstead.wiring import master_key_place
+    from mailstead.wiring.master_key import master_key_place
 
     terminal = terminal_of(context)
     with terminal.clear_errors():
@@ -38,7 +38,7 @@ def init(
         open_certificates(tls.certificate_file, tls.key_file, folder, settings.server.hostname)
 
     async def work(house: House) -> list[str]:
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         if domain is not None:
             with suppress(DomainExists):  # init may be run again

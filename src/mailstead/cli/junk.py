@@ -10,7 +10,7 @@ from mailstead.cli.terminal import owner, terminal_of
 
 if TYPE_CHECKING:
     from mailstead.policy.junk import JunkScore
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(help="The junk filter of an account, and its own lists of senders.", no_args_is_help=True)
 

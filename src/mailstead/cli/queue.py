@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailstead.model.envelope import Actor
     from mailstead.model.queue import DestinationState, QueuedRecipient, QueueItem, QueueQuery, RecipientState
     from mailstead.usecases.outgoing import Outgoing
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
     _Verb = Callable[[Outgoing], Callable[[Actor, Sequence[QueueQuery]], Awaitable[int]]]
 
@@ -193,7 +193,7 @@ def forget(
 
 def _outgoing(house: House) -> tuple[Outgoing, Actor]:
     from mailstead.usecases.outgoing import Outgoing
-    from mailstead.wiring import ADMINISTRATOR
+    from mailstead.wiring.house import ADMINISTRATOR
 
     return Outgoing(house.storage, house.clock), ADMINISTRATOR
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailstead.model.reports import Report
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 
 def reports(
@@ -32,7 +32,7 @@ def reports(
 
     async def work(house: House) -> Sequence[Report]:
         from mailstead.model.reports import ReportQuery
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await house.reporting.list(ADMINISTRATOR, ReportQuery(kind or "", domain or "", moment, limit))
 

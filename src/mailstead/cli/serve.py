@@ -102,7 +102,7 @@ async def fill_demo(settings: Settings, demo: Demo) -> None:
     from mailstead.model.address import Address
     from mailstead.model.errors import AddressTaken, DomainExists
     from mailstead.model.secret import Secret
-    from mailstead.wiring import ADMINISTRATOR, open_house
+    from mailstead.wiring.house import ADMINISTRATOR, open_house
 
     async with open_house(settings) as house:
         with suppress(DomainExists):
@@ -181,7 +181,7 @@ def serve(
     from mailstead.config.load import load
     from mailstead.model.errors import BadSettings
     from mailstead.telemetry import log
-    from mailstead.wiring import chosen_services
+    from mailstead.wiring.services import chosen_services
 
     terminal: Terminal = context.find_root().obj
     with terminal.clear_errors():
@@ -213,10 +213,9 @@ def serve(
 
 def _run(settings: Settings, when_ready: Callable[[], None] | None) -> int:
     """Serve in this process, or in as many as the settings say; give the exit status."""
+    from mailstead.wiring.serve import serve as serve_house  # before the fork: workers share the memory of code
 
     def work(index: int, *, is_port_shared: bool = True) -> int:
-        from mailstead.wiring import serve as serve_house
-
         running = serve_house(
             settings, worker=index, is_port_shared=is_port_shared, when_ready=when_ready if index == 0 else None
         )

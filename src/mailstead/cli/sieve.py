@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailstead.model.filtering import SieveScript
     from mailstead.usecases.dryruns import Foreseen
     from mailstead.usecases.filters import Filters
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 T = TypeVar("T")
 

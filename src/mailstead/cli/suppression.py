@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailstead.model.envelope import Actor
     from mailstead.model.queue import Suppression
     from mailstead.usecases.outgoing import Outgoing
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 app = typer.Typer(
     help="Addresses elsewhere that nothing is sent to, as they have failed for good.", no_args_is_help=True
@@ -73,7 +73,7 @@ def remove(context: typer.Context, address: _AddressText) -> None:
 
 def _outgoing(house: House) -> tuple[Outgoing, Actor]:
     from mailstead.usecases.outgoing import Outgoing
-    from mailstead.wiring import ADMINISTRATOR
+    from mailstead.wiring.house import ADMINISTRATOR
 
     return Outgoing(house.storage, house.clock), ADMINISTRATOR
 

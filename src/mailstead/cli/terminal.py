@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the house is loaded only by commands that open it
     from mailstead.config.load import Loaded
     from mailstead.model.address import Address
     from mailstead.model.envelope import Actor
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Terminal:
         import asyncio
 
         from mailstead.telemetry import log
-        from mailstead.wiring import open_house
+        from mailstead.wiring.house import open_house
 
         async def in_house() -> T:
             settings = self.load().settings

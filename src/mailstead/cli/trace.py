@@ -12,7 +12,7 @@ from mailstead.cli.terminal import Terminal, terminal_of
 if TYPE_CHECKING:
     from mailstead.model.trace import TraceEvent
     from mailstead.usecases.traces import TracedMessage
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 
 def trace(
@@ -41,7 +41,7 @@ def trace(
 
     async def work(house: House) -> list[TracedMessage]:
         from mailstead.usecases.traces import Traces
-        from mailstead.wiring import ADMINISTRATOR
+        from mailstead.wiring.house import ADMINISTRATOR
 
         return await Traces(house.storage).messages(ADMINISTRATOR, query, limit)
 

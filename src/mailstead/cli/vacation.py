@@ -16,7 +16,7 @@ from mailstead.cli.terminal import Terminal, owner, terminal_of
 if TYPE_CHECKING:
     from mailstead.model.envelope import Actor
     from mailstead.usecases.vacations import Vacation, Vacations
-    from mailstead.wiring import House
+    from mailstead.wiring.house import House
 
 T = TypeVar("T")
 

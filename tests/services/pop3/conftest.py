@@ -14,7 +14,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.secret import Secret
 from mailstead.services.pop3.session import Pop3Service
 from mailstead.usecases.mailboxes import Draft
-from mailstead.wiring import ADMINISTRATOR, House, open_house
+from mailstead.wiring.house import ADMINISTRATOR, House, open_house
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dialogues"))  # the player, which all wires share
 

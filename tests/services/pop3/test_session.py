@@ -13,7 +13,7 @@ from mailstead.model.errors import StorageUnavailable
 from mailstead.model.secret import Secret
 from mailstead.proto.sasl.client import ScramSha256Client
 from mailstead.services.pop3 import session as sessions
-from mailstead.wiring import ADMINISTRATOR
+from mailstead.wiring.house import ADMINISTRATOR
 
 PEER = Peer("192.0.2.1", 50000, 2995, "TLSv1.3", "TLS_AES_256_GCM_SHA384")
 LOG_IN = b"AUTH PLAIN " + base64.b64encode(b"\0alice@example.test\0pw-never-in-a-log") + b"\r\n"

@@ -29,7 +29,7 @@ from mailstead.usecases.passwords import HashCost, Passwords
 from mailstead.usecases.receptions import Receptions
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
-from mailstead.wiring import House, make_house
+from mailstead.wiring.house import House, make_house
 
 ADMIN = Actor(None, None, is_admin=True)
 PASSWORD = "pw-never-in-a-log-1"

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from mailstead import wiring
 from mailstead.config.settings import Imap, Listeners, Server, Settings, Store, Web
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.errors import BadSettings
@@ -21,6 +20,10 @@ from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import HouseOffers, Publications
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+from mailstead.wiring.listeners import make_listeners
+from mailstead.wiring.offers import house_offers
+from mailstead.wiring.web import make_web_service
 from services.web.test_web import OFFERS, Answer
 
 CHAT = DomainTerms(**PROFILES["chatmail"], languages=("en", "ru"))
@@ -176,11 +179,11 @@ async def test_mail_and_web_share_a_port(tmp_path):
         submission=Listeners(listen_tls=("127.0.0.1:0",)),
         web=Web(listen_shared=("127.0.0.1:0",)),
     )
-    async with wiring.open_house(settings) as house:
-        await house.domains.add(wiring.ADMINISTRATOR, "chat.test", "chatmail")
+    async with open_house(settings) as house:
+        await house.domains.add(ADMINISTRATOR, "chat.test", "chatmail")
         certificates = open_certificates("", "", tmp_path, "localhost", 5.0)
-        web = wiring.make_web_service(house, certificates)
-        listeners = wiring.make_listeners(house, certificates, web)
+        web = make_web_service(house, certificates)
+        listeners = make_listeners(house, certificates, web)
         servers, stop = Servers(listeners, stop_limit_s=1, certificates=certificates), asyncio.Event()
         servers.bind()
         port = listeners[-1].bound[0].port
@@ -202,7 +205,7 @@ async def test_mail_and_web_share_a_port(tmp_path):
         assert (await first_line("smtp")).startswith(b"220 ")
         asked = b"GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n"
         assert await first_line("http/1.1", say=asked) == b"HTTP/1.1 200 OK\r\n"
-        offered = await Publications(house.storage, wiring._house_offers(settings)).autoconfig("chat.test")
+        offered = await Publications(house.storage, house_offers(settings)).autoconfig("chat.test")
         assert "<port>0</port>" in offered
         stop.set()
         await asyncio.gather(*running)
@@ -214,6 +217,6 @@ async def test_a_shared_port_without_mail_is_refused(tmp_path):
         store=Store(master_key=Secret("22" * 32)),
         web=Web(listen_shared=("127.0.0.1:0",)),
     )
-    async with wiring.open_house(settings) as house:
+    async with open_house(settings) as house:
         with pytest.raises(BadSettings, match=r"web\.listen_tls"):
-            wiring.make_listeners(house, open_certificates("", "", tmp_path, "localhost", 5.0))
+            make_listeners(house, open_certificates("", "", tmp_path, "localhost", 5.0))

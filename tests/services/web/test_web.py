@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from mailstead import wiring
 from mailstead.config.settings import Server, Settings, Store
 from mailstead.config.settings import Web as WebSettings
 from mailstead.mailauth.mta_sts import Mode, parse_policy
@@ -24,6 +23,8 @@ from mailstead.services.web.service import WebService
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.publications import HouseOffers, Publications
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+from mailstead.wiring.web import make_web_service
 
 LIMIT_S = 10
 HOSTNAME = "mx.example.test"
@@ -357,7 +358,7 @@ async def test_stopping_ends_open_connections(tmp_path, storage):
 
 def test_daemons_without_web_never_load_it():
     code = (
-        "import sys, mailstead.wiring, mailstead.cli.app;"
+        "import sys, mailstead.wiring.serve, mailstead.cli.app;"
         "assert not {'starlette', 'uvicorn', 'h11'} & set(sys.modules), sorted(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -369,10 +370,10 @@ async def test_the_house_gives_the_service_what_its_settings_say(tmp_path):
         server=Server(hostname=HOSTNAME, data_dir=tmp_path / "data"), store=Store(master_key=Secret("00" * 32)), web=at
     )
     settings = replace(settings, imap=replace(settings.imap, listen_tls=("127.0.0.1:993",)))
-    async with wiring.open_house(settings) as house:
-        await house.domains.add(wiring.ADMINISTRATOR, "example.test")
+    async with open_house(settings) as house:
+        await house.domains.add(ADMINISTRATOR, "example.test")
         web = Web(tmp_path / "data")
-        web.service = wiring.make_web_service(house, web.certificates)
+        web.service = make_web_service(house, web.certificates)
         web.service.bind()
         web.port, web.tls_port = (endpoint.port for endpoint in web.service.bound)
         stop = asyncio.Event()

@@ -1,0 +1,52 @@
+"""Those who look at the house from outside: who knows what to publish in the DNS, and who looks whether all is well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailstead.config.settings import Settings
+from mailstead.net.certificates import certificate_place
+from mailstead.net.probes import HostProbes
+from mailstead.ports.probes import Probes
+from mailstead.usecases.dnsplan import DnsPlan
+from mailstead.usecases.doctor import Doctor, DoctorTerms
+from mailstead.wiring.house import House
+from mailstead.wiring.master_key import master_key_file, master_key_place
+from mailstead.wiring.offers import house_offers, listening
+
+if TYPE_CHECKING:
+    from mailstead.usecases.daily_doctor import DailyDoctor
+
+
+def make_dns_plan(house: House) -> DnsPlan:
+    """Give who knows what to publish in the DNS."""
+    settings = house.settings
+    sources = (settings.relay.source_ipv4, settings.relay.source_ipv6)
+    return DnsPlan(house.storage, house.routes, _probes(settings), house_offers(settings), sources)
+
+
+def _probes(settings: Settings) -> Probes:
+    certificate = certificate_place(settings.tls.certificate_file, settings.server.data_dir)
+    return HostProbes(settings, certificate, master_key_file(settings), master_key_place(settings))
+
+
+def make_doctor(house: House) -> Doctor:
+    """Give who looks whether all is well."""
+    settings = house.settings
+    terms = DoctorTerms(
+        settings.server.hostname,
+        listening(settings),
+        settings.policy.dns_blocklists,
+        settings.doctor.port_25_target,
+        settings.store.disk_reserve_octets,
+    )
+    plan = make_dns_plan(house)
+    return Doctor(house.storage, house.clock, house.resolver, house.web, _probes(settings), plan, terms)
+
+
+def make_daily_doctor(house: House) -> DailyDoctor:
+    """Give who tells what has changed since the last days."""
+    from mailstead.usecases.daily_doctor import DailyDoctor
+
+    doctor, hostname = make_doctor(house), house.settings.server.hostname
+    return DailyDoctor(house.storage, house.clock, doctor, house.routes, house.sealing, hostname=hostname)

@@ -1,0 +1,266 @@
+"""The house: the store and the use cases, without any service. What the command line opens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from mailstead.config.settings import Settings
+from mailstead.mailauth.aggregate import DmarcOutcomes
+from mailstead.model.envelope import Actor
+from mailstead.policy.failures import Failures
+from mailstead.policy.srs import Srs
+from mailstead.ports.changebus import ChangeBus
+from mailstead.ports.clock import Clock, SystemClock
+from mailstead.ports.resolver import Resolver
+from mailstead.ports.storage import Storage
+from mailstead.ports.web import WebClient
+from mailstead.storage.embedded.bus import SocketBus
+from mailstead.storage.embedded.keys import derived_key, master_key
+from mailstead.storage.embedded.storage import EmbeddedStorage
+from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.addresses import Addresses
+from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.bounces import Bounces
+from mailstead.usecases.deliveries import Deliveries
+from mailstead.usecases.dispatch import Dispatch, DispatchTerms
+from mailstead.usecases.domains import Domains
+from mailstead.usecases.filings import FilterTerms
+from mailstead.usecases.filters import Filters
+from mailstead.usecases.junk import JunkFilter
+from mailstead.usecases.keys import Keys
+from mailstead.usecases.last_log_ins import LastLogIns
+from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.notices import Notices
+from mailstead.usecases.openings import Openings, OpeningTerms
+from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.push import Push
+from mailstead.usecases.push_tokens import PushTokens
+from mailstead.usecases.receptions import Receptions, ReceptionTerms
+from mailstead.usecases.reporting import Reporting
+from mailstead.usecases.routes import HouseRelayTerms, Routes
+from mailstead.usecases.sealing import Sealing
+from mailstead.usecases.sender_lists import SenderLists
+from mailstead.usecases.staging import Staging
+from mailstead.usecases.submissions import Submissions
+from mailstead.usecases.tracing import Tracing
+from mailstead.wiring.screening import make_screening, make_verifier
+
+ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
+"""Who the command line is: it can read the master key, so there is nothing it may not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The store and the use cases, without any service."""
+
+    settings: Settings
+    clock: Clock
+    bus: ChangeBus
+    storage: Storage
+    resolver: Resolver
+    web: WebClient
+    accounts: Accounts
+    openings: Openings
+    last_log_ins: LastLogIns
+    addresses: Addresses
+    domains: Domains
+    aliases: Aliases
+    keys: Keys
+    staging: Staging
+    mailboxes: Mailboxes
+    filters: Filters
+    junk_filter: JunkFilter
+    sender_lists: SenderLists
+    routes: Routes
+    sealing: Sealing
+    notices: Notices
+    bounces: Bounces
+    reporting: Reporting
+    dmarc_outcomes: DmarcOutcomes | None
+    """None: no DMARC reports are sent."""
+    dispatch: Dispatch
+    tracing: Tracing
+    receptions: Receptions
+    """Of mx and submission alike: both deliver into the same stores."""
+    submissions: Submissions
+    push: Push
+    """Wakes devices; told by deliveries, works while `serve` runs it."""
+    push_tokens: PushTokens
+
+
+@contextlib.asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Open the stores and make the use cases; close everything at the end.
+
+    Errors: BadSettings, StorageUnavailable, StoreDamaged.
+    """
+    from mailstead.net.dns import DnsResolver
+    from mailstead.net.web import SafeWebClient
+
+    clock = SystemClock()
+    bus = SocketBus(settings.server.data_dir)
+    try:
+        storage = await EmbeddedStorage.open(settings.store, settings.server.data_dir, bus, clock)
+        try:
+            resolver = DnsResolver(settings.dns, clock)
+            relay = settings.relay
+            web = SafeWebClient(
+                resolver,
+                allows_private=relay.allows_private_addresses,
+                ca_file=relay.ca_file,
+                hostname=settings.server.hostname,
+            )
+            store = settings.store
+            master = master_key(settings.server.data_dir, store.master_key, store.master_key_file)
+            async with make_house(settings, storage, bus, clock, resolver, web, master) as house:
+                yield house
+        finally:
+            await storage.close()
+    finally:
+        bus.close()
+
+
+@contextlib.asynccontextmanager
+async def make_house(
+    settings: Settings,
+    storage: Storage,
+    bus: ChangeBus,
+    clock: Clock,
+    resolver: Resolver,
+    web: WebClient,
+    master: bytes,
+    *,
+    passwords: Passwords | None = None,
+) -> AsyncIterator[House]:
+    """Make the use cases on a store that is open; `passwords` with cheaper hashes are for tests."""
+    hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
+    staging = Staging(settings.store.staged_octets_max)
+    passwords = passwords or Passwords(clock)
+    openings = Openings(
+        storage,
+        passwords,
+        clock,
+        OpeningTerms(
+            settings.server.data_dir,
+            settings.chatmail.nocreate_file,
+            settings.chatmail.openings_per_prefix_hour_max,
+            settings.store.account_quota_octets or None,
+        ),
+    )
+    last_log_ins = LastLogIns(storage, clock)
+    accounts = Accounts(
+        storage,
+        bus,
+        clock,
+        passwords=passwords,
+        openings=openings,
+        last_log_ins=last_log_ins,
+        failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
+        # SCRAM's answers for unknown users are the same in all processes and after a restart.
+        decoy_key=derived_key(master, "scram decoy"),
+    )
+    addresses = Addresses(storage, bus, clock, resolver=resolver)
+    srs = Srs((derived_key(master, "srs"),))
+    keys = Keys(storage, bus, clock)
+    sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
+    routes = Routes(storage, _relay_terms(settings))
+    notices = Notices(routes, sealing, clock, hostname=hostname)
+    bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
+    dmarc_outcomes = DmarcOutcomes(storage.memory, clock) if settings.relay.sends_dmarc_reports else None
+    reporting = Reporting(storage, clock, dmarc=dmarc_outcomes)
+    tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
+    push_tokens = PushTokens(storage, clock)
+    push = Push(storage, clock, web, push_tokens, url=settings.chatmail.push_url)
+    deliveries = Deliveries(storage, clock, stored=push.stored)
+    filters = Filters(
+        storage, bus, clock, FilterTerms(settings.sieve, settings.server.hostname, settings.policy.junk_score)
+    )
+    junk_filter = JunkFilter(storage, clock, derived_key(master, "junk"))
+    screening = make_screening(settings, storage, bus, clock, resolver, junk_filter)
+    dispatch = Dispatch(
+        storage,
+        clock,
+        deliveries,
+        filters,
+        routes,
+        sealing,
+        notices,
+        DispatchTerms(hostname, settings.queue.expires_s),
+    )
+    receptions = Receptions(
+        addresses,
+        deliveries,
+        dispatch,
+        bounces,
+        reporting,
+        screening,
+        tracing,
+        staging,
+        clock,
+        ReceptionTerms(hostname, settings.smtp.message_octets_max, settings.smtp.received_max),
+        verifier=make_verifier(settings, resolver, clock),
+    )
+    try:
+        yield House(
+            settings=settings,
+            clock=clock,
+            bus=bus,
+            storage=storage,
+            resolver=resolver,
+            web=web,
+            accounts=accounts,
+            openings=openings,
+            last_log_ins=last_log_ins,
+            addresses=addresses,
+            domains=Domains(storage, keys),
+            aliases=Aliases(storage),
+            keys=keys,
+            staging=staging,
+            mailboxes=Mailboxes(
+                storage, bus, clock, staging, sessions_per_account_max=settings.limits.sessions_per_account_max
+            ),
+            filters=filters,
+            junk_filter=junk_filter,
+            sender_lists=SenderLists(storage),
+            routes=routes,
+            sealing=sealing,
+            notices=notices,
+            bounces=bounces,
+            reporting=reporting,
+            dmarc_outcomes=dmarc_outcomes,
+            dispatch=dispatch,
+            tracing=tracing,
+            receptions=receptions,
+            submissions=Submissions(
+                receptions,
+                storage,
+                sealing,
+                recipients_per_day_max=settings.queue.recipients_per_day_max,
+                hold_max_s=settings.queue.future_release_max_s,
+                group_recipients_max=settings.chatmail.recipients_max,
+            ),
+            push=push,
+            push_tokens=push_tokens,
+        )
+    finally:
+        screening.close()
+        filters.close()
+        keys.close()
+        addresses.close()
+        await accounts.close()
+
+
+def _relay_terms(settings: Settings) -> HouseRelayTerms:
+    relay = settings.relay
+    return HouseRelayTerms(
+        relay.smarthost,
+        relay.smarthost_username,
+        relay.smarthost_password,
+        relay.smarthost_security,
+        relay.source_ipv4,
+        relay.source_ipv6,
+        relay.ip_version,
+    )

@@ -1,0 +1,90 @@
+"""The queue service: it relays, keeps house and sends reports."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from mailstead.mailauth.mta_sts import MtaSts
+from mailstead.mailauth.tlsrpt import TlsOutcomes
+from mailstead.net.outbound.relay import SmtpRelay
+from mailstead.policy.retry import RetryTerms
+from mailstead.services.queue.service import QueueService
+from mailstead.usecases.homecoming import Homecoming
+from mailstead.usecases.housekeeping import Housekeeping
+from mailstead.usecases.relays import Relays, RelaysTerms
+from mailstead.usecases.reporting import Counting, ReportSending
+from mailstead.usecases.webhooks import Webhooks
+from mailstead.wiring.house import ADMINISTRATOR, House
+
+
+def make_queue_service(house: House) -> QueueService:
+    """Give the service that relays what waits."""
+    settings, storage, clock = house.settings, house.storage, house.clock
+    hostname, queue = settings.server.hostname, settings.queue
+    outcomes = TlsOutcomes(storage.memory, clock)
+    sts = MtaSts(house.resolver, house.web, storage.memory, clock)
+    homecoming = Homecoming(
+        house.addresses, house.dispatch, house.tracing, hostname=hostname, received_max=settings.smtp.received_max
+    )
+    relays = Relays(
+        storage,
+        house.bus,
+        clock,
+        SmtpRelay(house.resolver, sts, outcomes, hostname, settings.relay, clock),
+        Webhooks(house.web, house.routes, clock, hostname=hostname),
+        homecoming,
+        house.routes,
+        house.notices,
+        house.bounces,
+        house.tracing,
+        RelaysTerms(
+            queue.connections_max,
+            queue.connections_per_destination_max,
+            queue.messages_per_connection_max,
+            queue.lease_s,
+            queue.delay_told_s,
+            RetryTerms(queue.first_retry_s, queue.retry_max_s),
+            queue.future_release_max_s,
+            settings.server.stop_limit_s,
+        ),
+    )
+    housekeeping = Housekeeping(
+        storage,
+        clock,
+        finished_kept=timedelta(seconds=queue.finished_kept_s),
+        trace_kept=timedelta(days=settings.trace.kept_days),
+        reports_kept=timedelta(days=settings.trace.reports_kept_days),
+        further=make_chores(house, outcomes),
+    )
+    return QueueService(relays, housekeeping, Counting(outcomes))
+
+
+def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[datetime], Awaitable[object]]]:
+    """Give what comes round beside the removal of old things."""
+    settings, dmarc_outcomes = house.settings, house.dmarc_outcomes
+    sending = ReportSending(
+        house.storage,
+        house.clock,
+        house.resolver,
+        house.web,
+        house.routes,
+        house.sealing,
+        house.reporting,
+        hostname=settings.server.hostname,
+    )
+    chores: dict[str, Callable[[datetime], Awaitable[object]]] = {}
+    if settings.relay.sends_tls_reports:
+        chores["tls reports"] = lambda _: sending.send_tls(outcomes)
+    if dmarc_outcomes is not None:
+        chores["dmarc reports"] = lambda _: sending.send_dmarc(dmarc_outcomes)
+    if settings.doctor.is_daily:
+        chores["doctor"] = partial(_doctor, house)
+    return chores
+
+
+async def _doctor(house: House, now: datetime) -> object:
+    from mailstead.wiring.doctor import make_daily_doctor  # once a day is early enough
+
+    return await make_daily_doctor(house).go_round(ADMINISTRATOR, now)

@@ -1,0 +1,95 @@
+"""The running server: a house, the chosen services on it, and an end in order.
+
+Services that were not chosen are not loaded: their code is memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from mailstead.config.settings import Settings
+from mailstead.model.errors import BadSettings
+from mailstead.net.certificates import open_certificates
+from mailstead.net.listener import Endpoint
+from mailstead.net.run import Servers, forbid_core_dumps, raise_file_limit
+from mailstead.telemetry import log
+from mailstead.usecases.reporting import Counting
+from mailstead.wiring.house import open_house
+from mailstead.wiring.listeners import make_listeners
+from mailstead.wiring.services import chosen_services
+
+_log = log.get("wiring")
+
+_FILES_PER_CONNECTION_AND_STORE: Final = 20_000
+"""As many open files as 18,000 connections and the stores need."""
+
+
+async def serve(
+    settings: Settings, *, worker: int = 0, is_port_shared: bool = False, when_ready: Callable[[], None] | None = None
+) -> None:
+    """Run the chosen services until SIGTERM or SIGINT.
+
+    Order: open storage, bind all ports, start, report ready. Stop: stop accepting, say goodbye, finish what has
+    promised 250, close storage. Errors: BadSettings and whatever `open_house` raises.
+    """
+    forbid_core_dumps()
+    raise_file_limit(_FILES_PER_CONNECTION_AND_STORE)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server, tls = settings.server, settings.tls
+    async with open_house(settings) as house:
+        certificates = open_certificates(
+            tls.certificate_file, tls.key_file, server.data_dir, server.hostname, tls.watch_s
+        )
+        services = chosen_services(server.services)
+        web = None
+        if "web" in services and (settings.web.listen or settings.web.listen_tls or settings.web.listen_shared):
+            from mailstead.wiring.web import make_web_service
+
+            web = make_web_service(house, certificates, is_port_shared=is_port_shared)
+        servers = Servers(
+            make_listeners(house, certificates, web, is_port_shared=is_port_shared),
+            stop_limit_s=server.stop_limit_s,
+            certificates=certificates,
+        )
+        servers.bind()
+        if web is not None:
+            web.bind()
+        if server.metrics_listen:
+            _show_metrics(server.metrics_listen, worker)
+        bound = [at for each in servers.listeners for at in each.bound] + (web.bound if web else [])
+        _log.info("ready", services=server.services, addresses=[str(at) for at in bound])
+        async with asyncio.TaskGroup() as group:
+            if "queue" in services:
+                from mailstead.wiring.queue import make_queue_service
+
+                group.create_task(make_queue_service(house).run(stop))
+            if web is not None:
+                group.create_task(web.run(stop))
+            if "mx" in services and house.dmarc_outcomes is not None:
+                group.create_task(Counting(house.dmarc_outcomes).run(stop))
+            # Not with the others: what is delivered until the last conversation has ended wakes somebody, too.
+            nothing_comes = asyncio.Event()
+            group.create_task(house.push.run(nothing_comes))
+            await servers.run(stop, when_ready)
+            nothing_comes.set()
+            _log.info("stopping")
+
+
+def _show_metrics(at: str, worker: int) -> None:
+    """Answer Prometheus on a thread of its own; each worker counts for itself, on the port and those after it.
+
+    Errors: BadSettings.
+    """
+    from prometheus_client import start_http_server
+
+    endpoint = Endpoint.parse(at)
+    try:
+        start_http_server(endpoint.port + worker, endpoint.host or "0.0.0.0")  # noqa: S104  # as the setting asks
+    except OSError as error:
+        raise BadSettings(f"server.metrics_listen: cannot listen on {at}: {error.strerror}") from None

@@ -1,0 +1,23 @@
+"""The web service."""
+
+from __future__ import annotations
+
+from mailstead.net.certificates import Certificates
+from mailstead.services.web.service import WebService
+from mailstead.usecases.invitations import Invitations
+from mailstead.usecases.publications import Publications
+from mailstead.wiring.house import House
+from mailstead.wiring.offers import house_offers
+
+
+def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
+    """Give the web service, not yet bound. Errors: BadSettings."""
+    web = house.settings.web
+    return WebService(
+        Publications(house.storage, house_offers(house.settings)),
+        web.listen,
+        web.listen_tls,
+        certificates.context,
+        invitations=Invitations(house.storage, house.openings.check_room),
+        is_port_shared=is_port_shared,
+    )
