@@ -25,7 +25,8 @@ class WebServer:
 
     async def _serve(self, reader, writer):
         self.connection_count += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        # RuntimeError: uvloop's word for a connection that the other side has closed.
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, RuntimeError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(
                 (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0

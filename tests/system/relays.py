@@ -6,15 +6,17 @@
 The domains begin with an underscore, so that nobody asks for a public certificate; hosts and ports are given with the log-in.
 """
 
+import json
 import secrets
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 from deltachat_rpc_client import DeltaChat, EventType, Rpc
 
-from system.server import Server
+from system.server import Server, free_ports
 
 RPC_SERVER = str(Path(sys.executable).with_name("deltachat-rpc-server"))
 LIMIT_S = 60
@@ -28,6 +30,37 @@ class Relay(Server):
         super().__init__(folder)
         self.domain = domain
         self.terms = terms
+
+    def meets(self, address, dns, mx_port, https_port):
+        """Let it be found by other relays: at an address of its own, by ports that all of them share."""
+        self.settings |= {
+            "MAILSTEAD_SERVER_HOSTNAME": self.domain,
+            "MAILSTEAD_MX_LISTEN": f"{address}:{mx_port},127.0.0.1:{self.port['mx']}",
+            "MAILSTEAD_WEB_LISTEN_TLS": f"{address}:{https_port}",
+            "MAILSTEAD_RELAY_PORT": str(mx_port),
+            "MAILSTEAD_RELAY_HTTPS_PORT": str(https_port),
+            "MAILSTEAD_RELAY_ALLOWS_PRIVATE_ADDRESSES": "true",
+            "MAILSTEAD_DNS_SERVERS": dns.resolver,
+            "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "true",
+            "MAILSTEAD_QUEUE_FIRST_RETRY_S": "1",
+            "MAILSTEAD_SERVER_METRICS_LISTEN": f"127.0.0.1:{free_ports(1)[0]}",
+        }
+        return self
+
+    def delivered(self, service):
+        """How many messages came in that way, by the server's own count."""
+        with urllib.request.urlopen(f"http://{self.settings['MAILSTEAD_SERVER_METRICS_LISTEN']}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        counts = [
+            line.split()[1] for line in lines if line.startswith(f'mailstead_delivered_total{{service="{service}"}}')
+        ]
+        return sum(float(count) for count in counts)
+
+    def publish(self, dns, address):
+        """Put the domain's address, its mail exchanger and its keys into its zone."""
+        keys = json.loads(self.run("--json", "dkim", "list", self.domain))
+        records = [f"{key['selector']}._domainkey TXT {quoted(key['record'])}" for key in keys]
+        dns.replace(self.domain, [f"@ A {address}", "@ MX 10 @", *records])
 
     def __enter__(self):
         self.run("init")
@@ -49,6 +82,11 @@ class Relay(Server):
             f"dclogin:{name}@{self.domain}?p={quote(password, safe='')}&v=1&ih=127.0.0.1&ip={self.port['imaps']}&is=ssl"
             f"&sh=127.0.0.1&sp={self.port['submissions']}&ss=ssl&ic=3"
         )
+
+
+def quoted(text):
+    """Write a text as strings of a zone file, 255 characters each at most."""
+    return " ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))
 
 
 class Clients:

@@ -131,6 +131,7 @@ class Server:
             [MAILSTEAD, "--json", "check"], env=self.environment, capture_output=True, text=True, timeout=600
         )
         assert done.returncode in {0, 1}, done.stderr
+        assert done.stdout, f"nothing was said (exit {done.returncode}): {done.stderr}"
         return json.loads(done.stdout)
 
 

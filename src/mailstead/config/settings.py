@@ -268,6 +268,7 @@ class Relay:
     source_ipv6: str = setting("", "Address to connect from; empty: the system's choice.")
     ip_version: str = setting("auto", "Which IP version is used for outgoing mail.", choices=("auto", "4", "6"))
     port: int = setting(25, "Port of mail exchangers; another one than 25 is for tests.", minimum=1)
+    https_port: int = setting(443, "Port of /mxdeliv at others; another one than 443 is for tests.", minimum=1)
     ca_file: str = setting("", "PEM file of certificate authorities that are believed; empty: the system's.")
     allows_private_addresses: bool = setting(
         False, "Also deliver to, and fetch from, private and loopback addresses; for tests and closed networks."

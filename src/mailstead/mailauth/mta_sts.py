@@ -155,6 +155,9 @@ class MtaSts:
         """Get the policy over HTTPS and remember it, or that it could not be had. Spec: RFC 8461 §3.3."""
         failure = FETCH_ERROR
         now = self._clock.now()
+        kept = await self._kept(domain)
+        if kept is not None and kept.policy.policy_id == policy_id and not kept.is_old(now):
+            return PolicyResult(kept.policy, "")  # somebody else has fetched it while we looked into our memory
         try:
             response = await self._web.get(
                 f"https://mta-sts.{domain}/.well-known/mta-sts.txt",

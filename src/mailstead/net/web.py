@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from mailstead.model.address import normal_domain
 from mailstead.model.errors import BadAddress, DnsUnavailable, WebFailed, WebRefused
 from mailstead.net.addresses import is_disguised, is_public
-from mailstead.net.outbound.tls import verifying_context
+from mailstead.net.outbound.tls import encrypting_context, verifying_context
 from mailstead.ports.resolver import Answer, Resolver
 from mailstead.ports.web import WebResponse
 
@@ -67,7 +67,7 @@ class SafeWebClient:
 
     async def get(self, url: str, *, octets_max: int = 65536, limit_s: float = 30.0) -> WebResponse:
         """See `WebClient.get`."""
-        async with self._asked("GET", url, {}, None, limit_s) as response:
+        async with self._asked("GET", url, [], None, limit_s) as response:
             octets = await _read(response, octets_max + 1)
             if len(octets) > octets_max:
                 raise WebFailed("The web server answers with more than we take")
@@ -77,18 +77,27 @@ class SafeWebClient:
         self,
         url: str,
         octets: bytes,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | Sequence[tuple[str, str]],
         *,
         octets_max: int = 65536,
         limit_s: float = 30.0,
+        verifies: bool = True,
     ) -> WebResponse:
         """See `WebClient.post`."""
-        async with self._asked("POST", url, headers, octets, limit_s) as response:
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        async with self._asked("POST", url, pairs, octets, limit_s, verifies=verifies) as response:
             return _answer(response, await _read(response, octets_max))
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, url: str, headers: Mapping[str, str], octets: bytes | None, limit_s: float
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        octets: bytes | None,
+        limit_s: float,
+        *,
+        verifies: bool = True,
     ) -> AsyncIterator[httpcore2.Response]:
         """Give the answer with its body unread; what goes wrong until that is read, too, is named for the fact.
 
@@ -103,7 +112,7 @@ class SafeWebClient:
                 async with (
                     httpcore2.AsyncHTTPConnection(
                         httpcore2.Origin(place.scheme.encode(), place.host.encode(), place.port),
-                        ssl_context=self._verifying_context(),
+                        ssl_context=self._verifying_context() if verifies else encrypting_context(),
                         network_backend=_backend_to(addresses),
                     ) as connection,
                     connection.stream(
@@ -130,7 +139,9 @@ class SafeWebClient:
         ) as error:
             raise _failed(place.host, error) from None
 
-    def _fields(self, place: _Place, headers: Mapping[str, str], octets: bytes | None) -> list[tuple[bytes, bytes]]:
+    def _fields(
+        self, place: _Place, headers: Sequence[tuple[str, str]], octets: bytes | None
+    ) -> list[tuple[bytes, bytes]]:
         """Encoded content is not asked for: it could unfold to any size."""
         fields = {
             "Host": place.authority,
@@ -141,12 +152,10 @@ class SafeWebClient:
         }
         if octets is not None:
             fields["Content-Length"] = str(len(octets))
-        given = {name.lower() for name in headers}
+        given = {name.lower() for name, _ in headers}
         fields = {name: value for name, value in fields.items() if name.lower() not in given}
         try:
-            return [
-                (name.encode("ascii"), value.encode("ascii")) for name, value in (*fields.items(), *headers.items())
-            ]
+            return [(name.encode("ascii"), value.encode("ascii")) for name, value in (*fields.items(), *headers)]
         except UnicodeEncodeError:
             raise WebRefused("A header field has characters that are not allowed") from None
 

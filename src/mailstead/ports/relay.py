@@ -42,6 +42,10 @@ class RelayTerms:
     """The messages that will follow are REQUIRETLS: only verified servers that offer it. Spec: RFC 8689 §4.2.1."""
     tls_optional: bool = False
     """The messages have ``TLS-Required: No``: policies of the destination may be disregarded. Spec: RFC 8689 §5."""
+    requires_verified_tls: bool = False
+    """Only servers with a valid certificate, whatever their domain promises; those excepted that can have none."""
+    uses_mxdeliv: bool = False
+    """Over HTTPS (``/mxdeliv``) where the destination takes it so, else by SMTP. Spec: reference chatmail 5.8."""
 
 
 class RelayFailed(Exception):  # named for the fact, as in model.errors

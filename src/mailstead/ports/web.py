@@ -7,7 +7,7 @@ redirects are followed; size and time are bounded; certificates are verified.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,9 +35,13 @@ class WebClient(Protocol):
         self,
         url: str,
         octets: bytes,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | Sequence[tuple[str, str]],
         *,
         octets_max: int = 65536,
         limit_s: float = 30.0,
+        verifies: bool = True,
     ) -> WebResponse:
-        """POST. Of the answer's body at most `octets_max` are read, the rest is left."""
+        """POST. Of the answer's body at most `octets_max` are read, the rest is left.
+
+        `verifies` False takes any certificate: for places that can have none.
+        """

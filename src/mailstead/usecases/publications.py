@@ -41,6 +41,11 @@ class Publications:
         domain = await self._directory.domain(name) or await self._directory.domain(f"[{name}]")
         return domain if domain is not None and domain.terms.is_chatmail else None
 
+    async def takes_mxdeliv(self, name: str) -> bool:
+        """Whether other servers may bring mail for a domain over HTTPS."""
+        domain = await self._directory.domain(name)
+        return domain is not None and domain.terms.uses_mxdeliv
+
     async def sts_policy(self, name: str) -> str | None:
         """Our MTA-STS policy for a domain; None if it is not ours. Spec: RFC 8461 §3.2."""
         domain = await self._directory.domain(name)

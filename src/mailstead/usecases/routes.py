@@ -84,6 +84,8 @@ class Routes:
             source_ipv6=own.source_ipv6 or house.source_ipv6,
             ip_version=own.ip_version if own.ip_version != "auto" else house.ip_version,
             smarthost=smarthost,
+            requires_verified_tls=own.requires_tls_outbound,
+            uses_mxdeliv=own.uses_mxdeliv,
         )
 
 

@@ -32,7 +32,7 @@ def make_queue_service(house: House) -> QueueService:
         storage,
         house.bus,
         clock,
-        SmtpRelay(house.resolver, sts, outcomes, hostname, settings.relay, clock),
+        SmtpRelay(house.resolver, sts, outcomes, hostname, settings.relay, clock, web=house.web),
         Webhooks(house.web, house.routes, clock, hostname=hostname),
         homecoming,
         house.routes,

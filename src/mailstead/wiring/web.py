@@ -19,5 +19,6 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         web.listen_tls,
         certificates.context,
         invitations=Invitations(house.storage, house.openings.check_room),
+        receptions=house.receptions,
         is_port_shared=is_port_shared,
     )

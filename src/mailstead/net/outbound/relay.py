@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import Final
@@ -23,20 +24,24 @@ from mailstead.mailauth.tlsrpt import TlsOutcome, TlsOutcomes
 from mailstead.model.errors import TryAgainLater
 from mailstead.model.queue import Destination, DestinationKind, RemoteReply
 from mailstead.net.outbound.conversation import TimeLimits
+from mailstead.net.outbound.mxdeliv import MxdelivSession, SmtpHosts
 from mailstead.net.outbound.opening import Opener, Target
 from mailstead.net.outbound.routes import Route, addresses_of, route_of_domain
 from mailstead.net.outbound.security import (
+    CLEAR_DOMAINS,
     HostRefused,
     Manner,
     Protection,
     TlsRefused,
+    has_no_certificate,
     protection_of_host,
     protection_of_smarthost,
 )
 from mailstead.net.outbound.session import SmtpSession
 from mailstead.ports.clock import Clock
-from mailstead.ports.relay import RelayFailed, RelayTerms, Smarthost
+from mailstead.ports.relay import RelayFailed, RelaySession, RelayTerms, Smarthost
 from mailstead.ports.resolver import Resolver
+from mailstead.ports.web import WebClient
 
 ADDRESSES_MAX: Final = 20
 """How many addresses of one destination are tried."""
@@ -74,7 +79,9 @@ class SmtpRelay:
         *,
         limits: TimeLimits | None = None,
         chance: Random | None = None,
+        web: WebClient | None = None,
     ) -> None:
+        """Without `web` nothing goes over HTTPS."""
         self._resolver = resolver
         self._mta_sts = mta_sts
         self._outcomes = outcomes
@@ -85,13 +92,30 @@ class SmtpRelay:
         self._chance = chance or SystemRandom()
         self._opener = Opener(hostname, settings.ca_file, self._limits)
         self._unreached: OrderedDict[str, float] = OrderedDict()
+        self._web = web
+        self._smtp_hosts = SmtpHosts(clock)
 
-    async def open(self, destination: Destination, terms: RelayTerms) -> SmtpSession:
-        """Connect to a DOMAIN, HOST or SMARTHOST destination.
+    async def open(self, destination: Destination, terms: RelayTerms) -> RelaySession:
+        """Connect to a DOMAIN, HOST or SMARTHOST destination, or make ready to post to it.
 
-        Spec: RFC 5321 §5.1.
+        Spec: RFC 5321 §5.1; reference chatmail, section 5.8.
         Errors: RelayFailed, permanent only if every host has said so.
         """
+        if self._web is not None and terms.uses_mxdeliv and destination.kind is DestinationKind.DOMAIN:
+            route = await route_of_domain(destination.name, self._resolver, self._hostname, self._chance)
+            host = route.hosts[0]
+            if host not in self._smtp_hosts and ":" not in host and destination.name not in CLEAR_DOMAINS:
+                return MxdelivSession(
+                    self._web,
+                    host,
+                    self._settings.https_port,
+                    partial(self._open_smtp, destination, terms),
+                    self._smtp_hosts,
+                    verifies=not has_no_certificate(destination.name),
+                )
+        return await self._open_smtp(destination, terms)
+
+    async def _open_smtp(self, destination: Destination, terms: RelayTerms) -> SmtpSession:
         attempt = await self._begin(destination, terms)
         postponed: list[Target] = []
         for host in attempt.route.hosts:
@@ -172,8 +196,10 @@ class SmtpRelay:
         Spec: RFC 8461 §5; §3.3 (that none can be fetched is no reason to wait).
         Errors: RelayFailed, temporary: our own memory of policies cannot be read, and there may be one.
         """
-        domain = attempt.destination.name
-        if domain.startswith("[") or (attempt.terms.tls_optional and not attempt.terms.require_tls):
+        domain, terms = attempt.destination.name, attempt.terms
+        if domain.startswith("[") or (terms.requires_verified_tls and not terms.require_tls):
+            return  # where everybody must have a certificate, no policy can ask for more
+        if terms.tls_optional and not terms.require_tls:
             return
         try:
             result = await self._mta_sts.policy_for(domain)

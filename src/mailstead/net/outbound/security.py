@@ -79,6 +79,8 @@ class TlsRefused(HostRefused):
 
 
 OPPORTUNISTIC: Final = (Manner.ENCRYPTED, Manner.CLEAR)
+CLEAR_DOMAINS: Final = frozenset({"nauta.cu"})
+"""Who there cannot be reached otherwise; what they get is end-to-end encrypted anyway."""
 
 
 async def protection_of_host(
@@ -96,7 +98,7 @@ async def protection_of_host(
     Spec: RFC 7672 §2.2; RFC 8461 §2 (DANE must not be weakened by MTA-STS), §5; RFC 8689 §5 (``TLS-Required: No``).
     Errors: TlsRefused: the host must not be used now.
     """
-    if terms.tls_optional and not terms.require_tls:
+    if terms.tls_optional and not terms.require_tls and not terms.requires_verified_tls:
         return Protection(OPPORTUNISTIC)
     try:
         records = None
@@ -111,6 +113,8 @@ async def protection_of_host(
         lines = _tlsa_lines(host, port, records)
         if manner is Manner.DANE or not terms.require_tls:
             return Protection((manner,), "tlsa", lines, records, requires_tls=terms.require_tls)
+    if terms.requires_verified_tls and not terms.require_tls:
+        return Protection(_strict_manners(next_hop))
     is_allowed = policy is not None and policy.allows(host)
     if policy is not None and policy.mode is Mode.ENFORCE and not is_allowed:
         reply = RemoteReply(0, "4.7.5", f"{host} is not named in the MTA-STS policy of {next_hop}", host)
@@ -130,6 +134,21 @@ async def protection_of_host(
     if policy.mode is Mode.TESTING:
         return Protection((Manner.VERIFIED, *OPPORTUNISTIC), "sts", policy.lines)
     return Protection((Manner.VERIFIED,), "sts", policy.lines)
+
+
+def has_no_certificate(domain: str) -> bool:
+    """Whether nobody gives certificates for such a name: private ones, and IP addresses.
+
+    Spec: reference chatmail, sections 9.5 and 9.6.
+    """
+    return domain.startswith(("_", "["))
+
+
+def _strict_manners(domain: str) -> tuple[Manner, ...]:
+    """Spec: reference chatmail, section 5.8."""
+    if domain in CLEAR_DOMAINS:
+        return OPPORTUNISTIC
+    return (Manner.ENCRYPTED,) if has_no_certificate(domain) else (Manner.VERIFIED,)
 
 
 def protection_of_smarthost(smarthost: Smarthost, terms: RelayTerms) -> Protection:

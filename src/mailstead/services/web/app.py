@@ -22,15 +22,18 @@ from mailstead.model.directory import Domain
 from mailstead.model.errors import BadAddress, MailsteadError
 from mailstead.policy.client_setup import autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
+from mailstead.services.web import mxdeliv
 from mailstead.services.web.relay import RelayPages
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
+from mailstead.usecases.receptions import Receptions
 
 _log = log.get("web")
 
 BODY_OCTETS_MAX: Final = 16 * 1024
 XML: Final = "text/xml; charset=utf-8"
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "www.")
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -42,8 +45,13 @@ _NO_SUCH_ADDRESS: Final = 500
 """Spec: [MS-OXDSCLI] §2.2.4.1.4 (ErrorCode)."""
 
 
-def make_app(publications: Publications, invitations: Invitations | None = None, clock: Clock | None = None) -> ASGIApp:
-    """Give the application. Without `invitations` there are no relays' pages."""
+def make_app(
+    publications: Publications,
+    invitations: Invitations | None = None,
+    receptions: Receptions | None = None,
+    clock: Clock | None = None,
+) -> ASGIApp:
+    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail."""
     pages = _Pages(publications)
     routes = [
         Route("/.well-known/mta-sts.txt", pages.sts_policy),
@@ -52,6 +60,8 @@ def make_app(publications: Publications, invitations: Invitations | None = None,
         # Outlook and its kin write the path in all ways.
         *(Route(path, pages.autodiscover, methods=["POST"]) for path in _AUTODISCOVER_PATHS),
     ]
+    if receptions is not None:
+        routes.append(Route(mxdeliv.PATH, mxdeliv.Mxdeliv(receptions, publications).take, methods=list(_METHODS)))
     if invitations is not None:
         relay_pages = RelayPages(pages.relay, invitations, clock or SystemClock(), publications.hostname)
         routes += relay_pages.routes()

@@ -20,14 +20,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mailstead.net.listener import Endpoint, bound_sockets
 from mailstead.net.tls import bare_server_context
+from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
+from mailstead.usecases.receptions import Receptions
 
 _log = log.get("web")
 
 CONNECTION_S: Final = 30.0
+MAIL_CONNECTION_S: Final = 300.0
+"""Of one that brings mail: a message may be large, and its delivery may wait."""
 CONNECTIONS_MAX: Final = 500
 HEAD_OCTETS_MAX: Final = 16 * 1024
 STOP_LIMIT_S: Final = 2
@@ -44,10 +48,11 @@ class WebService:
         context: Callable[[], ssl.SSLContext],
         *,
         invitations: Invitations | None = None,
+        receptions: Receptions | None = None,
         is_port_shared: bool = False,
     ) -> None:
         """`context` gives what serves the next handshake. Errors: BadSettings."""
-        self._app = make_app(publications, invitations)
+        self._app = make_app(publications, invitations, receptions)
         self._tls_server: _Server | None = None
         self._endpoints = {
             False: [Endpoint.parse(at) for at in listen],
@@ -156,7 +161,14 @@ class _Connection(H11Protocol):
             metrics.refused("web", "closed", "too-many")
             transport.abort()
             return
-        self._end = self.loop.call_later(CONNECTION_S, transport.abort)
+        self._end = self.loop.call_later(CONNECTION_S, self._too_long, transport)
+
+    def _too_long(self, transport: Any) -> None:
+        scope: Any = getattr(self, "scope", None)
+        if scope is not None and scope["path"] == mxdeliv.PATH:
+            self._end = self.loop.call_later(MAIL_CONNECTION_S - CONNECTION_S, transport.abort)
+        else:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
