@@ -75,6 +75,9 @@ async def prepare(wire, head, folder):
         quotas[name or "alice"] = int(octets)
     async with opened(folder) as house:
         await house.domains.add(ADMINISTRATOR, DOMAIN)
+        if "chatmail" in head:
+            terms = {"is_chatmail": "yes", "turn_server": "turn.example.test:3478"}
+            await house.domains.set_terms(ADMINISTRATOR, DOMAIN, terms)
         actors = {}
         for name in ("alice", "bob"):
             address, secret = Address(name, DOMAIN), Secret(PASSWORDS[wire].format(name=name))

@@ -6,11 +6,16 @@ import pytest
 
 from mailstead.mime.facts import message_facts
 from mailstead.model.address import Address
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import NotAllowed, OverQuota
 from mailstead.model.flags import SEEN
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import NewMessage
 from mailstead.model.secret import Secret
+from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.expiry import LARGE_OCTETS, Expiry
+from mailstead.usecases.idle_accounts import IdleAccounts
+from mailstead.usecases.last_log_ins import LastLogIns
 
 MIB = 1024 * 1024
 
@@ -103,3 +108,45 @@ async def test_ordinary_domains_keep_everything(expiry, storage, clock, accounts
     assert (await expiry.once(clock.now())).account_count == 0
     assert await expiry.clear(box.account, clock.now()) == 0
     assert len(await box.subjects()) == 9
+
+
+async def test_it_goes_round_once_a_day(expiry, chat):
+    await chat.put("old")
+    chat.pass_days(30)
+    assert (await expiry.daily(chat.clock.now())).mail_count == 1
+    await chat.put("other")
+    assert await expiry.daily(chat.clock.now()) is None
+    chat.pass_days(1)
+    assert (await expiry.daily(chat.clock.now())).account_count == 1
+
+
+async def test_a_full_mailbox_makes_room_for_what_comes(expiry, chat, storage, clock):
+    deliveries = Deliveries(storage, clock, clear=expiry.clear)
+    for number in range(9):
+        await chat.put(f"old {number}", MIB)
+    with pytest.raises(OverQuota):
+        await deliveries.check_room(chat.account, 2 * MIB)
+    chat.pass_days(2)
+    await deliveries.check_room(chat.account, 2 * MIB)
+    assert await chat.subjects() == [f"old {number}" for number in range(3, 9)]
+
+
+async def test_who_has_not_come_for_long_goes_with_his_mail(chat, storage, accounts, admin, clock, domains):
+    log_ins = LastLogIns(storage, clock)
+    idle = IdleAccounts(storage, accounts, log_ins)
+    await domains.add(admin, "ord.test")
+    ordinary = await accounts.create(admin, Address("bob", "ord.test"), Secret("a password"))
+    other = await accounts.create(admin, Address("somebody2", "chat.test"), Secret("a password"))
+    assert await idle.once(admin, clock.now()) == []
+    for account in (chat.account, ordinary):
+        await log_ins.set(account.account_id, clock.now().date())
+    chat.pass_days(80)
+    await log_ins.set(other.account_id, clock.now().date())
+    chat.pass_days(11)
+    assert await idle.once(admin, clock.now(), removes=False) == [chat.account.address]
+    assert await idle.daily(admin, clock.now()) == [chat.account.address]
+    assert [str(each.address) for each in await storage.directory.accounts()] == ["somebody2@chat.test", "bob@ord.test"]
+    assert set(await storage.accounts.ids()) == {ordinary.account_id, other.account_id}
+    assert await idle.daily(admin, clock.now()) == []
+    with pytest.raises(NotAllowed):
+        await idle.once(Actor(None, None), clock.now())

@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from mailstead.mime.facts import message_facts
@@ -90,9 +91,18 @@ class Deliveries:
     """Puts messages into mailboxes."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, *, stored: Callable[[AccountId, MessageFacts], None] | None = None
+        self,
+        storage: Storage,
+        clock: Clock,
+        *,
+        stored: Callable[[AccountId, MessageFacts], None] | None = None,
+        clear: Callable[[Account, datetime], Awaitable[int]] | None = None,
     ) -> None:
-        """`stored` is told of each copy once it is on stable storage; it must be quick."""
+        """`stored` is told of each copy once it is on stable storage; it must be quick.
+
+        `clear` may remove old mails from a mailbox that is nearly full, and says how many it has.
+        """
+        self._clear = clear
         self._accounts = storage.accounts
         self._directory = storage.directory
         self._queue = storage.queue
@@ -114,6 +124,9 @@ class Deliveries:
         Errors: OverQuota, so that it can be said in the session (attack row 17); StorageUnavailable.
         """
         usage = await self._accounts.of(account.account_id).usage()
+        is_nearly_full = usage.quota_octets is not None and usage.size_octets * 4 >= usage.quota_octets * 3
+        if is_nearly_full and self._clear is not None and await self._clear(account, self._clock.now()):
+            usage = await self._accounts.of(account.account_id).usage()
         if usage.quota_octets is not None and usage.size_octets + max(size_octets, 1) > usage.quota_octets:
             raise OverQuota
         if usage.quota_messages is not None and usage.message_count >= usage.quota_messages:

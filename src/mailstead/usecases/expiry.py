@@ -17,7 +17,7 @@ from mailstead.model.directory import Account, DomainTerms
 from mailstead.model.errors import MailsteadError
 from mailstead.model.flags import SEEN
 from mailstead.model.ids import Uid
-from mailstead.model.mailbox import INBOX
+from mailstead.model.mailbox import INBOX, Snapshot
 from mailstead.model.message import Wanted
 from mailstead.model.search import And, DateField, HasFlag, OnDays, Or, SearchKey, SizeBetween
 from mailstead.model.uidset import UidSet
@@ -29,6 +29,8 @@ FULL_PERCENT: Final = 75
 """Of the quota: from here on the oldest mails go …"""
 CLEARED_PERCENT: Final = 70
 """… until no more is left. Both lie below what makes Delta Chat warn (80 and 95)."""
+LOOKED_AT: Final = 200
+"""Mails looked at together."""
 SPARED: Final = timedelta(hours=24)
 """Younger mails are never cleared: whoever floods a mailbox shall fill it, not empty it."""
 
@@ -53,6 +55,17 @@ class Expiry:
     def __init__(self, storage: Storage) -> None:
         self._directory = storage.directory
         self._accounts: Final[Accounts] = storage.accounts
+        self._memory = storage.memory
+
+    async def daily(self, now: datetime) -> Expired | None:
+        """Go round once a day, whichever process asks first; None: it has been done. Errors: of the store."""
+        day = str(now.date())
+        if await self._memory.remember_first("expiry", day, b"", now, now + timedelta(days=2)) is not None:
+            return None
+        expired = await self.once(now)
+        if expired.mail_count:
+            _log.info("mails have run out", count=expired.mail_count, accounts=expired.account_count)
+        return expired
 
     async def once(self, now: datetime, *, removes: bool = True) -> Expired:
         """Go round all accounts of the domains whose mail does not stay for ever; without `removes` only count."""
@@ -106,14 +119,7 @@ class Expiry:
             return 0
         excess = usage.size_octets - usage.quota_octets * CLEARED_PERCENT // 100
         snapshot = await store.snapshot(INBOX)
-        spared_from_s = int((now - SPARED).timestamp())
-        going: list[Uid] = []
-        freed = 0
-        for record in await store.fetch(snapshot.mailbox.mailbox_id, snapshot.uids, Wanted.NARROW):
-            if freed >= excess or record.savedate_s > spared_from_s:
-                break  # UIDs ascend as mails were stored
-            going.append(record.uid)
-            freed += record.size_octets
+        going, freed = await _oldest(store, snapshot, excess, int((now - SPARED).timestamp()))
         if not going:
             return 0
         expired.mail_count += len(going)
@@ -123,6 +129,23 @@ class Expiry:
             metrics.QUOTA_CLEARINGS.inc()
             metrics.QUOTA_CLEARED.inc(len(going))
         return len(going)
+
+
+async def _oldest(
+    store: AccountStore, snapshot: Snapshot, excess_octets: int, spared_from_s: int
+) -> tuple[list[Uid], int]:
+    """Give the mails that go first, and their octets. UIDs ascend as mails were stored, so few are looked at."""
+    going: list[Uid] = []
+    freed = 0
+    uids = list(snapshot.uids)
+    for at in range(0, len(uids), LOOKED_AT):
+        wanted = UidSet.of(uids[at : at + LOOKED_AT])
+        for record in await store.fetch(snapshot.mailbox.mailbox_id, wanted, Wanted.NARROW):
+            if freed >= excess_octets or record.savedate_s > spared_from_s:
+                return going, freed
+            going.append(record.uid)
+            freed += record.size_octets
+    return going, freed
 
 
 def _old(terms: DomainTerms, now: datetime) -> SearchKey | None:

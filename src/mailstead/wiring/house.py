@@ -27,8 +27,10 @@ from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.expiry import Expiry
 from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
+from mailstead.usecases.idle_accounts import IdleAccounts
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.last_log_ins import LastLogIns
@@ -86,6 +88,8 @@ class House:
     receptions: Receptions
     """Of mx and submission alike: both deliver into the same stores."""
     submissions: Submissions
+    expiry: Expiry
+    idle_accounts: IdleAccounts
     push: Push
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
@@ -174,7 +178,8 @@ async def make_house(
     tracing = Tracing(storage, clock, is_enabled=settings.trace.kept_days > 0)
     push_tokens = PushTokens(storage, clock)
     push = Push(storage, clock, web, push_tokens, url=settings.chatmail.push_url)
-    deliveries = Deliveries(storage, clock, stored=push.stored)
+    expiry = Expiry(storage)
+    deliveries = Deliveries(storage, clock, stored=push.stored, clear=expiry.clear)
     filters = Filters(
         storage, bus, clock, FilterTerms(settings.sieve, settings.server.hostname, settings.policy.junk_score)
     )
@@ -242,6 +247,8 @@ async def make_house(
                 hold_max_s=settings.queue.future_release_max_s,
                 group_recipients_max=settings.chatmail.recipients_max,
             ),
+            expiry=expiry,
+            idle_accounts=IdleAccounts(storage, accounts, last_log_ins),
             push=push,
             push_tokens=push_tokens,
         )

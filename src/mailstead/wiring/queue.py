@@ -74,7 +74,10 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         house.reporting,
         hostname=settings.server.hostname,
     )
-    chores: dict[str, Callable[[datetime], Awaitable[object]]] = {}
+    chores: dict[str, Callable[[datetime], Awaitable[object]]] = {
+        "expiry": house.expiry.daily,
+        "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
+    }
     if settings.relay.sends_tls_reports:
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)
     if dmarc_outcomes is not None:

@@ -85,7 +85,7 @@ def _imap(house: House) -> Sessions:
     announcements = Announcements(
         house.storage,
         house.clock,
-        recipients_max=settings.smtp.recipients_max,
+        recipients_max=max(settings.smtp.recipients_max, settings.chatmail.recipients_max),
         turn_secret=lambda: turn_secret(settings.server.data_dir, settings.chatmail.turn_secret),
         app_versions_file=settings.chatmail.app_versions_file,
         wakes_devices=bool(settings.chatmail.push_url),
