@@ -374,3 +374,34 @@ def kinds(of=errors.MailsteadError):
 def test_every_error_has_its_exit(kind):
     assert kind in EXITS
     assert exit_for(kind()).code not in {0, 1, 2}
+
+
+def test_a_relay_s_configuration_is_taken_over(house, tmp_path):
+    file = tmp_path / "chatmail.ini"
+    file.write_text("[params]\nmail_domain = chat.example\ndelete_mails_after = 40\nfiltermail_smtp_port = 10080\n")
+    told = house("--json", "chatmail", "import-ini", file, "--dry-run")
+    assert [row["key"] for row in told] == ["mail_domain", "delete_mails_after", "filtermail_smtp_port"]
+    assert told[1]["follows"] == "mails_kept_days = 40"
+    assert house("--json", "domain", "list") == [{"domain": "example.test"}]
+    assert "inner hop" in house("chatmail", "import-ini", file).stdout.replace("\n", " ")
+    shown = house("domain", "show", "chat.example").stdout
+    assert "requires_encryption" in shown
+    file.write_text("[params]\nmail_domain = chat.example\ndelete_mails_after = 30\n")
+    house("chatmail", "import-ini", file)
+    assert "30" in house("domain", "show", "chat.example").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("", 78, "no section"),
+        ("[params]\nmail_domain = example.test\n", 78, "ordinary mail domain"),
+        ("[params]\nmail_domain = chat.example\nlanguages = tlh\n", 78, "en, ru, fr, es, ko"),
+    ],
+)
+def test_a_configuration_that_cannot_be_taken_over_changes_nothing(house, tmp_path, text, code, said):
+    file = tmp_path / "chatmail.ini"
+    file.write_text(text)
+    assert said in house("chatmail", "import-ini", file, code=code).stderr.replace("\n", " ")
+    assert "cannot be read" in house("chatmail", "import-ini", tmp_path / "nowhere", code=2).stderr
+    assert house("--json", "domain", "list") == [{"domain": "example.test"}]

@@ -14,6 +14,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from mailstead.cli.serve import _adopt_environment
+from mailstead.config.settings import Server, Settings, Store
+from mailstead.model.secret import Secret
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+
 PASSWORD = "pw-never-in-a-log 1"
 LISTENERS = ("MX_LISTEN", "SUBMISSION_LISTEN", "SUBMISSION_LISTEN_TLS", "IMAP_LISTEN", "IMAP_LISTEN_TLS",
              "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN")  # fmt: skip
@@ -254,3 +259,15 @@ def test_a_damaged_note_of_the_demo(environ, tmp_path):
     (tmp_path / ".state").mkdir()
     (tmp_path / ".state" / "demo.json").write_text("{")
     assert "FRESH=1" in refused(mailstead(environ, tmp_path, "serve", "--demo"), 78)
+
+
+async def test_a_relay_s_container_variables_make_its_domain_at_the_start(tmp_path):
+    settings = Settings(server=Server(data_dir=tmp_path), store=Store(master_key=Secret("00" * 32)))
+    environ = {"MAIL_DOMAIN": "chat.example", "MAX_MAILBOX_SIZE": "1G"}
+    for size in ("1G", "2G"):
+        await _adopt_environment(settings, {**environ, "MAX_MAILBOX_SIZE": size})
+        async with open_house(settings) as house:
+            [domain] = await house.domains.list(ADMINISTRATOR)
+        assert (domain.name, domain.terms.is_chatmail) == ("chat.example", True)
+        assert domain.terms.account_quota_octets == int(size[0]) * 1024**3
+    await _adopt_environment(settings, {"PATH": "/bin"})

@@ -15,6 +15,7 @@ from mailstead import __version__
 from mailstead.cli import (
     account,
     alias,
+    chatmail,
     check,
     config,
     dkim,
@@ -94,6 +95,7 @@ def options(
 app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.add_typer(domain.app, name="domain")
+app.add_typer(chatmail.app, name="chatmail")
 app.add_typer(dkim.app, name="dkim")
 app.command("dns")(dns.dns)
 app.command("doctor")(doctor.doctor)

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,6 +199,8 @@ def serve(
             )
         log.configure(server.log_level, server.log_format)
         when_ready = None
+        if house is None:
+            asyncio.run(_adopt_environment(settings, os.environ))
         if house is not None:
             asyncio.run(fill_demo(settings, house))
             demo_house = house
@@ -209,6 +211,20 @@ def serve(
         status = _run(settings, when_ready)
     if status:
         raise typer.Exit(status)
+
+
+async def _adopt_environment(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make or update the domain that a relay's container variables describe, if there are any. Errors: BadSettings."""
+    from mailstead.policy.chatmail_ini import read_environment
+
+    relay = read_environment(environ)
+    if relay is None:
+        return
+    from mailstead.usecases.relay_settings import adopt
+    from mailstead.wiring.house import ADMINISTRATOR, open_house
+
+    async with open_house(settings) as house:
+        await adopt(house.domains, ADMINISTRATOR, relay)
 
 
 def _run(settings: Settings, when_ready: Callable[[], None] | None) -> int:

@@ -1,0 +1,202 @@
+"""A chatmail relay's configuration, read as terms of a domain: from `chatmail.ini`, or from a container's environment.
+
+Every key that a relay has had is known, and for each it is told what follows from it here.
+
+Spec: reference chatmail, sections 2.1 (environment) and 3 (keys).
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final, NamedTuple
+
+from mailstead.model.errors import BadSettings
+from mailstead.policy.domain_terms import LANGUAGES
+
+SECTION: Final = "params"
+_SIZE: Final = re.compile(r"([0-9]+)\s*([KMGT]?)B?", re.IGNORECASE)
+
+
+class Fate(NamedTuple):
+    """What follows from one key."""
+
+    key: str
+    value: str
+    term: str
+    """The domain's term that it becomes; empty: none."""
+    text: str
+    """The term's value, or why there is none and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What a configuration comes to."""
+
+    domain: str
+    terms: Mapping[str, str]
+    """As `domain_terms.changed_terms` reads them."""
+    fates: tuple[Fate, ...]
+
+
+def read_ini(text: str) -> Relay:
+    """Read the text of a `chatmail.ini`. Errors: BadSettings."""
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=None, strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise BadSettings(f"That is no chatmail.ini: {str(error).splitlines()[0]}") from None
+    if not parser.has_section(SECTION):
+        raise BadSettings(f"That is no chatmail.ini: it has no section [{SECTION}]")
+    return _relay(dict(parser.items(SECTION)))
+
+
+def read_environment(environ: Mapping[str, str]) -> Relay | None:
+    """Read a relay's variables, keys in upper case; None where there is no ``MAIL_DOMAIN``. Errors: BadSettings."""
+    if not environ.get("MAIL_DOMAIN"):
+        return None
+    values = {key: environ[key.upper()] for key in (*_TERMS, *_ELSEWHERE, "mail_domain") if key.upper() in environ}
+    return _relay(values)
+
+
+def _relay(values: Mapping[str, str]) -> Relay:
+    name = (values.get("mail_domain") or values.get("mailname") or "").strip().lower()
+    if not name:
+        raise BadSettings("The configuration has no mail_domain")
+    terms: dict[str, str] = {}
+    fates = [Fate("mail_domain", name, "", f"the domain {_domain(name)}")]
+    for key, value in values.items():
+        if key in {"mail_domain", "mailname"}:
+            continue
+        fate = _fate(key, value.strip())
+        fates.append(fate)
+        if fate.term:
+            terms[fate.term] = fate.text
+    return Relay(_domain(name), terms, tuple(fates))
+
+
+def _fate(key: str, value: str) -> Fate:
+    known = _TERMS.get(key)
+    if known is not None:
+        term, read = known
+        if not value and term not in _MAY_BE_EMPTY:
+            return Fate(key, value, "", "empty: the default stays")
+        if key == "www_folder" and value == "disabled":
+            return Fate(key, value, "", "pages are always there; leave web out of server.services to have none")
+        try:
+            return Fate(key, value, term, read(value))
+        except ValueError as error:
+            raise BadSettings(f"{key} = {value}: {error}") from None
+    return Fate(key, value, "", _ELSEWHERE.get(key, "not known here, nor to a relay: look for a slip of the pen"))
+
+
+def _domain(name: str) -> str:
+    try:
+        return f"[{IPv4Address(name)}]"
+    except AddressValueError:
+        return name
+
+
+def _same(value: str) -> str:
+    return value
+
+
+def _size(value: str) -> str:
+    """Sizes of a relay: ``500M``, ``1G``, a bare number in megabytes."""
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError("a size such as 500M or 1G")
+    return f"{found[1]}{found[2].upper() or 'M'}"
+
+
+def _octets(value: str) -> str:
+    """Octets, or with a unit behind them, as the environment may have it."""
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError("a number of octets, or one with K, M, G or T behind it")
+    return f"{found[1]}{found[2].upper()}"
+
+
+def _words(value: str) -> str:
+    return ",".join(value.split())
+
+
+def _languages(value: str) -> str:
+    words = [word.lower() for word in value.replace(",", " ").split()]
+    return ",".join(LANGUAGES if "all" in words else words)
+
+
+_TERMS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
+    "max_user_send_per_minute": ("sends_per_minute", _same),
+    "max_user_send_burst_size": ("send_burst", _same),
+    "max_mailbox_size": ("account_quota_octets", _size),
+    "max_message_size": ("message_octets_max", _octets),
+    "delete_mails_after": ("mails_kept_days", _same),
+    "delete_large_after": ("large_mails_kept_days", _same),
+    "delete_accounts_after": ("idle_accounts_kept_days", _same),
+    "delete_inactive_users_after": ("idle_accounts_kept_days", _same),
+    "username_min_length": ("username_length_min", _same),
+    "username_max_length": ("username_length_max", _same),
+    "password_min_length": ("password_length_min", _same),
+    "max_load_1m": ("load_max", _same),
+    "min_available_memory": ("memory_available_octets_min", _size),
+    "min_free_disk_space": ("disk_free_octets_min", _size),
+    "www_folder": ("www_folder", _same),
+    "iroh_relay": ("iroh_relay", _same),
+    "privacy_postal": ("privacy_postal", _same),
+    "privacy_mail": ("privacy_mail", _same),
+    "privacy_pdo": ("privacy_pdo", _same),
+    "privacy_supervisor": ("privacy_supervisor", _same),
+    "passthrough_senders": ("cleartext_senders", _words),
+    "passthrough_recipients": ("cleartext_recipients", _words),
+    "invite_token": ("invite_tokens", _words),
+    "languages": ("languages", _languages),
+}
+_MAY_BE_EMPTY: Final = frozenset(
+    {
+        "www_folder", "iroh_relay", "privacy_postal", "privacy_mail", "privacy_pdo", "privacy_supervisor",
+        "cleartext_senders", "cleartext_recipients", "invite_tokens",
+    }
+)  # fmt: skip
+
+_HOP: Final = "an inner hop that does not exist here: one process does it all"
+_CONTAINER: Final = "of the relay's container; nothing here needs it"
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "max_imap_connections": "of the whole server here: set limits.connections_max",
+    "max_smtp_connections": "of the whole server here: set limits.connections_max",
+    "tls_external_cert_and_key": "of the whole server here: set tls.certificate_file and tls.key_file",
+    "disable_ipv6": 'of the whole server here: listen on 0.0.0.0 only, and set relay.ip_version = "4"',
+    "acme_email": "certificates are not ordered yet: give them by tls.certificate_file and tls.key_file",
+    "mtail_address": "of the whole server here: set server.metrics_listen; nothing is read from logs",
+    "turn_socket_path": "set the domain's turn_server, and chatmail.turn_secret to coturn's static-auth-secret",
+    "imap_rawlog": "of the whole server here: set server.transcript",
+    "imap_compress": "always offered: an idle connection costs little here, compressed or not",
+    "filtermail_smtp_port": _HOP,
+    "filtermail_smtp_port_incoming": _HOP,
+    "filtermail_http_port_incoming": _HOP,
+    "filtermail_http_port": _HOP,
+    "filtermail_lmtp_port_transport": _HOP,
+    "postfix_reinject_port": _HOP,
+    "postfix_reinject_port_incoming": _HOP,
+    "mailboxes_dir": "where the relay's mail is, to be imported from",
+    "passdb_path": "an account database of old; log in once on the relay, or let people log in anew",
+    "ssh_host": "of the relay's deployment; nothing is deployed from afar here",
+    "tmpfs_index": "there are no index files here",
+    "dkim_selector": "keys are made with the domain: see `mailstead dkim list`",
+    "allow_account_autocreation": "set the domain's opens_accounts to yes or no",
+    "use_ipv6": "of the whole server here: see relay.ip_version",
+    "use_foreign_cert_manager": _CONTAINER,
+    "change_kernel_settings": _CONTAINER,
+    "fs_inotify_max_user_instances_and_watchers": _CONTAINER,
+    "is_development_instance": _CONTAINER,
+    "debug_commands_enabled": _CONTAINER,
+    "force_reinit_ini_file": _CONTAINER,
+    "recreate_venv": _CONTAINER,
+    "ini_file": _CONTAINER,
+    "path_to_ssl": "give certificates by tls.certificate_file and tls.key_file; a new pair is noticed",
+    "enable_certs_monitoring": "always: see tls.watch_s",
+    "certs_monitoring_timeout": "see tls.watch_s",
+}
