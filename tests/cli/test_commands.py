@@ -405,3 +405,17 @@ def test_a_configuration_that_cannot_be_taken_over_changes_nothing(house, tmp_pa
     assert said in house("chatmail", "import-ini", file, code=code).stderr.replace("\n", " ")
     assert "cannot be read" in house("chatmail", "import-ini", tmp_path / "nowhere", code=2).stderr
     assert house("--json", "domain", "list") == [{"domain": "example.test"}]
+
+
+def test_a_relay_s_people_move_in(house, tmp_path):
+    house("domain", "add", "chat.example", "--profile", "chatmail")
+    folder = tmp_path / "chat.example" / "somebody1@chat.example"
+    (folder / "cur").mkdir(parents=True)
+    (folder / "new").mkdir()
+    (folder / "password").write_text("{SHA512-CRYPT}$6$abc$" + "a" * 86)
+    (folder / "cur" / "1.a:2,S").write_bytes(b"Subject: x\r\n\r\nx\r\n")
+    assert house("--json", "chatmail", "import", tmp_path / "chat.example", "--dry-run")["account_count"] == 1
+    told = house("--json", "chatmail", "import", tmp_path / "chat.example")
+    assert (told["account_count"], told["imported_count"], told["skipped"]) == (1, 1, [])
+    assert "1 were there" in house("chatmail", "import", tmp_path / "chat.example").stdout
+    assert "No such domain" in house("chatmail", "import", tmp_path, code=67).stderr

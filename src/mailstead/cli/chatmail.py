@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailstead.cli.errors import USAGE
+from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
     from mailstead.model.directory import Domain
+    from mailstead.usecases.vmail_imports import VmailReport
     from mailstead.wiring.house import House
 
-app = typer.Typer(help="Chatmail relays: take over the configuration of one.", no_args_is_help=True)
+app = typer.Typer(help="Chatmail relays: take over the configuration and the people of one.", no_args_is_help=True)
 
 
 @app.callback()
@@ -53,3 +54,52 @@ def import_ini(
         rows,
         [dict(zip(names, row, strict=True)) for row in rows],
     )
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A relay's /home/vmail/mail/DOMAIN.")],
+    domain_name: Annotated[
+        str, typer.Option("--domain", metavar="DOMAIN", help="Whose addresses they are; else the folder's name.")
+    ] = "",
+    dkim_key: Annotated[
+        Path | None, typer.Option("--dkim-key", metavar="FILE", help="Its key, /etc/dkimkeys/opendkim.private.")
+    ] = None,
+    dkim_selector: Annotated[str, typer.Option("--dkim-selector", metavar="NAME", help="Where it is published.")] = (
+        "opendkim"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would move in.")] = False,
+) -> None:
+    """Take over addresses, password hashes, mail, device tokens and last log-ins. May be run again at any time."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> VmailReport:
+        from mailstead.usecases.imports import Imports
+        from mailstead.usecases.vmail_imports import VmailImports
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        domain = await house.domains.get(ADMINISTRATOR, domain_name or source.resolve().name)
+        known = {each.key.selector for each in await house.keys.list(ADMINISTRATOR, domain.name)}
+        if dkim_key is not None and not dry_run and dkim_selector not in known:
+            await house.keys.import_key(ADMINISTRATOR, domain.name, dkim_selector, dkim_key.read_bytes())
+        imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
+        vmail = VmailImports(house.storage, house.accounts, imports, house.push_tokens, house.last_log_ins)
+        with terminal.progress("Importing") as progress:
+            return await vmail.run(ADMINISTRATOR, source, domain, changes=not dry_run, progress=progress)
+
+    report = terminal.run(work)
+    verb = "would be made" if dry_run else "made"
+    lines = [f"{report.account_count} accounts {verb}, {report.known_count} were there"]
+    lines.append(f"{report.imported_count} messages taken over, {report.duplicate_count} were there")
+    lines.append(f"{report.token_count} device tokens taken over")
+    if report.clear_text_count:
+        lines.append(f"{report.clear_text_count} addresses took clear text on the relay; here the domain's terms hold")
+    if report.skipped_count:
+        lines.append(f"{report.skipped_count} things stay out:")
+        lines += [f"  {name}: {reason}" for name, reason in report.skipped]
+    counts = {name: getattr(report, name) for name in report.__slots__ if name.endswith("_count")}
+    skipped = [{"name": name, "reason": reason} for name, reason in report.skipped]
+    terminal.say("\n".join(lines), {**counts, "skipped": skipped})
+    if report.skipped_count:
+        raise typer.Exit(DATA)

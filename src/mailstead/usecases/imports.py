@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import stat
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ BATCH_OCTETS: Final = 16 * 1024 * 1024
 SKIPPED_SHOWN_MAX: Final = 100
 FORMATS: Final = ("maildir", "mbox", "eml")
 
+_GZIP: Final = b"\x1f\x8b"
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _UNFIT: Final = re.compile(r"[*%\x00-\x1f\x7f]")
 
@@ -256,9 +258,21 @@ def _file_octets(path: Path, octets_max: int) -> tuple[bytes | None, str]:
             octets = file.read(octets_max + 1) if status.st_size <= octets_max else b""
             if status.st_size > octets_max or len(octets) > octets_max:
                 return None, _too_large(octets_max)
-            return octets, ""
+            return _uncompressed(octets, octets_max) if octets.startswith(_GZIP) else (octets, "")
     except OSError as error:
         return None, f"It cannot be read: {error.strerror}"
+
+
+def _uncompressed(octets: bytes, octets_max: int) -> tuple[bytes | None, str]:
+    """Undo what Dovecot's zlib plugin does with message files; no message begins as they do."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(octets, octets_max + 1)
+    except zlib.error:
+        return None, "It is compressed, and damaged"
+    if len(plain) > octets_max:
+        return None, _too_large(octets_max)
+    return (plain, "") if unpacker.eof else (None, "It is compressed, and cut short")
 
 
 def _too_large(octets_max: int) -> str:
