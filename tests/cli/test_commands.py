@@ -419,3 +419,13 @@ def test_a_relay_s_people_move_in(house, tmp_path):
     assert (told["account_count"], told["imported_count"], told["skipped"]) == (1, 1, [])
     assert "1 were there" in house("chatmail", "import", tmp_path / "chat.example").stdout
     assert "No such domain" in house("chatmail", "import", tmp_path, code=67).stderr
+
+
+def test_a_relay_s_numbers_and_its_round(house, tmp_path):
+    house("domain", "add", "chat.example", "--profile", "chatmail")
+    house("account", "add", "somebody1@chat.example", "--password-stdin", stdin=PASSWORD + "\n")
+    [numbers] = house("--json", "chatmail", "report", "--textfile", tmp_path)
+    assert numbers["chatmail_accounts"] == {"all": 1, "ci": 0, "user": 1}
+    assert 'chatmail_accounts{kind="user"} 1\n' in (tmp_path / "chatmail.prom").read_text()
+    assert house("--json", "chatmail", "expire", "--dry-run")["account_count"] == 1
+    assert "0 idle accounts removed" in house("chatmail", "expire").stdout

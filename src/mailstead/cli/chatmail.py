@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,10 @@ from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
+    from mailstead.model.address import Address
     from mailstead.model.directory import Domain
+    from mailstead.usecases.expiry import Expired
+    from mailstead.usecases.relay_report import RelayReport
     from mailstead.usecases.vmail_imports import VmailReport
     from mailstead.wiring.house import House
 
@@ -103,3 +107,67 @@ def import_(
     terminal.say("\n".join(lines), {**counts, "skipped": skipped})
     if report.skipped_count:
         raise typer.Exit(DATA)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    textfile: Annotated[
+        Path | None, typer.Option("--textfile", metavar="FOLDER", help="Also write chatmail.prom for node_exporter.")
+    ] = None,
+) -> None:
+    """Count accounts, those in use, and messages by size, of all relays of this server."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> RelayReport:
+        return await house.relay_reports.count(house.clock.now())
+
+    found = terminal.run(work)
+    values = found.values()
+    rows = [(name, label, str(value)) for name, of in values.items() for label, value in of.items()]
+    if textfile is not None:
+        _write(textfile / "chatmail.prom", values)
+    terminal.say_table(("Number", "Of", "Value"), rows, [{**values, "failed_count": found.failed_count}])
+
+
+def _write(file: Path, values: Mapping[str, Mapping[str, int]]) -> None:
+    """Write metrics as text, at once or not at all: node_exporter may read at any moment."""
+    labels = {"chatmail_messages_bytes": "min_size", "chatmail_messages_count": "min_size"}
+    labels["chatmail_accounts_active"] = "days"
+    lines = []
+    for name, of in values.items():
+        lines.append(f"# TYPE {name} gauge")
+        lines += [f'{name}{{{labels.get(name, "kind")}="{label}"}} {value}' for label, value in of.items()]
+    new = file.with_suffix(".new")
+    new.write_text("\n".join(lines) + "\n", "ascii")
+    new.replace(file)
+
+
+@app.command()
+def expire(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+) -> None:
+    """Remove mails that have run out and accounts that nobody uses, as the daily round does by itself."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> tuple[list[Address], Expired]:
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        now = house.clock.now()
+        gone = await house.idle_accounts.once(ADMINISTRATOR, now, removes=not dry_run)
+        return gone, await house.expiry.once(now, removes=not dry_run)
+
+    gone, expired = terminal.run(work)
+    verb = "would go" if dry_run else "removed"
+    terminal.say(
+        f"{len(gone)} idle accounts {verb}, {expired.mail_count} mails ({expired.octets} octets) of "
+        f"{expired.account_count} accounts {verb}; {expired.failed_count} accounts could not be looked at",
+        {
+            "idle_accounts": [str(address) for address in gone],
+            "mail_count": expired.mail_count,
+            "octets": expired.octets,
+            "account_count": expired.account_count,
+            "failed_count": expired.failed_count,
+        },
+    )

@@ -128,6 +128,7 @@ class Deliveries:
         if is_nearly_full and self._clear is not None and await self._clear(account, self._clock.now()):
             usage = await self._accounts.of(account.account_id).usage()
         if usage.quota_octets is not None and usage.size_octets + max(size_octets, 1) > usage.quota_octets:
+            metrics.count_as_relay("quota_exceeded")
             raise OverQuota
         if usage.quota_messages is not None and usage.message_count >= usage.quota_messages:
             raise OverQuota
@@ -242,6 +243,7 @@ class Deliveries:
             if copy.mailbox == INBOX:
                 raise
             await self._append_elsewhere(copy, message)
+        metrics.count_as_relay("delivered_mail")
         if self._stored is not None:
             try:
                 self._stored(copy.account_id, facts)

@@ -28,6 +28,7 @@ from mailstead.model.errors import BadMessage, DnsUnavailable, EncryptionNeeded,
 from mailstead.model.message import Octets
 from mailstead.policy import encryption
 from mailstead.policy.encryption import Direction
+from mailstead.telemetry import metrics
 from mailstead.usecases.tracing import MessageTrace
 
 INLINE_OCTETS_MAX: Final = 64 * 1024
@@ -98,10 +99,23 @@ async def check_encryption(
 
     judged = judge() if len(octets) <= INLINE_OCTETS_MAX else await asyncio.to_thread(judge)
     trace.note("encryption", "" if judged.is_allowed else "refuse", f"{judged.kind} {judged.reason}".strip())
+    _count(direction, judged)
     if judged.is_allowed:
         return
     error = WrongAuthor if judged.code == 500 else EncryptionNeeded
     raise error(judged.text, check="encryption", reason=judged.reason)
+
+
+def _count(direction: Direction, judged: encryption.Judged) -> None:
+    """Count under the relay's names."""
+    way, is_encrypted = direction.value, judged.kind in {"encrypted", "securejoin"}
+    metrics.count_as_relay(
+        f"filtered_{way}_mail_count", f"{way}_{'encrypted' if is_encrypted else 'unencrypted'}_mail_count"
+    )
+    if judged.kind == "mailer-daemon":
+        metrics.count_as_relay("incoming_mailer_daemon_mail_count")
+    if not judged.is_allowed and judged.code != 500:
+        metrics.count_as_relay("rejected_unencrypted_mail_count")
 
 
 async def check_signature(

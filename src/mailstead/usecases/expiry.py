@@ -126,8 +126,8 @@ class Expiry:
         expired.octets += freed
         if removes:
             await store.expunge(snapshot.mailbox.mailbox_id, UidSet.of(going), only_deleted=False)
-            metrics.QUOTA_CLEARINGS.inc()
-            metrics.QUOTA_CLEARED.inc(len(going))
+            metrics.count_as_relay("quota_expire_runs")
+            metrics.count_as_relay("quota_expire_removed_files", by=len(going))
         return len(going)
 
 

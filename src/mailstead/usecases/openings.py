@@ -125,6 +125,8 @@ class Openings:
                 return None
             raise
         metrics.OPENINGS.labels("opened").inc()
+        is_test = address.local_part.startswith("ci-")
+        metrics.count_as_relay("created_accounts", "created_ci_accounts" if is_test else "created_nonci_accounts")
         _log.info("account opened", account_id=account.account_id, domain=domain.name)
         return account, verifier
 
@@ -143,6 +145,7 @@ class Openings:
 
     def _reject(self, reason: str, peer: Peer | None) -> None:
         metrics.OPENINGS.labels("rejected").inc()
+        metrics.count_as_relay("rejected_registrations")
         _log.info("registration rejected", reason=reason, prefix=prefix_of(peer.address) if peer else "")
 
 

@@ -12,6 +12,7 @@ from mailstead.model.authentication import ArcResult, Result
 from mailstead.policy.srs import Srs
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.telemetry import metrics
 from mailstead.usecases.keys import Keys
 
 INLINE_OCTETS_MAX: Final = 64 * 1024
@@ -41,6 +42,7 @@ class Sealing:
         keys = [dkim.load_key(key) for key in await self._keys.signing_keys(domain)]
         if not keys:
             return b""
+        metrics.count_as_relay("dkim_signed")
         now = self._clock.now()
         if len(octets) <= INLINE_OCTETS_MAX:
             return dkim.sign(octets, keys, now)

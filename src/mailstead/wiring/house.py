@@ -41,6 +41,7 @@ from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.push import Push
 from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
+from mailstead.usecases.relay_report import RelayReports
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.sealing import Sealing
@@ -90,6 +91,7 @@ class House:
     submissions: Submissions
     expiry: Expiry
     idle_accounts: IdleAccounts
+    relay_reports: RelayReports
     push: Push
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
@@ -249,6 +251,7 @@ async def make_house(
             ),
             expiry=expiry,
             idle_accounts=IdleAccounts(storage, accounts, last_log_ins),
+            relay_reports=RelayReports(storage, last_log_ins),
             push=push,
             push_tokens=push_tokens,
         )

@@ -77,6 +77,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
     chores: dict[str, Callable[[datetime], Awaitable[object]]] = {
         "expiry": house.expiry.daily,
         "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
+        "relay report": house.relay_reports.daily,
     }
     if settings.relay.sends_tls_reports:
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)
