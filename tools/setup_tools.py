@@ -37,6 +37,7 @@ DEBIAN = {
     "opendkim": "opendkim",
     "opendmarc": "opendmarc",
     "ip": "iproute2",
+    "turnserver": "coturn",
 }
 """Command → Debian package."""
 

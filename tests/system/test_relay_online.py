@@ -35,8 +35,8 @@ def relay(tmp_path_factory):
         yield started
 
 
-def new_login():
-    return f"ac{secrets.token_hex(4)[:7]}@{DOMAIN}", secrets.token_urlsafe(9)
+def new_login(domain=DOMAIN):
+    return f"ac{secrets.token_hex(4)[:7]}@{domain}", secrets.token_urlsafe(9)
 
 
 def imap(relay, address, password):
