@@ -98,7 +98,9 @@ def import_(
     lines.append(f"{report.imported_count} messages taken over, {report.duplicate_count} were there")
     lines.append(f"{report.token_count} device tokens taken over")
     if report.clear_text_count:
-        lines.append(f"{report.clear_text_count} addresses took clear text on the relay; here the domain's terms hold")
+        lines.append(
+            f"{report.clear_text_count} addresses took clear text there; here the domain's cleartext_accounts do"
+        )
     if report.skipped_count:
         lines.append(f"{report.skipped_count} things stay out:")
         lines += [f"  {name}: {reason}" for name, reason in report.skipped]

@@ -97,6 +97,8 @@ class DomainTerms:
     """Addresses of the domain that may send clear text all the same."""
     cleartext_recipients: tuple[str, ...] = ()
     """Addresses, or ``@domain``, that may get clear text from the domain's accounts all the same."""
+    cleartext_accounts: tuple[str, ...] = ()
+    """Addresses of the domain that take clear text from others all the same."""
     requires_aligned_dkim: bool = False
     """Incoming mail needs a valid signature of the very domain in From, and is asked for nothing else."""
     hides_metadata: bool = False

@@ -247,6 +247,7 @@ TERMS: Final[dict[str, Term]] = {
     "requires_encryption": Term("Refuse mail that is not OpenPGP-encrypted, out and in.", _boolean),
     "cleartext_senders": Term("Addresses of the domain that may send clear text all the same.", _addresses),
     "cleartext_recipients": Term("Addresses, or @domain, that may get clear text all the same.", _addresses),
+    "cleartext_accounts": Term("Addresses of the domain that take clear text from others all the same.", _addresses),
     "requires_aligned_dkim": Term("Incoming mail needs a valid signature of From's domain, and no more.", _boolean),
     "hides_metadata": Term("Subjects and traces do not leave with mail, nor are stored with it.", _boolean),
     "message_octets_max": Term("Largest message; 0: the server's setting.", octets_of),

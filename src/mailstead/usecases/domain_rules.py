@@ -85,6 +85,7 @@ async def check_encryption(
     """
     recipients = [each.address for each in envelope.recipients]
     senders = [each.casefold() for domain in domains for each in domain.terms.cleartext_senders]
+    taking = {each.casefold() for domain in domains for each in domain.terms.cleartext_accounts}
     exempt = [each.casefold() for domain in domains for each in domain.terms.cleartext_recipients]
 
     def judge() -> encryption.Judged:
@@ -95,6 +96,7 @@ async def check_encryption(
             recipients,
             cleartext_senders=senders,
             cleartext_recipients=exempt,
+            accepts_cleartext=lambda address: address.key in taking,
         )
 
     judged = judge() if len(octets) <= INLINE_OCTETS_MAX else await asyncio.to_thread(judge)

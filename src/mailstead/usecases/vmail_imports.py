@@ -48,7 +48,7 @@ class VmailReport:
     duplicate_count: int = 0
     token_count: int = 0
     clear_text_count: int = 0
-    """Addresses that took clear text on the relay; here they do not."""
+    """Addresses that took clear text on the relay; here only those that the domain's cleartext_accounts names."""
     skipped_count: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     """The first of them: addresses and messages, with the reason."""

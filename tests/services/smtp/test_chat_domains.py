@@ -345,6 +345,16 @@ async def test_clear_text_is_refused_before_anybody_asks_the_dns(house):
         assert len(house.smtp.zones.questions) == asked
 
 
+async def test_some_accounts_take_clear_text_that_is_signed(house):
+    await house.terms(cleartext_accounts=(ADA,))
+    async with house.mx() as client:
+        octets = mails.plain(REMOTE, ADA)
+        assert (await client.send(REMOTE, ADA, house.signed(octets))).startswith("250 ")
+        assert (await client.send(REMOTE, ADA, octets)).startswith("554 5.7.1 No DKIM signature")
+        assert (await client.send(REMOTE, BEA, house.signed(octets))).startswith(NEEDED)
+        assert (await client.send(REMOTE, [ADA, BEA], house.signed(octets))).startswith(NEEDED)
+
+
 async def test_trouble_with_the_dns_is_temporary(house):
     names = house.smtp.zones.names
     for key in house.relay_keys:
