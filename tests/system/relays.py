@@ -84,6 +84,16 @@ class Relay(Server):
         )
 
 
+def knowing(folder, hosts):
+    """Write a program that runs the clients' core with names of its own, in a mount namespace (as root)."""
+    (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(f"{at} {name}\n" for name, at in hosts.items()))
+    program = folder / "rpc-server"
+    inside = f"mount --bind {folder / 'hosts'} /etc/hosts && exec {RPC_SERVER}"
+    program.write_text(f"#!/bin/sh\nexec unshare --mount --propagation private sh -c '{inside}'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
 def quoted(text):
     """Write a text as strings of a zone file, 255 characters each at most."""
     return " ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))
@@ -92,8 +102,10 @@ def quoted(text):
 class Clients:
     """Delta Chat accounts of one process of its core."""
 
-    def __init__(self, folder, name="clients"):
-        self._rpc = Rpc(accounts_dir=str(folder / name), rpc_server_path=RPC_SERVER)
+    def __init__(self, folder, name="clients", *, hosts=None):
+        """`hosts`: names and addresses that only these clients know: their process sees another /etc/hosts."""
+        server = RPC_SERVER if hosts is None else knowing(folder, hosts)
+        self._rpc = Rpc(accounts_dir=str(folder / name), rpc_server_path=server)
 
     def __enter__(self):
         self._rpc.__enter__()
