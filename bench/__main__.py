@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import chat, dkim, inbound_auth, memory, network, outbound, queue_depth, report
+from bench import chat, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
 from bench.imap_client import ImapClient
 from bench.messages import message
 from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
@@ -196,10 +196,11 @@ WORKS_ALONE = {
     "inbound-auth": inbound_auth.measure,
     "outbound": outbound.measure,
     "queue-100k": queue_depth.measure,
+    "encryption": encryption.measure,
     "chat": chat.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat"}
+ON_LOOPBACK = {"dkim", "chat", "encryption"}
 """… in a network of our own, but for these."""
 
 

@@ -1,5 +1,6 @@
 """Damaged mail is judged, and what is let through as encrypted really has the shape of it."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -70,21 +71,24 @@ packets = st.lists(
 ).map(b"".join)
 
 
-@given(packets, st.integers(0, 6), changes | st.just([]))
-@example(session_key() + data(), 0, [])
-@example(b"", 0, [])
-def test_packets_are_followed_as_the_simplest_parser_does(octets, cut, changed):
+@given(packets, st.integers(0, 6), changes | st.just([]), st.sampled_from([17, 40, 66, 1 << 18]))
+@example(session_key() + data(), 0, [], 40)
+@example(b"", 0, [], 40)
+def test_packets_are_followed_as_the_simplest_parser_does(octets, cut, changed, chunk):
+    """Whatever pieces the base64 is read in."""
     octets = octets[: len(octets) - cut]
     if changed and octets:
         octets = damaged(octets, changed)
     wanted = is_well_formed(octets)
     if wanted is None:
         return  # the old form: the parser above does not know it
-    try:
-        openpgp.check_encrypted(armored(octets, checksum=False), takes_armor_headers=False)
-        found = True
-    except openpgp.Flaw:
-        found = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openpgp, "_CHUNK_OCTETS", chunk)
+        try:
+            openpgp.check_encrypted(armored(octets, checksum=False), takes_armor_headers=False)
+            found = True
+        except openpgp.Flaw:
+            found = False
     assert found == bool(wanted)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from mailstead.model.message import Octets
@@ -24,6 +23,9 @@ ARMOR_HEADERS_MAX: Final = 20
 _BEGIN: Final = b"-----BEGIN PGP MESSAGE-----\r\n"
 _END: Final = b"-----END PGP MESSAGE-----"
 _CHUNK_OCTETS: Final = 1 << 18
+_TAIL_OCTETS: Final = 16
+_HEADER_OCTETS_MAX: Final = 6
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _ARMOR_HEADER: Final = re.compile(rb"[A-Za-z0-9-]{1,64}: [^\r\n]{0,1000}\r\n")
 _CHECKSUM: Final = re.compile(rb"\r\n=[A-Za-z0-9+/]{4}\Z")
 
@@ -36,31 +38,27 @@ def check_encrypted(armored: Octets, *, takes_armor_headers: bool) -> None:
     """Check that an armored message is nothing but session keys and integrity protected data behind them.
 
     The checksum may be missing (RFC 9580 §6.1 lets it), padded data or not. Cost: linear, and some hundred kilobytes
-    of memory, whatever the size.
+    of memory, whatever the size; of the base64 only the alphabet is looked at, but for the headers of packets.
     Errors: Flaw.
     """
-    packets = _Packets()
-    for octets in _dearmored(armored, takes_headers=takes_armor_headers):
-        packets.feed(octets)
-    packets.finish()
-
-
-def _dearmored(armored: Octets, *, takes_headers: bool) -> Iterator[bytes]:
-    """Give what is in an armor. Errors: Flaw."""
     with memoryview(armored) as whole:
-        stop = _without_line_ends(whole, 0, len(whole))
-        if whole[: len(_BEGIN)].tobytes() != _BEGIN:
-            raise Flaw("the armor does not begin with BEGIN PGP MESSAGE")
-        start = len(_BEGIN)
-        if stop - len(_END) < start or whole[stop - len(_END) : stop].tobytes() != _END:
-            raise Flaw("the armor does not end with END PGP MESSAGE")
-        stop -= len(_END)
-        start = _behind_headers(bytes(whole[start : min(stop, start + 32 * 1024)]), start, takes_headers=takes_headers)
-        stop = _without_line_ends(whole, start, stop)
-        tail = bytes(whole[max(start, stop - 7) : stop])
-        if _CHECKSUM.search(tail):
-            stop -= 7
-        yield from _from_base64(whole[start:stop])
+        start, stop = _inside(whole, takes_headers=takes_armor_headers)
+        _check_packets(whole[start:stop])
+
+
+def _inside(whole: memoryview, *, takes_headers: bool) -> tuple[int, int]:
+    """Give where the base64 of an armor begins and ends. Errors: Flaw."""
+    stop = _without_line_ends(whole, 0, len(whole))
+    if whole[: len(_BEGIN)].tobytes() != _BEGIN:
+        raise Flaw("the armor does not begin with BEGIN PGP MESSAGE")
+    start = len(_BEGIN)
+    if stop - len(_END) < start or whole[stop - len(_END) : stop].tobytes() != _END:
+        raise Flaw("the armor does not end with END PGP MESSAGE")
+    stop -= len(_END)
+    start = _behind_headers(bytes(whole[start : min(stop, start + 32 * 1024)]), start, takes_headers=takes_headers)
+    stop = _without_line_ends(whole, start, stop)
+    tail = bytes(whole[max(start, stop - 7) : stop])
+    return start, stop - 7 if _CHECKSUM.search(tail) else stop
 
 
 def _without_line_ends(whole: memoryview, start: int, stop: int) -> int:
@@ -84,68 +82,91 @@ def _behind_headers(head: bytes, start: int, *, takes_headers: bool) -> int:
     return start + at
 
 
-def _from_base64(view: memoryview) -> Iterator[bytes]:
-    """Decode strictly: nothing but the alphabet and line ends, padding at the very end. Errors: Flaw."""
-    rest, has_ended = b"", False
-    for start in range(0, len(view), _CHUNK_OCTETS):
-        characters = rest + view[start : start + _CHUNK_OCTETS].tobytes().translate(None, b"\r\n")
-        whole = len(characters) & ~3
-        rest = characters[whole:]
-        if not characters:
-            continue
-        if has_ended:
-            raise Flaw("the base64 goes on behind its end")
-        has_ended = b"=" in characters[:whole]
-        yield _decoded(characters[:whole])
-    if rest:
-        raise Flaw("the base64 is cut short")
+def _check_packets(view: memoryview) -> None:
+    """Follow the packets through the base64. Errors: Flaw."""
+    packets, kept, kept_at = _Packets(), b"", 0
+    start, stop = 0, 0
+    while start < len(view):
+        stop = start + _CHUNK_OCTETS
+        if len(view) - stop < _TAIL_OCTETS:
+            stop = len(view)  # padding stands in one piece
+        characters = view[start:stop].tobytes().translate(None, b"\r\n")
+        is_last = stop == len(view)
+        padding_count = 0
+        if is_last:
+            bare = characters.rstrip(b"=")
+            padding_count = len(characters) - len(bare)
+            if padding_count > 2 or (len(kept) + len(characters)) % 4:
+                raise Flaw("the base64 is cut short, or padded as it must not be")
+            characters = bare
+        if characters.translate(None, _ALPHABET):
+            raise Flaw("the armor holds no base64")
+        kept += characters
+        window = _Window(kept, kept_at)
+        next_at = packets.follow(window, is_last=is_last)
+        if not is_last:
+            # Whole groups of four only are let go, so that positions stay easy.
+            gone = min((next_at - kept_at) // 3, len(kept) // 4)
+            kept, kept_at = kept[4 * gone :], kept_at + 3 * gone
+        start = stop
+    packets.finish()
 
 
-def _decoded(characters: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(characters, strict_mode=True) if characters else b""
-    except binascii.Error:
-        raise Flaw("the armor holds no base64") from None
+class _Window:
+    """A stretch of base64, of which single octets can be asked."""
+
+    def __init__(self, characters: bytes, at: int) -> None:
+        self._characters = characters
+        self._at = at
+        """Position of its first octet in the whole."""
+        self.stop = at + len(characters) * 3 // 4
+
+    def octets(self, at: int, count: int) -> bytes:
+        """Give `count` octets from a position, fewer at the end."""
+        first = (at - self._at) // 3 * 4
+        group = self._characters[first : first + (count + 5) // 3 * 4]
+        if len(group) % 4 == 1:
+            group = group[:-1]  # the window ends within a group, and one character holds no octet
+        decoded = binascii.a2b_base64(group + b"=" * (-len(group) % 4))
+        skipped = (at - self._at) % 3
+        return decoded[skipped : skipped + count]
 
 
 class _Packets:
-    """Follows packet headers through a stream."""
+    """Follows packet headers from one to the next; bodies are passed over."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._header = b""
-        """Octets of a header that is not whole yet."""
-        self._left = 0
-        """Octets of the body that are to come."""
+        self._next_at = 0
+        """Where the next header is, or the next length of a packet that comes in pieces."""
+        self._stop = 0
+        """Where everything ends, once that is known."""
         self._is_partial = False
         """Behind this piece of the body comes another length."""
         self._is_last = False
         """The packet is the protected data: nothing may come behind."""
+        self._left = 0
 
-    def feed(self, octets: bytes) -> None:
-        """Go on. Errors: Flaw."""
-        at = 0
-        while at < len(octets):
-            if self._left:
-                taken = min(self._left, len(octets) - at)
-                self._left -= taken
-                at += taken
-                continue
+    def follow(self, window: _Window, *, is_last: bool) -> int:
+        """Go on as far as the window allows; gives the position from which octets are still needed. Errors: Flaw."""
+        while self._next_at < window.stop:
             if self._is_last and not self._is_partial:
                 raise Flaw("something follows the encrypted data")
-            header = self._header + octets[at : at + 6 - len(self._header)]
+            if self._next_at + _HEADER_OCTETS_MAX > window.stop and not is_last:
+                break
+            header = window.octets(self._next_at, _HEADER_OCTETS_MAX)
             size = self._length_only(header) if self._is_partial else self._whole(header)
             if not size:
-                self._header = header
-                return
-            at += size - len(self._header)
-            self._header = b""
+                raise Flaw("a packet is cut short" if self._count else "there is nothing in the armor")
+            self._next_at += size + self._left
+        self._stop = window.stop
+        return min(self._next_at, window.stop)
 
     def finish(self) -> None:
         """Errors: Flaw, unless the protected data was the last thing and was whole."""
         if not self._count:
             raise Flaw("there is nothing in the armor")
-        if self._header or self._left or self._is_partial:
+        if self._next_at > self._stop or self._is_partial:
             raise Flaw("a packet is cut short")
         if not self._is_last:
             raise Flaw("there is no encrypted data behind the session keys")
