@@ -429,3 +429,15 @@ def test_a_relay_s_numbers_and_its_round(house, tmp_path):
     assert 'chatmail_accounts{kind="user"} 1\n' in (tmp_path / "chatmail.prom").read_text()
     assert house("--json", "chatmail", "expire", "--dry-run")["account_count"] == 1
     assert "0 idle accounts removed" in house("chatmail", "expire").stdout
+
+
+def test_an_invitation_is_a_link_and_a_code(house, tmp_path):
+    house("domain", "add", "chat.example", "--profile", "chatmail")
+    assert house("--json", "chatmail", "invite", "chat.example") == {"uri": "DCACCOUNT:https://chat.example/new"}
+    house("chatmail", "invite", "chat.example", "--png", tmp_path / "code.png")
+    assert (tmp_path / "code.png").read_bytes().startswith(b"\x89PNG")
+    house("domain", "set", "chat.example", "invite_tokens=friends")
+    assert "invite_tokens" in house("chatmail", "invite", "chat.example", code=2).stderr
+    told = house("--json", "chatmail", "invite", "chat.example", "--token", "friends")
+    assert told == {"uri": "DCACCOUNT:https://chat.example/new?friends"}
+    assert "opens no accounts" in house("chatmail", "invite", "example.test", code=2).stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +59,39 @@ def import_ini(
         rows,
         [dict(zip(names, row, strict=True)) for row in rows],
     )
+
+
+@app.command()
+def invite(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    token: Annotated[str, typer.Option("--token", help="One of the domain's invite_tokens, if it has any.")] = "",
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also write the QR code there.")] = None,
+) -> None:
+    """Show what to give to people who are to join: a link, and as QR code."""
+    terminal = terminal_of(context)
+
+    async def work(house: House) -> Domain:
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        return await house.domains.get(ADMINISTRATOR, name)
+
+    domain = terminal.run(work)
+    terms = domain.terms
+    if not terms.opens_accounts or (terms.invite_tokens and token not in terms.invite_tokens):
+        why = "None of its invite_tokens is given" if terms.opens_accounts else "The domain opens no accounts"
+        terminal.fail(USAGE, why, "See `mailstead domain show --secrets`.", "NoInvitation")
+    import segno
+
+    from mailstead.usecases.invitations import invitation_uri
+
+    uri = invitation_uri(domain.name, token)
+    code = segno.make(uri, error="m")
+    if png is not None:
+        code.save(str(png), scale=8, border=3)
+    drawn = StringIO()
+    code.terminal(out=drawn, compact=True, border=2)
+    terminal.say(f"{uri}\n{drawn.getvalue()}", {"uri": uri})
 
 
 @app.command("import")

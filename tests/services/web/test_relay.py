@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -144,6 +145,7 @@ async def test_a_relay_of_its_own_certificate_gives_the_whole_log_in(site, host,
     assert start in found["dclogin_url"]
     assert ("&ih=192.0.2.1&sh=192.0.2.1" in found["dclogin_url"]) == (host == "192.0.2.1")
     assert found["dclogin_url"].endswith("&ic=3")
+    assert b64decode(found["dclogin_qr"].removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
 
 
 async def test_a_refusal_has_its_reason(site):

@@ -8,6 +8,7 @@ Spec: reference chatmail, sections 4.3 (``/new``), 4.4 (invitation), 8 (paths).
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import Final
@@ -34,7 +35,7 @@ from mailstead.usecases.invitations import Invitations
 PROPOSALS_PER_MINUTE: Final = 120
 PROPOSAL_BURST: Final = 5
 """Invented accounts per address of a visitor. Spec: reference chatmail, section 4.3 (two a second, burst 5)."""
-CONTENT_SECURITY: Final = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"  # noqa: E501
+CONTENT_SECURITY: Final = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"  # noqa: E501
 _PAGE_HEADERS: Final = {"content-security-policy": CONTENT_SECURITY}
 
 FindRelay = Callable[[Request], Awaitable[Domain | None]]
@@ -131,6 +132,8 @@ class RelayPages:
         answer = {"email": proposal.email, "password": proposal.password}
         if is_self_signed(domain.name):
             answer["dclogin_url"] = proposal.dclogin_url
+            drawn = await asyncio.to_thread(qr_code, proposal.dclogin_url)
+            answer["dclogin_qr"] = f"data:image/png;base64,{b64encode(drawn).decode()}"
         return JSONResponse(answer, headers={"cache-control": "no-store"})
 
 
