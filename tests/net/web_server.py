@@ -14,8 +14,8 @@ class WebServer:
         self.then = None
         self.closed = asyncio.Event()
 
-    async def start(self, tls=None, host="127.0.0.1"):
-        self._server = await asyncio.start_server(self._serve, host, 0, ssl=tls)
+    async def start(self, tls=None, host="127.0.0.1", port=0):
+        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -7,7 +7,7 @@ from mailstead.model.envelope import Envelope, Recipient
 from mailstead.model.errors import WebFailed, WebRefused
 from mailstead.model.queue import RemoteReply
 from mailstead.net.outbound import mxdeliv
-from mailstead.net.outbound.mxdeliv import MxdelivSession, SmtpHosts
+from mailstead.net.outbound.mxdeliv import MxdelivSession, SmtpHosts, SmtpSearch
 from mailstead.ports.relay import RelayFailed
 from mailstead.ports.web import WebResponse
 
@@ -45,7 +45,7 @@ class Smtp:
 
     async def send(self, envelope, octets):
         self.sent += 1
-        return [RemoteReply(250, "2.0.0", "OK (SMTP)")] * len(envelope.recipients)
+        return [RemoteReply(250, "2.0.0", "OK (SMTP)", "mx.two.test")] * len(envelope.recipients)
 
     async def close(self):
         self.is_open = False
@@ -68,10 +68,14 @@ def hosts():
 
 @pytest.fixture
 def session(web, smtp, hosts):
-    async def open_smtp():
+    async def at(host):
+        assert host == "mx.two.test"
         return smtp
 
-    return MxdelivSession(web, "mx.two.test", 443, open_smtp, hosts, verifies=True)
+    async def begin():
+        return SmtpSearch(at, None)
+
+    return MxdelivSession(web, ("mx.two.test",), 443, begin, hosts, verifies=True)
 
 
 async def test_a_message_is_posted_once_for_all_recipients(session, web, smtp):
@@ -94,13 +98,15 @@ async def test_a_message_is_posted_once_for_all_recipients(session, web, smtp):
     ("status", "body", "code", "enhanced", "is_permanent"),
     [
         (400, b"523 5.7.10 Encryption Needed: Invalid Unencrypted Mail", 523, "5.7.10", True),
-        (400, b"550 5.1.1 No such user", 550, "5.1.1", True),
+        (400, b"550 5.7.1 Not wanted", 550, "5.7.1", True),
         (400, b"554 No DKIM signature found\r\n", 554, "5.0.0", True),
-        (400, b"450 4.2.1: later", 450, "4.2.1", False),
+        (400, b"450 4.7.1: later", 450, "4.7.1", False),
         (413, b"552 Message exceeds maximum size", 552, "5.0.0", True),
     ],
 )
-async def test_a_definite_refusal_is_the_answer(session, web, smtp, status, body, code, enhanced, is_permanent):
+async def test_a_definite_refusal_of_a_message_is_the_answer(
+    session, web, smtp, status, body, code, enhanced, is_permanent
+):
     web.says = WebResponse(status, {}, body)
     for reply in await session.send(ENVELOPE, OCTETS):
         assert (reply.code, reply.enhanced, reply.is_permanent) == (code, enhanced, is_permanent)
@@ -117,7 +123,9 @@ async def test_a_definite_refusal_is_the_answer(session, web, smtp, status, body
         WebResponse(404, {}, b"Not found"),
         WebResponse(405, {}, b""),
         WebResponse(301, {}, b"250 OK"),
-        WebResponse(503, {}, b"451 4.3.0 later"),
+        WebResponse(503, {}, b"Service Unavailable"),
+        WebResponse(200, {"content-type": "text/html; charset=utf-8"}, b"<h1>Welcome</h1>"),
+        WebResponse(200, {"content-type": "Text/HTML"}, b"250 OK"),
         WebResponse(400, {}, b"<html>bad request</html>"),
         WebResponse(413, {}, b"Request Entity Too Large"),
     ],
@@ -144,15 +152,51 @@ async def test_a_host_without_a_web_server_is_remembered_for_half_an_hour(hosts,
     assert ["a" in hosts, "b" in hosts, "c" in hosts] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    "body", [b"550 5.1.1 No such user", b"552 5.2.2 Full", b"450 4.2.1 later", b"550 no such user"]
+)
+async def test_a_refusal_that_may_be_of_one_recipient_is_asked_for_each_by_smtp(session, web, smtp, hosts, body):
+    web.says = WebResponse(400, {}, body)
+    assert [each.text for each in await session.send(ENVELOPE, OCTETS)] == ["OK (SMTP)"] * 2
+    assert (smtp.sent, "mx.two.test" in hosts) == (1, False)  # it has a web server for mail
+
+
+@pytest.mark.parametrize("body", [b"550 5.1.1 No such user", b"552 5.2.2 Full", b"550 no such user"])
+async def test_where_there_is_but_one_recipient_it_is_the_answer(session, web, smtp, body):
+    web.says = WebResponse(400, {}, body)
+    [reply] = await session.send(Envelope(None, BOTH[:1]), OCTETS)
+    assert (reply.code, reply.is_permanent, smtp.sent) == (int(body[:3]), True, 0)
+
+
+async def test_who_says_come_by_smtp_is_asked_over_https_again(session, web, smtp, hosts):
+    web.says = WebResponse(503, {}, b"451 4.3.0 later")
+    assert [each.text for each in await session.send(ENVELOPE, OCTETS)] == ["OK (SMTP)"] * 2
+    assert (smtp.sent, "mx.two.test" in hosts) == (1, False)
+
+
+async def test_attack_025_an_answer_with_control_characters_is_cleaned(session, web):
+    web.says = WebResponse(400, {}, b"554 5.7.1 a\x00b\x1b[2Jc" + b"x" * 4000)
+    reply = (await session.send(ENVELOPE, OCTETS))[0]
+    assert reply.text.isprintable()
+    assert len(reply.text) < 600
+
+
 async def test_where_smtp_is_not_to_be_had_either_that_is_told(web, hosts):
-    async def open_smtp():
+    async def at(host):
+        return None
+
+    async def last():
         raise RelayFailed(RemoteReply(0, "4.4.1", "No connection"))
 
+    async def begin():
+        return SmtpSearch(at, last)
+
     web.says = WebFailed("no connection")
-    session = MxdelivSession(web, "mx.two.test", 8443, open_smtp, hosts, verifies=False)
+    names = tuple(f"mx{number}.two.test" for number in range(10))
+    session = MxdelivSession(web, names, 8443, begin, hosts, verifies=False)
     assert [each.enhanced for each in await session.send(ENVELOPE, OCTETS)] == ["4.4.1"] * 2
-    assert (session.is_open, "mx.two.test" in hosts) == (False, False)
-    assert web.posted[0][0] == "https://mx.two.test:8443/mxdeliv"
+    assert (session.is_open, [name for name in names if name in hosts]) == (False, [])
+    assert [posted[0] for posted in web.posted] == [f"https://{name}:8443/mxdeliv" for name in names[:3]]
     assert web.posted[0][3]["verifies"] is False
     await session.close()
 

@@ -24,7 +24,7 @@ from mailstead.mailauth.tlsrpt import TlsOutcome, TlsOutcomes
 from mailstead.model.errors import TryAgainLater
 from mailstead.model.queue import Destination, DestinationKind, RemoteReply
 from mailstead.net.outbound.conversation import TimeLimits
-from mailstead.net.outbound.mxdeliv import MxdelivSession, SmtpHosts
+from mailstead.net.outbound.mxdeliv import MxdelivSession, SmtpHosts, SmtpSearch
 from mailstead.net.outbound.opening import Opener, Target
 from mailstead.net.outbound.routes import Route, addresses_of, route_of_domain
 from mailstead.net.outbound.security import (
@@ -63,6 +63,8 @@ class _Attempt:
     policy: Policy | None = None
     tried_count: int = 0
     refusals: list[HostRefused] = field(default_factory=list)
+    postponed: list[Target] = field(default_factory=list)
+    """Addresses that are tried last."""
 
 
 class SmtpRelay:
@@ -101,30 +103,46 @@ class SmtpRelay:
         Spec: RFC 5321 §5.1; reference chatmail, section 5.8.
         Errors: RelayFailed, permanent only if every host has said so.
         """
-        if self._web is not None and terms.uses_mxdeliv and destination.kind is DestinationKind.DOMAIN:
+        if self._posts_to(destination, terms) and self._web is not None:
             route = await route_of_domain(destination.name, self._resolver, self._hostname, self._chance)
-            host = route.hosts[0]
-            if host not in self._smtp_hosts and ":" not in host and destination.name not in CLEAR_DOMAINS:
+            if any(host not in self._smtp_hosts for host in route.hosts):
                 return MxdelivSession(
                     self._web,
-                    host,
+                    route.hosts,
                     self._settings.https_port,
-                    partial(self._open_smtp, destination, terms),
+                    partial(self._begin_search, destination, terms),
                     self._smtp_hosts,
                     verifies=not has_no_certificate(destination.name),
                 )
         return await self._open_smtp(destination, terms)
 
+    def _posts_to(self, destination: Destination, terms: RelayTerms) -> bool:
+        is_domain = destination.kind is DestinationKind.DOMAIN and destination.name not in CLEAR_DOMAINS
+        return is_domain and terms.uses_mxdeliv and not terms.require_tls
+
     async def _open_smtp(self, destination: Destination, terms: RelayTerms) -> SmtpSession:
         attempt = await self._begin(destination, terms)
-        postponed: list[Target] = []
         for host in attempt.route.hosts:
-            for target in await self._targets(attempt, host):
-                if self._was_unreached(target.address):
-                    postponed.append(target)
-                elif (session := await self._try_target(attempt, target)) is not None:
-                    return session
-        for target in postponed:
+            if (session := await self._open_at(attempt, host)) is not None:
+                return session
+        return await self._open_last(attempt)
+
+    async def _begin_search(self, destination: Destination, terms: RelayTerms) -> SmtpSearch:
+        attempt = await self._begin(destination, terms)
+        return SmtpSearch(partial(self._open_at, attempt), partial(self._open_last, attempt))
+
+    async def _open_at(self, attempt: _Attempt, host: str) -> SmtpSession | None:
+        """Try the addresses of one host; those that were unreached lately are left for the end."""
+        for target in await self._targets(attempt, host):
+            if self._was_unreached(target.address):
+                attempt.postponed.append(target)
+            elif (session := await self._try_target(attempt, target)) is not None:
+                return session
+        return None
+
+    async def _open_last(self, attempt: _Attempt) -> SmtpSession:
+        """Errors: RelayFailed."""
+        for target in attempt.postponed:
             if (session := await self._try_target(attempt, target)) is not None:
                 return session
         raise RelayFailed(_most_telling(attempt.refusals))

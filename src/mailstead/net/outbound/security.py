@@ -109,9 +109,10 @@ async def protection_of_host(
         raise TlsRefused(reply, "dnssec-invalid") from None
     if records is not None:
         # RFC 7672 §2.2: records that none of us understands still promise TLS, only nobody can be verified by them.
+        # Who must be verified is verified as if there were none.
         manner = Manner.DANE if records.is_usable else Manner.ENCRYPTED
         lines = _tlsa_lines(host, port, records)
-        if manner is Manner.DANE or not terms.require_tls:
+        if manner is Manner.DANE or not (terms.require_tls or terms.requires_verified_tls):
             return Protection((manner,), "tlsa", lines, records, requires_tls=terms.require_tls)
     if terms.requires_verified_tls and not terms.require_tls:
         return Protection(_strict_manners(next_hop))
