@@ -349,6 +349,23 @@ async def test_credentials_and_app_passwords(directory):
     assert again.app_password_id != made.app_password_id
 
 
+async def test_promise_8_one_of_many_replaces_a_password_that_is_still_the_old_one(directories):
+    directory, other = directories
+    await add(directory, ALICE)
+    start = await directory.credential_changes(0)
+    tries = [(directory, other)[n % 2].replace_password(ALICE.account_id, verifier(1), verifier(n)) for n in (2, 3, 4)]
+    won = await asyncio.gather(*tries)
+    assert sorted(won) == [False, False, True]
+    found = await directory.credentials(ALICE.address)
+    assert (found.password, found.scram_salt, found.scram_iteration_count) == (
+        verifier(won.index(True) + 2),
+        SALT,
+        4096,
+    )
+    assert (await directory.credential_changes(start.latest)).account_ids == {ALICE.account_id}
+    assert not await directory.replace_password(BOB.account_id, verifier(1), verifier(2))
+
+
 async def test_app_passwords_are_limited(directory):
     await add(directory, ALICE)
     with pytest.raises(LimitReached):

@@ -140,6 +140,9 @@ class Directory(Protocol):
     ) -> None:
         """Replace the main password; a new salt makes SCRAM unavailable to old app passwords. Errors: NoSuchAccount."""
 
+    async def replace_password(self, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
+        """Replace the main password's verifier by one with the same salt, if it still is `old`; whether it was."""
+
     async def add_app_password(
         self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
     ) -> AppPassword:

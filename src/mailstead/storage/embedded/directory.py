@@ -185,6 +185,10 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount."""
         await self._write(directory_writes.set_password, account_id, scram_salt, scram_iteration_count, password)
 
+    async def replace_password(self, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
+        """See `Directory.replace_password`."""
+        return await self._write(directory_writes.replace_password, account_id, old, new)
+
     async def add_app_password(
         self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
     ) -> AppPassword:

@@ -163,6 +163,21 @@ def set_password(
     _note_credential_change(db, account_id)
 
 
+def replace_password(db: apsw.Connection, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
+    """Compare and set: of several at once, one wins. Give whether it was this one."""
+    db.execute(
+        """
+        UPDATE account SET argon2id = ?, scram_stored_key = ?, scram_server_key = ?
+        WHERE account_id = ? AND argon2id = ? AND scram_stored_key = ? AND scram_server_key = ?
+        """,
+        (*_columns(new), account_id, *_columns(old)),
+    )
+    if not db.changes():
+        return False
+    _note_credential_change(db, account_id)
+    return True
+
+
 def add_app_password(db: apsw.Connection, account_id: AccountId, app_password: AppPassword) -> int:
     """Give the number under which it can be removed. Errors: NoSuchAccount, LimitReached."""
     (count,) = _one(db, "SELECT count(*) FROM app_password WHERE account_id = ?", account_id)
