@@ -2,19 +2,29 @@
 
 import asyncio
 import dataclasses
+from contextlib import suppress
 
 import pytest
+from passlib.handlers.sha2_crypt import sha512_crypt
+from structlog.testing import capture_logs
 
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer
-from mailstead.model.errors import AddressTaken, AuthenticationFailed, NoSuchDomain, PolicyRefused, TryAgainLater
+from mailstead.model.errors import (
+    AddressTaken,
+    AuthenticationFailed,
+    NoSuchDomain,
+    PolicyRefused,
+    TooManyFailures,
+    TryAgainLater,
+)
 from mailstead.model.secret import Secret
 from mailstead.usecases import openings as openings_module
 from mailstead.usecases.accounts import Accounts
-from mailstead.usecases.invitations import Invitations
+from mailstead.usecases.invitations import Invitations, invitation_uri
 from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.openings import Openings, OpeningTerms, prefix_of
-from mailstead.usecases.passwords import HashCost, Passwords, foreign_verifier, is_foreign
+from mailstead.usecases.passwords import HashCost, Passwords, fingerprint, foreign_verifier, is_foreign
 
 NAME, PASSWORD = "somebody1@chat.test", Secret("nine chars")
 RELAY_HASH = (
@@ -191,6 +201,65 @@ async def test_what_cannot_be_read_does_not_count(chat, peer, monkeypatch):
     await chat.log_in(NAME, PASSWORD, peer, "imap")
 
 
+async def test_attack_101_a_client_that_hangs_up_leaves_no_half_account(chat, storage, peer, monkeypatch):
+    add_account, is_there, may_go_on = storage.directory.add_account, asyncio.Event(), asyncio.Event()
+
+    async def waits(*arguments):
+        is_there.set()
+        await may_go_on.wait()
+        await add_account(*arguments)
+
+    monkeypatch.setattr(storage.directory, "add_account", waits)
+    coming = asyncio.create_task(chat.log_in(NAME, PASSWORD, peer, "imap"))
+    await is_there.wait()
+    coming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await coming
+    may_go_on.set()
+    await chat._openings.close()
+    assert await storage.accounts.ids() == [each.account_id for each in await storage.directory.accounts()] != []
+    await chat.log_in(NAME, PASSWORD, peer, "imap")
+
+
+async def test_attack_061_names_that_cannot_be_had_count_as_failures(chat, peer, closed_file):
+    await chat.log_in(NAME, PASSWORD, peer, "imap")
+    closed_file.touch()
+    with pytest.raises(TooManyFailures):
+        for number in range(20):
+            with suppress(AuthenticationFailed):
+                await chat.log_in(f"another{number:02}@chat.test", PASSWORD, peer, "imap")
+    await chat.log_in(NAME, PASSWORD, peer, "imap")
+
+
+async def test_attack_062_scram_shows_unknown_names_of_a_relay_as_those_it_has(chat, admin, peer):
+    chat._scram_iteration_count = 60_000
+    await chat.log_in(NAME, PASSWORD, peer, "imap")
+    await chat.adopt(admin, Address("oldname12", "chat.test"), RELAY_HASH)
+    for name, count in (
+        (NAME, 4096), ("oldname12@chat.test", 4096), ("nobody123@chat.test", 4096), ("no body@chat.test", 4096),
+        ("nobody123@ord.test", 60_000), ("nobody123@other.test", 60_000), ("nobody", 60_000),
+    ):  # fmt: skip
+        assert (await chat.scram_start(name, peer, "imap")).iteration_count == count
+
+
+async def test_attack_104_the_log_of_a_relay_has_neither_name_nor_machine(chat, peer, closed_file):
+    with capture_logs() as logs:
+        await chat.log_in(NAME, PASSWORD, peer, "imap")
+        with pytest.raises(AuthenticationFailed) as failed:
+            await chat.log_in(NAME, Secret("another one"), peer, "imap")
+        closed_file.touch()
+        with pytest.raises(AuthenticationFailed):
+            await chat.log_in("another12@chat.test", PASSWORD, peer, "imap")
+        with pytest.raises(AuthenticationFailed):
+            await chat.log_in("nobody123@ord.test", PASSWORD, peer, "imap")
+    told = [str(entry) for entry in logs]
+    of_relay = [text for text in told if "chat.test" in text]
+    assert len(of_relay) == 4
+    assert not [text for text in of_relay if "somebody1" in text or "another12" in text or "192.0.2" in text]
+    assert failed.value.log_fields == {"service": "imap"}
+    assert "nobody123@ord.test" in told[-1]
+
+
 # from a relay
 
 
@@ -209,6 +278,61 @@ async def test_an_account_of_a_relay_keeps_its_password_and_gets_a_hash_of_ours(
         await chat.adopt(admin, address, RELAY_HASH)
     with pytest.raises(NoSuchDomain):
         await chat.adopt(admin, Address("old", "nowhere.test"), RELAY_HASH)
+
+
+async def test_promise_8_first_log_ins_at_once_replace_the_hash_of_a_relay_once(chat, storage, admin, peer):
+    await chat.adopt(admin, Address("old", "chat.test"), RELAY_HASH)
+    tries = [chat.log_in("old@chat.test", Secret("pw"), peer, "imap") for _ in range(10)]
+    actors = await asyncio.gather(*tries)
+    credentials = await storage.directory.credentials(Address("old", "chat.test"))
+    assert {actor.fingerprint for actor in actors} == {fingerprint(credentials.password)}
+
+
+async def test_promise_8_a_new_password_is_not_overwritten_by_the_old_one(chat, admin, peer, passwords, monkeypatch):
+    address, make = Address("old", "chat.test"), passwords.make_adopted_verifier
+    await chat.adopt(admin, address, RELAY_HASH)
+
+    async def is_late(*arguments):
+        await chat.set_password(admin, address, Secret("set meanwhile"))
+        return await make(*arguments)
+
+    monkeypatch.setattr(passwords, "make_adopted_verifier", is_late)
+    with pytest.raises(AuthenticationFailed):
+        await chat.log_in("old@chat.test", Secret("pw"), peer, "imap")
+    await chat.log_in("old@chat.test", Secret("set meanwhile"), peer, "imap")
+
+
+async def test_app_passwords_outlive_the_hash_of_a_relay(chat, storage, admin, peer):
+    address = Address("old", "chat.test")
+    await chat.adopt(admin, address, RELAY_HASH)
+    made = await chat.add_app_password(admin, address, "phone")
+    before = await storage.directory.credentials(address)
+    await chat.log_in("old@chat.test", Secret("pw"), peer, "imap")
+    after = await storage.directory.credentials(address)
+    assert (after.scram_salt, after.scram_iteration_count) == (before.scram_salt, before.scram_iteration_count)
+    assert (await chat.log_in("old@chat.test", made.secret, peer, "imap")).app_password_id
+
+
+@pytest.mark.parametrize("text", ["ﬁne words", "caf\u0065\u0301 noir", "tab\there it is", "пароль-да1", "🙂" * 9])
+async def test_a_relay_took_passwords_as_they_were_typed(chat, admin, peer, text):
+    await chat.adopt(admin, Address("old", "chat.test"), sha512_crypt.using(rounds=1000).hash(text))
+    for _ in range(2):
+        await chat.log_in("old@chat.test", Secret(text), peer, "imap")
+    with pytest.raises(AuthenticationFailed):
+        await chat.log_in("old@chat.test", Secret("other\twords"), peer, "imap")
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "nul\0inside", "", "\ud800 no text"])
+async def test_passwords_that_no_relay_took_are_wrong(chat, admin, peer, text):
+    await chat.adopt(admin, Address("old", "chat.test"), RELAY_HASH)
+    with pytest.raises(AuthenticationFailed):
+        await chat.log_in("old@chat.test", Secret(text), peer, "imap")
+
+
+@pytest.mark.parametrize("rounds", ["0999", "999", "0100000", "1000000", "999999999"])
+def test_hashes_that_no_crypt_makes_or_that_take_too_long_are_refused(rounds):
+    with pytest.raises(PolicyRefused, match="SHA512-CRYPT"):
+        foreign_verifier(RELAY_HASH.replace("$6$", f"$6$rounds={rounds}$"))
 
 
 @pytest.mark.parametrize(
@@ -257,7 +381,22 @@ async def test_who_has_not_come_for_long_is_idle_and_who_is_unknown_is_not(chat,
     assert len(await idle()) == 2
 
 
+async def test_of_an_account_that_is_gone_no_day_is_kept(chat, storage, admin, clock, peer):
+    actor = await chat.log_in(NAME, PASSWORD, peer, "imap")
+    await chat._last_log_ins.close()
+    log_ins = LastLogIns(storage, clock)
+    assert await log_ins.day(actor.account_id, clock.now()) == clock.now().date()
+    await chat.remove(admin, Address("somebody1", "chat.test"))
+    assert await log_ins.days(clock.now()) == {}
+    assert await log_ins.day(actor.account_id, clock.now()) is None
+
+
 # invitations
+
+
+def test_an_invitation_has_its_token_in_the_form_of_addresses():
+    assert invitation_uri("chat.test", "a&b#c%/é") == "DCACCOUNT:https://chat.test/new?a%26b%23c%25%2F%C3%A9"
+    assert invitation_uri("chat.test") == "DCACCOUNT:https://chat.test/new"
 
 
 async def test_a_proposal_can_be_logged_in_with(chat, storage, peer):

@@ -11,7 +11,7 @@ from hmac import digest
 from typing import Final
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, AppPassword, Credentials, Target, Verifier
+from mailstead.model.directory import Account, AppPassword, Credentials, Domain, Target, Verifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AddressTaken,
@@ -38,7 +38,7 @@ from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.last_log_ins import LastLogIns
-from mailstead.usecases.openings import Openings
+from mailstead.usecases.openings import Openings, scram_iteration_count_of
 from mailstead.usecases.passwords import (
     Passwords,
     fingerprint,
@@ -117,6 +117,8 @@ class Accounts:
     async def close(self) -> None:
         """End threads and tasks."""
         await self._revocations.close()
+        if self._openings is not None:
+            await self._openings.close()
         if self._last_log_ins is not None:
             await self._last_log_ins.close()
         await asyncio.get_running_loop().run_in_executor(None, self._passwords.close)
@@ -137,25 +139,38 @@ class Accounts:
             await self._sleep(judgement.slowed_s)
         credentials = await self._credentials(username)
         if credentials is None and self._openings is not None:
-            opened = await self._openings.open(username, secret, peer)
+            try:
+                opened = await self._openings.open(username, secret, peer)
+            except AuthenticationFailed:
+                await self._failed(username, peer, service)
+                raise
             if opened is not None:
                 credentials = await self._credentials(username)
-                return self._decided(username, peer, service, credentials, opened[1])
+                return await self._decided(username, peer, service, credentials, opened[1])
             credentials = await self._credentials(username)
         verifier = await self._passwords.matching(
             secret, credentials, before_check=lambda: self._raise_if_refused(username, peer, service)
         )
         if credentials is not None and verifier is not None and is_foreign(verifier):
-            credentials, verifier = await self._rehashed(credentials, secret)
-        return self._decided(username, peer, service, credentials, verifier)
+            credentials, verifier = await self._rehashed(credentials, verifier, secret)
+        return await self._decided(username, peer, service, credentials, verifier)
 
-    async def _rehashed(self, credentials: Credentials, secret: Secret) -> tuple[Credentials | None, Verifier]:
-        """Replace another system's hash by ours, now that the password is known."""
-        salt = secrets.token_bytes(SCRAM_SALT_OCTETS)
-        verifier = await self._passwords.make_adopted_verifier(secret, salt, self._scram_iteration_count)
+    async def _rehashed(
+        self, credentials: Credentials, foreign: Verifier, secret: Secret
+    ) -> tuple[Credentials | None, Verifier | None]:
+        """Replace another system's hash by ours, now that the password is known.
+
+        Whoever comes second, to another log-in or to a new password, is checked against what the first one left.
+        """
         account = credentials.account
-        await self._directory.set_password(account.account_id, salt, self._scram_iteration_count, verifier)
-        return await self._directory.credentials(account.address), verifier
+        verifier = await self._passwords.make_adopted_verifier(
+            secret, credentials.scram_salt, credentials.scram_iteration_count
+        )
+        if verifier is None:
+            return credentials, foreign
+        is_ours = await self._directory.replace_password(account.account_id, foreign, verifier)
+        found = await self._directory.credentials(account.address)
+        return found, verifier if is_ours else await self._passwords.matching(secret, found)
 
     async def scram_start(self, username: str, peer: Peer, service: str) -> ScramLookup:
         """Give salt, iteration count and verifiers; for an unknown user a salt that is always the same (attack row 62).
@@ -166,10 +181,11 @@ class Accounts:
         judgement = self._judged(username, peer, service)
         if judgement.slowed_s:
             await self._sleep(judgement.slowed_s)
+        iteration_count = scram_iteration_count_of(await self._domain(username), self._scram_iteration_count)
         credentials = await self._credentials(username)
         if credentials is None:
             salt = digest(self._decoy_key, username.casefold().encode("utf-8", "replace"), "sha256")[:SCRAM_SALT_OCTETS]
-            return ScramLookup(salt, self._scram_iteration_count, (), username, peer, service)
+            return ScramLookup(salt, iteration_count, (), username, peer, service)
         return ScramLookup(
             credentials.scram_salt,
             credentials.scram_iteration_count,
@@ -185,7 +201,7 @@ class Accounts:
         Errors: as `log_in`; also when the password was changed during the exchange.
         """
         credentials = await self._credentials(lookup.username)
-        return self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
+        return await self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
 
     def watch_revocations(self, actor: Actor, callback: Callable[[], None]) -> AbstractContextManager[None]:
         """Call `callback` once, on the event loop, when the password that the actor came in with is changed or removed.
@@ -218,13 +234,13 @@ class Accounts:
         salt = secrets.token_bytes(SCRAM_SALT_OCTETS)
         verifier = await self._passwords.make_verifier(password, salt, self._scram_iteration_count)
         account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
-        await self._add(account, salt, verifier)
+        await self._add(account, salt, self._scram_iteration_count, verifier)
         return account
 
-    async def _add(self, account: Account, salt: bytes, verifier: Verifier) -> None:
+    async def _add(self, account: Account, salt: bytes, iteration_count: int, verifier: Verifier) -> None:
         try:
             await self._storage.accounts.create(account.account_id, DEFAULT_MAILBOXES, account.quota_octets)
-            await self._directory.add_account(account, salt, self._scram_iteration_count, verifier)
+            await self._directory.add_account(account, salt, iteration_count, verifier)
         except MailsteadError:
             # an error of the disk may hide that the address was taken after all: then the store must stay
             if await self._directory.account(account.account_id) is None:
@@ -238,12 +254,14 @@ class Accounts:
         """
         actor.must_be_admin()
         verifier = foreign_verifier(hashed)
-        if await self._directory.domain(address.domain) is None:
+        domain = await self._directory.domain(address.domain)
+        if domain is None:
             raise NoSuchDomain(domain=address.domain)
         if await self._directory.find(address) is not None:
             raise AddressTaken(address=address.key)
         account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
-        await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), verifier)
+        iteration_count = scram_iteration_count_of(domain, self._scram_iteration_count)
+        await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), iteration_count, verifier)
         return account
 
     async def remove(self, actor: Actor, address: Address) -> None:
@@ -252,6 +270,8 @@ class Accounts:
         account = await self._account(address)
         await self._directory.remove_account(account.account_id)
         await self._storage.accounts.delete(account.account_id)
+        if self._last_log_ins is not None:
+            await self._last_log_ins.forget(account.account_id)
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Account]:
         """All accounts, or those of one domain, by address. Errors: NotAllowed."""
@@ -373,6 +393,13 @@ class Accounts:
             return None
         return await self._directory.credentials(address)
 
+    async def _domain(self, username: str) -> Domain | None:
+        """Give the domain of a name, whether it is anybody's or not."""
+        try:
+            return await self._directory.domain(Address.parse(username).domain)
+        except BadAddress:
+            return await self._directory.domain(username.rpartition("@")[2].lower())
+
     def _judged(self, username: str, peer: Peer, service: str) -> Judgement:
         judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())
         if judgement.refused_s:
@@ -383,22 +410,29 @@ class Accounts:
     def _raise_if_refused(self, username: str, peer: Peer, service: str) -> None:
         self._judged(username, peer, service)
 
-    def _decided(
+    async def _decided(
         self, username: str, peer: Peer, service: str, credentials: Credentials | None, verifier: Verifier | None
     ) -> Actor:
         """Count the outcome and give the actor. Errors: AuthenticationFailed."""
-        now_s = self._clock.monotonic_s()
         actor = _actor(credentials, verifier) if credentials and verifier else None
         if actor is None or (actor.scopes and service not in actor.scopes):
-            self._failures.failed(peer.address, username, now_s)
-            metrics.LOG_INS.labels(service, "failed").inc()
-            _log.info("log-in failed", service=service, peer=peer.address, username=username[:320])
-            raise AuthenticationFailed(service=service, peer=peer.address)
-        self._failures.succeeded(peer.address, username, now_s)
+            raise AuthenticationFailed(**await self._failed(username, peer, service))
+        self._failures.succeeded(peer.address, username, self._clock.monotonic_s())
         if self._last_log_ins is not None and actor.account_id is not None:
             self._last_log_ins.note(actor.account_id)
         metrics.LOG_INS.labels(service, "ok").inc()
         return actor
+
+    async def _failed(self, username: str, peer: Peer, service: str) -> dict[str, str]:
+        """Count a failure, and write it to the log; give what errors may say of it there (attack row 104)."""
+        self._failures.failed(peer.address, username, self._clock.monotonic_s())  # first: the next guess may be waiting
+        metrics.LOG_INS.labels(service, "failed").inc()
+        domain = await self._domain(username)
+        if domain is not None and domain.terms.hides_metadata:
+            _log.info("log-in failed", service=service, domain=domain.name)
+            return {"service": service}
+        _log.info("log-in failed", service=service, peer=peer.address, username=username[:320])
+        return {"service": service, "peer": peer.address}
 
 
 def _actor(credentials: Credentials, verifier: Verifier) -> Actor | None:

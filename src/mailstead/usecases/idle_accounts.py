@@ -45,7 +45,8 @@ class IdleAccounts:
             accounts = await self._directory.accounts(domain.name)
             for account in await self._last_log_ins.idle(accounts, kept_days, now):
                 try:
-                    if not await self._last_log_ins.idle([account], kept_days, now):
+                    last = await self._last_log_ins.day(account.account_id, now)
+                    if last is None or last >= now.date() - timedelta(days=kept_days):
                         continue  # it has come back this moment
                     if removes:
                         await self._accounts.remove(actor, account.address)

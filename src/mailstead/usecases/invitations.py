@@ -85,4 +85,5 @@ def dclogin_url(address: Address, password: str) -> str:
 
 def invitation_uri(domain: str, token: str = "") -> str:
     """Write what a QR code of the relay says."""
-    return f"DCACCOUNT:https://{domain}/new{f'?{token}' if token else ''}"
+    query = f"?{quote(token, safe='')}" if token else ""
+    return f"DCACCOUNT:https://{domain}/new{query}"

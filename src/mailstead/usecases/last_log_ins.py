@@ -8,7 +8,7 @@ Spec: reference chatmail, sections 4.2 and 4.5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -20,6 +20,8 @@ from mailstead.ports.storage import Storage
 from mailstead.telemetry import log
 
 KEPT: Final = timedelta(days=10 * 366)
+WRITTEN_AT_ONCE_MAX: Final = 1000
+"""Days in one unit of work, so that others are not held up."""
 
 _KIND: Final = "last log-in"
 _log = log.get("accounts")
@@ -64,10 +66,18 @@ class LastLogIns:
         until = self._clock.now() + KEPT
         await self._memory.remember(_KIND, {account_id: str(day.toordinal()).encode()}, until)
 
+    async def forget(self, account_id: AccountId) -> None:
+        """Of an account that is gone nothing stays. Errors: of the store."""
+        await self._memory.forget(_KIND, [account_id])
+
     async def days(self, now: datetime) -> dict[AccountId, date]:
         """All that is known. Errors: of the store."""
         kept = await self._memory.recall_all(_KIND, now)
-        return {AccountId(key): date.fromordinal(int(value)) for key, value in kept.items()}
+        return _read(kept)
+
+    async def day(self, account_id: AccountId, now: datetime) -> date | None:
+        """Of one account. Errors: of the store."""
+        return _read(await self._memory.recall(_KIND, [account_id], now)).get(account_id)
 
     async def idle(self, accounts: Sequence[Account], kept_days: int, now: datetime) -> list[Account]:
         """Give those without log-in for more than `kept_days`; those of whom nothing is known are known from now on.
@@ -75,8 +85,14 @@ class LastLogIns:
         Errors: of the store.
         """
         known, today = await self.days(now), now.date()
-        for account in accounts:
-            if account.account_id not in known:
-                await self.set(account.account_id, today)
+        unknown = [each.account_id for each in accounts if each.account_id not in known]
+        octets, until = str(today.toordinal()).encode(), now + KEPT
+        for start in range(0, len(unknown), WRITTEN_AT_ONCE_MAX):
+            some = unknown[start : start + WRITTEN_AT_ONCE_MAX]
+            await self._memory.remember(_KIND, dict.fromkeys(some, octets), until)
         last = today - timedelta(days=kept_days)
         return [each for each in accounts if known.get(each.account_id, today) < last]
+
+
+def _read(kept: Mapping[str, bytes]) -> dict[AccountId, date]:
+    return {AccountId(key): date.fromordinal(int(value)) for key, value in kept.items()}

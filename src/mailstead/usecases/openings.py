@@ -31,7 +31,11 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases.passwords import HashCost, Passwords
 
 OPENED_COST: Final = HashCost(iterations=1, memory_kib=8 * 1024)
-"""See docs/adr/0022: such passwords are made by programs."""
+"""6.5 ms with the SCRAM keys, where `passwords.MAIN_COST` and its 60,000 rounds take 50 to 95.
+
+Such passwords are made by programs: nine and more characters of chance, which no guesser finds at any price. With the
+store an account costs 25 ms of processor time: 2,000 a minute in one process on two busy cores. See docs/adr/0022.
+"""
 OPENED_SCRAM_ITERATION_COUNT: Final = 4096
 """Spec: RFC 7677 §4, the least."""
 _SALT_OCTETS: Final = 16
@@ -49,7 +53,10 @@ class OpeningTerms:
     closed_file: str = ""
     """While this file exists, nobody opens an account."""
     per_prefix_hour_max: int = 0
-    """Accounts opened from one IPv4 /24 or IPv6 /48 in an hour, by process; 0: any number."""
+    """Accounts opened from one IPv4 /24 or IPv6 /48 in an hour, by process; 0: any number.
+
+    Each connection counts, also those that find the account which another one of the same client is just opening.
+    """
     quota_octets: int | None = None
 
 
@@ -63,6 +70,11 @@ class Openings:
         self._clock = clock
         self._terms = terms
         self._rates = Rates(_HOUR_S)
+        self._making: set[asyncio.Task[tuple[Account, Verifier] | None]] = set()
+
+    async def close(self) -> None:
+        """Wait for accounts that are being made."""
+        await asyncio.gather(*self._making, return_exceptions=True)
 
     async def open(self, username: str, password: Secret, peer: Peer) -> tuple[Account, Verifier] | None:
         """Open the account of that name; None: its domain opens none, or somebody else was quicker.
@@ -75,25 +87,29 @@ class Openings:
             return None
         verdict = may_open(domain.terms, address, password)
         if verdict.decision is not Decision.ALLOW:
-            self._reject(verdict.reasons[0], peer)
+            self._reject(verdict.reasons[0], domain, peer)
             raise AuthenticationFailed(verdict.reasons[0])
         if await self._directory.find(address) is not None:
             return None  # an alias, or an account that is switched off: nobody logs in to that
         await self.check_room(domain, peer)
-        return await self._make(domain, address, password)
+        # A client that hangs up meanwhile must not leave half an account.
+        making = asyncio.create_task(self._make(domain, address, password))
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        return await asyncio.shield(making)
 
     async def check_room(self, domain: Domain, peer: Peer | None = None) -> None:
         """Check that an account could be opened now. Errors: as of `open`."""
         verdict = has_room(domain.terms, await asyncio.to_thread(self._facts))
         if verdict.decision is not Decision.ALLOW:
-            self._reject(verdict.reasons[0], peer)
+            self._reject(verdict.reasons[0], domain, peer)
         if verdict.decision is Decision.REFUSE:
             raise AuthenticationFailed(verdict.reasons[0])
         if verdict.decision is not Decision.ALLOW:
             raise TryAgainLater("This server has no room for new accounts just now; please try again later")
         limit = self._terms.per_prefix_hour_max
         if peer is not None and limit and self._rates.count(prefix_of(peer.address), self._clock.monotonic_s()) > limit:
-            self._reject("too many from one network", peer)
+            self._reject("too many from one network", domain, peer)
             raise TryAgainLater("Too many new accounts from your network; please try again later")
 
     async def _domain_of(self, username: str) -> tuple[Domain | None, Address | None]:
@@ -140,13 +156,21 @@ class Openings:
             memory = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
         with suppress(OSError):
             disk = shutil.disk_usage(terms.data_dir).free
-        is_closed = bool(terms.closed_file) and Path(terms.closed_file).exists()
+        is_closed = False
+        with suppress(OSError):
+            is_closed = bool(terms.closed_file) and Path(terms.closed_file).exists()
         return HouseFacts(is_closed, load, memory, disk)
 
-    def _reject(self, reason: str, peer: Peer | None) -> None:
+    def _reject(self, reason: str, domain: Domain, peer: Peer | None) -> None:
         metrics.OPENINGS.labels("rejected").inc()
         metrics.count_as_relay("rejected_registrations")
-        _log.info("registration rejected", reason=reason, prefix=prefix_of(peer.address) if peer else "")
+        facts = {} if peer is None or domain.terms.hides_metadata else {"prefix": prefix_of(peer.address)}
+        _log.info("registration rejected", reason=reason, domain=domain.name, **facts)
+
+
+def scram_iteration_count_of(domain: Domain | None, usual: int) -> int:
+    """Give what accounts of a domain have, and what unknown names must show, too (attack row 62)."""
+    return OPENED_SCRAM_ITERATION_COUNT if domain is not None and domain.terms.opens_accounts else usual
 
 
 def prefix_of(address: str) -> str:

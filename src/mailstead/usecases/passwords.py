@@ -44,7 +44,8 @@ APP_PASSWORDS_MAX: Final = 25
 """As many as an account may have are always checked, so that time does not tell how many there are."""
 
 SHA512_CRYPT: Final = "$6$"
-_CRYPT: Final = re.compile(r"\$6\$(?:rounds=[0-9]{4,9}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}")
+_CRYPT: Final = re.compile(r"\$6\$(?:rounds=[1-9][0-9]{3,5}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}")
+"""Up to 999,999 rounds, about a second: more would let guessers keep our threads busy."""
 
 THREAD_COUNT: Final = 2
 WAITING_MAX: Final = 256
@@ -99,9 +100,14 @@ class Passwords:
             raise PolicyRefused(f"The password has fewer than {PASSWORD_CHARACTERS_MIN} characters")
         return await self._in_thread(lambda: _verifier(octets, salt, iteration_count, cost or self._cost))
 
-    async def make_adopted_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier:
-        """Give what is kept of a password that is in use already, however short. Errors: TryAgainLater."""
-        octets = _prepared(secret) or b""
+    async def make_adopted_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier | None:
+        """Give what is kept of a password that is in use already, however short; None where we can keep none of it.
+
+        Errors: TryAgainLater.
+        """
+        octets = _prepared(secret)
+        if octets is None:
+            return None
         return await self._in_thread(lambda: _verifier(octets, salt, iteration_count, self._cost))
 
     async def make_app_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier:
@@ -118,7 +124,7 @@ class Passwords:
         the result of those before it.
         Errors: TryAgainLater, when too many checks wait already; what `before_check` raises.
         """
-        octets = _prepared(secret) or b""
+        octets, as_typed = _prepared(secret) or b"", secret.reveal().encode("utf-8", "replace")
         app_passwords = credentials.app_passwords if credentials else ()
         main = credentials.password if credentials else None
         is_app_shaped = _is_app_shaped(octets)
@@ -126,12 +132,12 @@ class Passwords:
         if main:
             known.append(main)
         for verifier in known:
-            if self._is_remembered(octets, verifier):
+            if self._is_remembered(as_typed if is_foreign(verifier) else octets, verifier):
                 return verifier
         apps = app_passwords if is_app_shaped else None
-        found = await self._in_thread(lambda: self._check(octets, main, apps), before_check)
+        found = await self._in_thread(lambda: self._check(octets, as_typed, main, apps), before_check)
         if found:
-            self._remember(octets, found)
+            self._remember(as_typed if is_foreign(found) else octets, found)
         return found
 
     def wants_rehash(self, verifier: Verifier) -> bool:
@@ -139,7 +145,7 @@ class Passwords:
         return f"$m={self._cost.memory_kib},t={self._cost.iterations},p={self._cost.lanes}$" not in verifier.argon2id
 
     def _check(
-        self, octets: bytes, main: Verifier | None, app_passwords: Sequence[AppPassword] | None
+        self, octets: bytes, as_typed: bytes, main: Verifier | None, app_passwords: Sequence[AppPassword] | None
     ) -> Verifier | None:
         """Run in a thread. `app_passwords` None: the secret does not look like one."""
         found: Verifier | None = None
@@ -151,6 +157,8 @@ class Passwords:
                 _fits(octets, self._no_app)
             if found:
                 return found
+        if main and is_foreign(main):
+            return main if _fits_crypt(as_typed, main.argon2id) else None
         return main if _fits(octets, main.argon2id if main else self._nobody) and main else None
 
     async def _in_thread(self, work: Callable[[], ResultT], before_work: Callable[[], None] = lambda: None) -> ResultT:
@@ -252,12 +260,19 @@ def foreign_verifier(hashed: str) -> Verifier:
 
 
 def _fits(octets: bytes, phc: str) -> bool:
-    if phc.startswith(SHA512_CRYPT):
-        from passlib.handlers.sha2_crypt import sha512_crypt  # only those who come from a relay need it
-
-        return bool(sha512_crypt.verify(octets, phc))
     try:
         Argon2id.verify_phc_encoded(octets, phc)
     except InvalidKey:
         return False
     return True
+
+
+def _fits_crypt(as_typed: bytes, hashed: str) -> bool:
+    """Check a hash of another system, which took the password's octets as they came."""
+    from passlib.exc import PasswordValueError
+    from passlib.handlers.sha2_crypt import sha512_crypt  # only those who come from a relay need it
+
+    try:
+        return bool(sha512_crypt.verify(as_typed, hashed))
+    except PasswordValueError:  # longer than any, or with a NUL
+        return False

@@ -162,6 +162,9 @@ async def test_an_invitation_is_asked_for_where_there_are_tokens(site):
     found = json.loads((await site.ask("chat.test", "/new?friends2026", "POST")).body)
     assert found["password"].startswith("friends2026")
     assert len(found["password"]) == len("friends2026") + 12
+    await site.set_terms(invite_tokens=("a&b/c",))
+    found = json.loads((await site.ask("chat.test", "/new?a%26b%2Fc", "POST")).body)
+    assert found["password"].startswith("a&b/c")
     assert (await site.ask("chat.test", "/new?friends2026")).headers["location"].endswith("/new?friends2026")
 
 

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import Final
+from urllib.parse import unquote
 
 import segno
 from starlette.requests import Request
@@ -126,7 +127,7 @@ class RelayPages:
             metrics.refused("web", "503", "proposals")
             return _refusal("Too many new accounts are asked for from your network; please try again in a minute", 503)
         try:
-            proposal = await self._invitations.propose(domain.name, request.url.query)
+            proposal = await self._invitations.propose(domain.name, unquote(request.url.query))
         except MailsteadError as error:
             return _refusal(error.public_text, 503 if error.is_temporary else 403)
         answer = {"email": proposal.email, "password": proposal.password}
