@@ -83,6 +83,8 @@ def test_accounts(house):
         ("alice@example.test", None),
         ("bob@example.test", None),
     ]
+    assert [one["last_log_in"] for one in found] == [None, None]
+    assert "Last log-in" in house("account", "list").stdout
     house("account", "password", "bob@example.test", "--password-stdin", stdin=PASSWORD + " new\n")
     assert "--yes" in house("account", "remove", "bob@example.test", code=2).stderr
     house("account", "remove", "bob@example.test", "--yes")

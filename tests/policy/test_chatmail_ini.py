@@ -103,10 +103,36 @@ def test_a_whole_file():
 
 @pytest.mark.parametrize("key", KEYS_OF_A_RELAY)
 def test_every_key_of_a_relay_is_known_and_its_fate_is_told(key):
-    value = {"languages": "ALL", "passthrough_senders": "a@b.test", "passthrough_recipients": "a@b.test"}.get(key, "12")
+    value = {
+        "languages": "ALL",
+        "passthrough_senders": "a@b.test",
+        "passthrough_recipients": "a@b.test",
+        "tls_external_cert_and_key": "/cert.pem /key.pem",
+    }.get(key, "12")
     [_, fate] = read_ini(ini(f"{key} = {value if 'iroh' not in key else 'https://x.test'}")).fates
     assert (fate.key, bool(fate.text)) == (key, True)
     assert "slip of the pen" not in fate.text
+
+
+def test_the_predecessor_of_a_key_does_not_win_over_it():
+    for lines in (("delete_accounts_after = 9", "delete_inactive_users_after = 90"),
+                  ("delete_inactive_users_after = 90", "delete_accounts_after = 9")):  # fmt: skip
+        relay = read_ini(ini(*lines))
+        assert relay.terms == {"idle_accounts_kept_days": "90"}
+        assert "successor" in {fate.key: fate.text for fate in relay.fates}["delete_accounts_after"]
+    assert read_ini(ini("delete_accounts_after = 9")).terms == {"idle_accounts_kept_days": "9"}
+
+
+def test_what_is_off_asks_for_nothing_and_files_are_named():
+    fates = {
+        fate.key: fate.text
+        for fate in read_ini(
+            ini("disable_ipv6 = False", "imap_rawlog = TRUE", "tls_external_cert_and_key = /c.pem  /k.pem")
+        ).fates
+    }
+    assert fates["disable_ipv6"].startswith("off")
+    assert "server.transcript" in fates["imap_rawlog"]
+    assert fates["tls_external_cert_and_key"].endswith("tls.certificate_file = /c.pem and tls.key_file = /k.pem")
 
 
 def test_an_unknown_key_is_told_and_stops_nothing():
@@ -127,6 +153,7 @@ def test_an_address_of_a_machine_is_a_domain_in_brackets():
         ("[params]\nfoo = 1\n", "no mail_domain"),
         (ini("max_mailbox_size = much"), "max_mailbox_size = much: a size"),
         (ini("max_message_size = 1.5M"), "a number of octets"),
+        (ini("tls_external_cert_and_key = /cert.pem"), "two paths"),
     ],
 )
 def test_what_is_wrong_is_told(text, said):

@@ -12,6 +12,8 @@ from mailstead.cli.targets import read_targets
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from mailstead.model.directory import Account
     from mailstead.wiring.house import House
 
@@ -55,24 +57,27 @@ def list_(
     """Show all accounts."""
     terminal = terminal_of(context)
 
-    async def work(house: House) -> list[Account]:
+    async def work(house: House) -> list[tuple[Account, date | None]]:
         from mailstead.wiring.house import ADMINISTRATOR
 
-        return await house.accounts.list(ADMINISTRATOR, domain)
+        accounts = await house.accounts.list(ADMINISTRATOR, domain)
+        days = await house.last_log_ins.days(house.clock.now())
+        return [(one, days.get(one.account_id)) for one in accounts]
 
     found = terminal.run(work)
     terminal.say_table(
-        ("Account", "Quota (octets)", "State", "Forwards to"),
+        ("Account", "Quota (octets)", "State", "Last log-in", "Forwards to"),
         [
             (
                 str(one.address),
                 str(one.quota_octets or "none"),
                 "" if one.is_enabled else "disabled",
+                str(day or ""),
                 ", ".join(map(str, one.forward_to)) + ("" if one.keeps_copy else " (without a copy)"),
             )
-            for one in found
+            for one, day in found
         ],
-        [_as_json(one) for one in found],
+        [{**_as_json(one), "last_log_in": str(day) if day else None} for one, day in found],
     )
 
 

@@ -39,7 +39,7 @@ def import_ini(
 
     terminal = terminal_of(context)
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         terminal.fail(USAGE, f"{file} cannot be read: {error}", "Give the path of a chatmail.ini.", "BadFile")
     with terminal.clear_errors():

@@ -73,7 +73,9 @@ def _relay(values: Mapping[str, str]) -> Relay:
             continue
         fate = _fate(key, value.strip())
         fates.append(fate)
-        if fate.term:
+        if key == "delete_accounts_after" and values.get("delete_inactive_users_after"):
+            fates[-1] = Fate(key, fate.value, "", "its successor delete_inactive_users_after is there, too, and counts")
+        elif fate.term:
             terms[fate.term] = fate.text
     return Relay(_domain(name), terms, tuple(fates))
 
@@ -90,6 +92,16 @@ def _fate(key: str, value: str) -> Fate:
             return Fate(key, value, term, read(value))
         except ValueError as error:
             raise BadSettings(f"{key} = {value}: {error}") from None
+    if key in _SWITCHES and value.lower() != "true":
+        return Fate(key, value, "", "off, as it is here unless you say otherwise")
+    if key == "tls_external_cert_and_key" and value:
+        files = value.split()
+        if len(files) != 2:
+            raise BadSettings(f"{key} = {value}: two paths, of the certificate and of its key")
+        return Fate(
+            key, value, "",
+            f"of the whole server here: set tls.certificate_file = {files[0]} and tls.key_file = {files[1]}",
+        )  # fmt: skip
     return Fate(key, value, "", _ELSEWHERE.get(key, "not known here, nor to a relay: look for a slip of the pen"))
 
 
@@ -162,6 +174,7 @@ _MAY_BE_EMPTY: Final = frozenset(
     }
 )  # fmt: skip
 
+_SWITCHES: Final = frozenset({"disable_ipv6", "imap_rawlog"})
 _HOP: Final = "an inner hop that does not exist here: one process does it all"
 _CONTAINER: Final = "of the relay's container; nothing here needs it"
 _ELSEWHERE: Final[Mapping[str, str]] = {
