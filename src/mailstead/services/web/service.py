@@ -31,7 +31,7 @@ _log = log.get("web")
 
 CONNECTION_S: Final = 30.0
 MAIL_CONNECTION_S: Final = 300.0
-"""Of one that brings mail: a message may be large, and its delivery may wait."""
+"""Of one that is bringing a message: it may be large, and its delivery may wait. It has a pace to keep, too."""
 CONNECTIONS_MAX: Final = 500
 HEAD_OCTETS_MAX: Final = 16 * 1024
 STOP_LIMIT_S: Final = 2
@@ -164,8 +164,9 @@ class _Connection(H11Protocol):
         self._end = self.loop.call_later(CONNECTION_S, self._too_long, transport)
 
     def _too_long(self, transport: Any) -> None:
-        scope: Any = getattr(self, "scope", None)
-        if scope is not None and scope["path"] == mxdeliv.PATH:
+        cycle = self.cycle
+        is_busy = cycle is not None and not cycle.response_complete
+        if is_busy and cycle.scope["path"] == mxdeliv.PATH:
             self._end = self.loop.call_later(MAIL_CONNECTION_S - CONNECTION_S, transport.abort)
         else:
             transport.abort()
