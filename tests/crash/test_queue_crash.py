@@ -40,7 +40,7 @@ def wait_until_empty(server: Server, ledger: Ledger, sinks: list[Sink], limit_s:
     """Until every acknowledged message has arrived somewhere."""
     end = time.monotonic() + limit_s
     while True:
-        arrived = {key for sink in sinks for key in sink.taken}
+        arrived = {key for sink in sinks for key in tuple(sink.taken)}
         missing = [key for key, entry in ledger.entries.items() if entry.is_acknowledged and key not in arrived]
         if not missing:
             return
