@@ -127,7 +127,7 @@ class Mxdeliv:
         if not refusals:
             return
         if len(refusals) < len(recipients):
-            raise RecipientsDiffer
+            raise RecipientsDiffer("Some of the recipients cannot be had; bring the message by SMTP to hear which")
         raise next((each for each in refusals if each.is_temporary), refusals[0])
 
 
