@@ -107,7 +107,7 @@ async def test_steps_reach_the_file_without_being_asked_for_and_other_processes_
     other.record(event(2))
     async with asyncio.timeout(20):
         while len(found := await other.search(TraceQuery())) < 2:  # ours is written some tenths of a second later
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # another process of the house tells nobody what it has written
     assert [each.queue_id for each in found] == ["q2", "q1"]
 
 

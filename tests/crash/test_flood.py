@@ -104,7 +104,7 @@ async def happens(condition):
     """Wait for what a thread does: it has no event that a loop could wait for."""
     async with asyncio.timeout(LIMIT_S):
         while not condition():
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # see above
 
 
 async def test_attack_024_a_flood_for_dead_hosts_does_not_touch_the_others(tmp_path):

@@ -45,7 +45,7 @@ def until():
         while time.monotonic() < end:
             if result := condition():
                 return result
-            time.sleep(0.02)
+            time.sleep(0.02)  # other processes give no sign that a test could wait for
         raise AssertionError(f"did not happen within {limit_s} s")
 
     return wait

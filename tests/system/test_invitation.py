@@ -3,10 +3,9 @@
 The relay listens at 993, 465 and 443 of an address of its own; the clients know its name from their own /etc/hosts.
 """
 
-import os
-
 import pytest
 
+from system.neighbours import must_be_root
 from system.relays import Clients, Relay, received
 
 pytestmark = pytest.mark.full
@@ -16,8 +15,7 @@ DOMAIN, ADDRESS = "_invited.test", "127.0.0.63"
 
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory):
-    if os.geteuid() != 0:
-        pytest.skip("ports below 1024 and a mount namespace need root")
+    must_be_root()
     started = Relay(tmp_path_factory.mktemp("relay"), DOMAIN)
     started.settings |= {
         "MAILSTEAD_SERVER_HOSTNAME": DOMAIN,

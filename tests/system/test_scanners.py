@@ -39,7 +39,7 @@ def started(command, log, answers, limit_s=60.0):
     while not answers():
         assert process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < end, log.read_text()[-2000:]
-        time.sleep(0.05)
+        time.sleep(0.05)  # the daemons say nowhere that they answer
     return process
 
 

@@ -24,6 +24,8 @@ URL = "https://push.example.test/notify"
 MAIL = b"From: <bob@example.test>\r\nSubject: [...]\r\n\r\nx\r\n"
 HOUR_S = 3600
 PATIENCE_S = 10.0
+TURNS = 6
+"""Of each of two at work, three at least."""
 """How long a test waits for what must come; it comes within milliseconds."""
 
 
@@ -63,7 +65,7 @@ class Bench:
 
     def new_push(self, web=None, url=URL):
         # polling often, as nobody wakes Push when a test moves the clock
-        return Push(self.storage, self.clock, web or self.web, self.tokens, url=url, poll_s=0.01)
+        return CountedPush(self.storage, self.clock, web or self.web, self.tokens, url=url, poll_s=0.01)
 
     async def deliver(self, octets=MAIL, to=ALICE):
         deliveries = Deliveries(self.storage, self.clock, stored=self.push.stored)
@@ -89,18 +91,29 @@ class Bench:
 
     async def nothing_is_kept(self):
         while await self.kept():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # the store wakes no test
 
 
 async def until(is_so):
     async with asyncio.timeout(PATIENCE_S):
         while not is_so():
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002)  # conditions of several tasks; the time between is theirs
 
 
 async def settled():
     """Let Push take some turns, in which nothing more should happen."""
-    await asyncio.sleep(0.1)
+    behind = CountedPush.turn_count + TURNS
+    await until(lambda: CountedPush.turn_count >= behind)
+
+
+class CountedPush(Push):
+    """Counts the turns of all that are at work."""
+
+    turn_count = 0
+
+    async def _turn(self):
+        await super()._turn()
+        CountedPush.turn_count += 1
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ async def until(condition):
     """Wait until it holds."""
     async with asyncio.timeout(LIMIT_S):
         while not await condition():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # conditions of the store, which wakes no test
 
 
 async def states(queue, kind=ItemKind.SUBMISSION):

@@ -67,7 +67,7 @@ class SharedPort(Listener):
                 accepted, _ = await loop.sock_accept(listening)
             except OSError as error:
                 _log.warning("a connection could not be accepted", error=str(error))
-                await asyncio.sleep(ACCEPT_AGAIN_S)
+                await asyncio.sleep(ACCEPT_AGAIN_S)  # nobody tells when a file is free again
                 continue
             if len(self._waiting) >= WAITING_MAX:
                 metrics.refused("shared", "closed", "too-many")

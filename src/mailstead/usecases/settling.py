@@ -106,7 +106,7 @@ class Settling:
                 except MailsteadError as error:
                     queue_id = delivery.item.queue_id
                     _log.warning("an outcome cannot be recorded yet", queue_id=queue_id, error=error.public_text)
-                await asyncio.sleep(SETTLE_AGAIN_S)
+                await asyncio.sleep(SETTLE_AGAIN_S)  # the store does not tell when it works again
             notices = ()
             self._under_way.let_go(delivery)
             with contextlib.suppress(MailsteadError):  # the trace is for people

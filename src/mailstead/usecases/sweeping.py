@@ -67,7 +67,7 @@ class Sweep:
         started_s = self._clock.monotonic_s()
         count = 0
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(SWEEP_S)  # a sweep is for what nothing wakes: it goes by the clock
             try:
                 if count % AHEAD_EVERY == 0:
                     await self.bring_forward()

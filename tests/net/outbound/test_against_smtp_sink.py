@@ -37,7 +37,7 @@ async def opened(world, port):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 break
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # smtp-sink says nowhere that it listens
     return await world.open("127.0.0.1", DestinationKind.HOST, port)
 
 

@@ -63,7 +63,7 @@ async def test_the_limit_is_for_each_reply_not_for_the_group():
         writer.write(b"220 hello\r\n")
         await reader.readline()
         for _ in range(6):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the slowness is what is tested
             writer.write(b"250 fine\r\n")
 
     async with talking(slow) as talk:
@@ -89,7 +89,7 @@ async def test_whatever_is_said_unasked_is_the_end(said):
     async def serve(reader, writer):
         writer.write(b"220 hello\r\n")
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # so that it comes unasked, behind the greeting
         if said:
             writer.write(said)
         else:

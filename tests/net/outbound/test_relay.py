@@ -239,7 +239,7 @@ async def test_attack_025_a_trickling_server_meets_the_limit(world):
         while True:
             writer.write(b"220-x\r\n")
             await writer.drain()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the trickle is what is tested
 
     await world.mx("there.test", *HOSTS, GREETING=trickle)
     second = await world.remote("127.0.0.2")

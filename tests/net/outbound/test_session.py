@@ -124,7 +124,7 @@ async def test_a_server_that_says_goodbye_between_messages_is_noticed(world):
     async def taken_then_goodbye(reader, writer):
         writer.write(b"250 taken\r\n")
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # so that the goodbye comes behind the answer, not with it
         writer.write(b"421 4.4.2 idle too long\r\n")
 
     await world.mx(MESSAGE=taken_then_goodbye)

@@ -206,7 +206,7 @@ async def test_attack_023_what_is_refused_is_not_read_without_end(relay, monkeyp
             while not ending.done():
                 writer.write(b"x" * 65536)
                 await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # let the other side read: a drain that need not wait yields to nobody
                 sent += 65536
         writer.transport.abort()
         await asyncio.gather(ending, return_exceptions=True)
