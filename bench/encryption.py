@@ -20,6 +20,8 @@ from mailstead.policy.encryption import Direction, structural_flaw
 
 TARGET = "ours >= 3000/s"
 SIZE = 100_000
+BOUNDARY = b"18ec08f994d104ed_c864d34d33009306_b93cb46732c8cb7d"
+"""As Delta Chat's core makes them."""
 
 
 def message(number: int, size: int = SIZE) -> bytes:
@@ -29,14 +31,14 @@ def message(number: int, size: int = SIZE) -> bytes:
     packets += b"\xd2\xff" + len(body).to_bytes(4, "big") + body
     text = base64.b64encode(packets)
     lines = b"\r\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-    return (
+    head = (
         b'From: <alice1234@chat.test>\r\nTo: "hidden-recipients": ;\r\nSubject: [...]\r\nMIME-Version: 1.0\r\n'
-        b'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="b"\r\n\r\n'
-        b"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
-        b"--b\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n"
-        + lines
-        + b"\r\n=AAAA\r\n-----END PGP MESSAGE-----\r\n\r\n--b--\r\n"
+        b'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="%s"\r\n\r\n'
+        b"--%s\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
+        b"--%s\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n"
     )
+    end = b"\r\n=AAAA\r\n-----END PGP MESSAGE-----\r\n\r\n--%s--\r\n"
+    return head % (BOUNDARY, BOUNDARY, BOUNDARY) + lines + end % BOUNDARY
 
 
 def ours(octets: bytes) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from mailstead.config.settings import Authentication, Dns, Listeners, Server, Settings, Store
+from mailstead.config.settings import Authentication, Dns, MailListeners, Server, Settings, Store
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer, Recipient
 from mailstead.model.queue import ItemKind, NewItem, RecipientState
@@ -35,7 +35,7 @@ class NoCertificates:
 
 @pytest.fixture
 def settings(tmp_path):
-    at = Listeners(listen=("127.0.0.1:0",))
+    at = MailListeners(listen=("127.0.0.1:0",))
     plain = Settings(
         server=Server(data_dir=tmp_path / "data"), store=Store(master_key=Secret("00" * 32)), mx=at, submission=at
     )

@@ -37,6 +37,7 @@ DEBIAN = {
     "opendkim": "opendkim",
     "opendmarc": "opendmarc",
     "ip": "iproute2",
+    "faketime": "faketime",
     "turnserver": "coturn",
 }
 """Command → Debian package."""

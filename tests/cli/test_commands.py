@@ -393,6 +393,42 @@ def test_a_relay_s_configuration_is_taken_over(house, tmp_path):
     assert "30" in house("domain", "show", "chat.example").stdout
 
 
+def test_what_a_relay_has_for_its_whole_server_goes_into_the_settings_file(house, tmp_path, monkeypatch):
+    file, settings = tmp_path / "chatmail.ini", tmp_path / "mailstead.toml"
+    file.write_text("[params]\nmail_domain = chat.example\ndisable_ipv6 = True\nmax_imap_connections = 20\n")
+    told = house("chatmail", "import-ini", file)
+    assert "[imap]\nconnections_max = 20" in told.stderr
+    settings.write_text("# mine\n[imap]\nconnections_max = 5  # few\n")
+    settings.chmod(0o600)
+    monkeypatch.setenv("MAILSTEAD_CONFIG", str(settings))
+    house("chatmail", "import-ini", file, "--dry-run")
+    assert settings.read_text() == "# mine\n[imap]\nconnections_max = 5  # few\n"
+    assert f"Written to {settings}" in house("chatmail", "import-ini", file).stderr.replace("\n", "")
+    assert settings.read_text().startswith("# mine\n[imap]\nconnections_max = 20  # few\n")
+    assert settings.stat().st_mode & 0o777 == 0o600
+    shown = house("--json", "config", "show")
+    assert (shown["relay.ip_version"]["value"], shown["server.ip_version"]["value"]) == ("4", "4")
+    file.write_text("[params]\nmail_domain = chat.example\nmax_imap_connections = many\n")
+    assert "a number" in house("chatmail", "import-ini", file, code=78).stderr
+
+
+def test_the_variables_of_a_relay_s_container_are_settings_too(house, tmp_path, monkeypatch):
+    for name, value in {"MAIL_DOMAIN": "chat.example", "MAX_SMTP_CONNECTIONS": "7", "MAX_IMAP_CONNECTIONS": "8",
+                        "MTAIL_ADDRESS": "127.0.0.1", "MAILSTEAD_IMAP_CONNECTIONS_MAX": "9"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    (tmp_path / "chatmail.ini").write_text("[params]\nmail_domain = x.example\nturn_socket_path = /run/turn\n")
+    monkeypatch.setenv("INI_FILE", str(tmp_path / "chatmail.ini"))
+    shown = house("--json", "config", "show")
+    assert shown["submission.connections_max"] == {"value": 7, "origin": "environment MAX_SMTP_CONNECTIONS"}
+    assert shown["imap.connections_max"] == {"value": 9, "origin": "environment MAILSTEAD_IMAP_CONNECTIONS_MAX"}
+    assert shown["server.metrics_listen"]["value"] == "127.0.0.1:3903"
+    assert shown["chatmail.turn_socket"] == {"value": "/run/turn", "origin": f"file {tmp_path / 'chatmail.ini'}"}
+    monkeypatch.setenv("INI_FILE", str(tmp_path / "nowhere"))
+    assert "chatmail.turn_socket" in house("--json", "config", "show")
+    monkeypatch.delenv("MAIL_DOMAIN")
+    assert "cannot be read" in house("config", "show", code=78).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
@@ -405,7 +441,7 @@ def test_a_configuration_that_cannot_be_taken_over_changes_nothing(house, tmp_pa
     file = tmp_path / "chatmail.ini"
     file.write_text(text)
     assert said in house("chatmail", "import-ini", file, code=code).stderr.replace("\n", " ")
-    assert "cannot be read" in house("chatmail", "import-ini", tmp_path / "nowhere", code=2).stderr
+    assert "cannot be read" in house("chatmail", "import-ini", tmp_path / "nowhere", code=78).stderr
     assert house("--json", "domain", "list") == [{"domain": "example.test"}]
 
 

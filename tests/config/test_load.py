@@ -150,16 +150,16 @@ class _Schema:
 def test_secrets_also_by_file(tmp_path):
     (tmp_path / "token").write_text("hush\n")
     environ = {"MAILSTEAD_PUSH_TOKEN_FILE": str(tmp_path / "token")}
-    settings, origins = loading._gathered(_Schema, None, environ)
+    settings, origins = loading._gathered(_Schema, None, environ, {})
     assert settings.push.token.reveal() == "hush"
     assert origins["push.token"] == "environment MAILSTEAD_PUSH_TOKEN_FILE"
     with pytest.raises(BadSettings, match="not both"):
-        loading._gathered(_Schema, None, {**environ, "MAILSTEAD_PUSH_TOKEN": "x"})
+        loading._gathered(_Schema, None, {**environ, "MAILSTEAD_PUSH_TOKEN": "x"}, {})
     with pytest.raises(BadSettings, match="cannot be read"):
-        loading._gathered(_Schema, None, {"MAILSTEAD_PUSH_TOKEN_FILE": str(tmp_path / "absent")})
+        loading._gathered(_Schema, None, {"MAILSTEAD_PUSH_TOKEN_FILE": str(tmp_path / "absent")}, {})
     (tmp_path / "token").write_bytes(b"x" * 70000)
     with pytest.raises(BadSettings, match="too large"):
-        loading._gathered(_Schema, None, environ)
+        loading._gathered(_Schema, None, environ, {})
 
 
 def test_origin_paths_are_paths():

@@ -3,7 +3,7 @@
 import pytest
 
 from mailstead.model.errors import BadSettings
-from mailstead.net.admission import Admission
+from mailstead.net.admission import Admission, ServiceAdmission
 
 
 def test_limit_in_all():
@@ -65,3 +65,14 @@ def test_no_trace_is_left_of_who_is_gone():
         admission.leave(f"192.0.2.{number}")
     assert admission.open_count == 0
     assert not admission._count_of
+
+
+def test_a_service_has_its_own_bound_within_that_of_all():
+    whole = Admission(3, 200)
+    imap, submission = ServiceAdmission(whole, 2), ServiceAdmission(whole, 2)
+    assert (imap.enter("192.0.2.1"), imap.enter("192.0.2.2"), submission.enter("192.0.2.3")) == (None, None, None)
+    assert (imap.has_room, submission.has_room, whole.open_count) == (False, False, 3)
+    assert imap.enter("192.0.2.4") == "too many connections of this service"
+    assert submission.enter("192.0.2.4") == "too many connections"
+    imap.leave("192.0.2.1")
+    assert (imap.has_room, submission.has_room, submission.enter("192.0.2.4")) == (True, True, None)

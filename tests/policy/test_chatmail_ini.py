@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from mailstead.config.edit import with_settings
 from mailstead.model.directory import MIB, DomainTerms
 from mailstead.model.errors import BadSettings
 from mailstead.policy.chatmail_ini import read_environment, read_ini
@@ -108,6 +109,7 @@ def test_every_key_of_a_relay_is_known_and_its_fate_is_told(key):
         "passthrough_senders": "a@b.test",
         "passthrough_recipients": "a@b.test",
         "tls_external_cert_and_key": "/cert.pem /key.pem",
+        "mtail_address": "127.0.0.1",
     }.get(key, "12")
     [_, fate] = read_ini(ini(f"{key} = {value if 'iroh' not in key else 'https://x.test'}")).fates
     assert (fate.key, bool(fate.text)) == (key, True)
@@ -124,15 +126,31 @@ def test_the_predecessor_of_a_key_does_not_win_over_it():
 
 
 def test_what_is_off_asks_for_nothing_and_files_are_named():
-    fates = {
-        fate.key: fate.text
-        for fate in read_ini(
-            ini("disable_ipv6 = False", "imap_rawlog = TRUE", "tls_external_cert_and_key = /c.pem  /k.pem")
-        ).fates
-    }
-    assert fates["disable_ipv6"].startswith("off")
+    relay = read_ini(ini("disable_ipv6 = False", "imap_rawlog = TRUE", "tls_external_cert_and_key = /c.pem  /k.pem"))
+    fates = {fate.key: fate.text for fate in relay.fates}
+    assert "or off" in fates["disable_ipv6"]
     assert "server.transcript" in fates["imap_rawlog"]
-    assert fates["tls_external_cert_and_key"].endswith("tls.certificate_file = /c.pem and tls.key_file = /k.pem")
+    assert fates["tls_external_cert_and_key"] == "tls.certificate_file = /c.pem; tls.key_file = /k.pem"
+    assert set(relay.settings) == {"server.transcript", "server.log_level", "tls.certificate_file", "tls.key_file"}
+
+
+def test_every_setting_that_a_key_becomes_is_one():
+    lines = ("max_imap_connections = 1", "max_smtp_connections = 2", "tls_external_cert_and_key = /c /k", "use_ipv6 = False",
+             "disable_ipv6 = true", "mtail_address = ::1", "turn_socket_path = /run/t", "imap_rawlog = true",
+             "path_to_ssl = /certs", "certs_monitoring_timeout = 60")  # fmt: skip
+    relay = read_ini(ini(*lines))
+    assert with_settings("", relay.settings, "a test")
+    assert relay.settings["server.metrics_listen"] == "[::1]:3903"
+    assert relay.settings["tls.certificate_file"] == "/certs/fullchain"
+    assert relay.terms["turn_server"] == "chat.example:3478"
+
+
+def test_the_environment_stands_above_the_ini():
+    relay = read_environment({"DELETE_MAILS_AFTER": "5"}, ini("delete_mails_after = 9", "delete_large_after = 3"))
+    assert (relay.domain, relay.terms) == (
+        "chat.example",
+        {"mails_kept_days": "5", "large_mails_kept_days": "3"},
+    )
 
 
 def test_an_unknown_key_is_told_and_stops_nothing():
@@ -154,6 +172,8 @@ def test_an_address_of_a_machine_is_a_domain_in_brackets():
         (ini("max_mailbox_size = much"), "max_mailbox_size = much: a size"),
         (ini("max_message_size = 1.5M"), "a number of octets"),
         (ini("tls_external_cert_and_key = /cert.pem"), "two paths"),
+        (ini("mtail_address = somewhere"), "mtail_address = somewhere"),
+        (ini("max_imap_connections = 5k"), "max_imap_connections = 5k: a number"),
     ],
 )
 def test_what_is_wrong_is_told(text, said):

@@ -3,7 +3,9 @@
 Their names and keys come from real name servers.
 """
 
+import re
 import shutil
+import smtplib
 import subprocess
 import sys
 import textwrap
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from policy.pgp import mail
 from system.dns import DnsServers
-from system.relays import Clients, Relay, received, within
-from system.server import free_ports
+from system.relays import Clients, Relay, eventually, received, within
+from system.server import free_ports, tls_context
 
 pytestmark = pytest.mark.full
 
@@ -71,6 +74,39 @@ def test_people_of_two_relays_talk(relays, tmp_path):
     for relay in (one, two):
         by_https, by_smtp = relay.delivered("mxdeliv"), relay.delivered("mx")
         assert (by_https > 0, by_smtp > 0) == (way == "https", way == "smtp")
+
+
+def test_mail_without_a_signature_is_refused(relays):
+    _, one, _ = relays
+    bob = one.new_person()
+    one.imap(bob).logout()
+    client = smtplib.SMTP("127.0.0.1", one.port["mx"], "mx._two.test")
+    client.starttls(context=tls_context())
+    with pytest.raises(smtplib.SMTPDataError, match="No DKIM signature found"):
+        client.sendmail("carl@_two.test", [bob.address], mail(sender="carl@_two.test"))
+    client.close()
+    assert one.stored(bob) == []
+
+
+def test_what_arrives_shows_no_signatures_and_nothing_of_the_sender_s_machine(relays):
+    _, one, two = relays
+    alice, bob = one.new_person(), two.new_person()
+    two.imap(bob).logout()
+    one.smtp(alice).sendmail(alice.address, [bob.address], mail(sender=alice.address))
+    [found] = eventually(lambda: two.stored(bob))
+    header = found.partition(b"\r\n\r\n")[0]
+    assert not re.search(rb"(?im)^(received|dkim-signature|authentication-results):", header)
+    assert b"127.0.0.1" not in found
+
+
+def test_a_bounce_names_whom_nobody_knows(relays):
+    """The relay's own limit for it is 30 s."""
+    _, one, two = relays
+    bob = two.new_person()
+    two.smtp(bob).sendmail(bob.address, [f"nobody123@{one.domain}"], mail(sender=bob.address))
+    [found] = eventually(lambda: two.stored(bob), limit_s=30)
+    assert b"nobody123@_one.test" in found
+    assert re.search(rb"(?i)\r\nFrom:[^\r]*mailer-daemon@", found)
 
 
 def test_cmping_both_ways(relays, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 
 from system.relays import Relay
 from system.server import free_ports
-from system.test_relay_online import imap, new_login
 
 pytestmark = pytest.mark.full
 
@@ -53,7 +52,7 @@ def test_coturn_takes_what_clients_are_told(turn, need, tmp_path):
     relay = Relay(tmp_path / "relay", "_turn.test", turn_server=f"127.0.0.1:{turn}")
     relay.settings["MAILSTEAD_CHATMAIL_TURN_SECRET"] = SECRET
     with relay:
-        client = imap(relay, *new_login(relay.domain))
+        client = relay.imap(relay.new_person())
         client.send(b'x GETMETADATA "" /shared/vendor/deltachat/turn\r\n')
         told = re.search(rb'turn "127\.0\.0\.1:(\d+):(\d+):([^"]+)"', client.readline())
         assert int(told[1]) == turn

@@ -15,6 +15,7 @@ from mailstead.model.errors import (
     AuthenticationFailed,
     NoSuchDomain,
     PolicyRefused,
+    TlsTooOld,
     TooManyFailures,
     TryAgainLater,
 )
@@ -68,6 +69,19 @@ async def test_the_first_log_in_makes_the_account_and_later_ones_find_it(chat, s
     [account] = await storage.directory.accounts()
     assert account.quota_octets == 500 * 1024**2
     assert (await storage.accounts.of(account.account_id).mailbox("INBOX")).message_count == 0
+
+
+async def test_over_tls_1_2_nobody_logs_in_to_a_relay_and_everybody_elsewhere(chat, domains, admin, storage, peer):
+    old = dataclasses.replace(peer, tls_version="TLSv1.2")
+    with pytest.raises(TlsTooOld, match=r"TLS 1\.3"):
+        await chat.log_in(NAME, PASSWORD, old, "imap")
+    with pytest.raises(TlsTooOld):
+        await chat.scram_start(NAME, old, "imap")
+    assert await storage.directory.accounts() == []
+    with pytest.raises(AuthenticationFailed):
+        await chat.log_in("somebody1@ord.test", PASSWORD, old, "imap")
+    await domains.set_terms(admin, "chat.test", {"client_tls_version_min": "1.2"})
+    await chat.log_in(NAME, PASSWORD, old, "imap")
 
 
 async def test_a_wrong_password_changes_nothing(chat, peer):

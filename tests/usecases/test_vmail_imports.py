@@ -63,7 +63,7 @@ async def vmail(storage, bus, clock, domains, admin):
     accounts = Accounts(storage, bus, clock, passwords=passwords, scram_iteration_count=4096)
     mailboxes = Mailboxes(storage, bus, clock, Staging(10_000_000), sessions_per_account_max=9)
     imports = Imports(mailboxes, message_octets_max=100_000)
-    yield VmailImports(storage, accounts, imports, PushTokens(storage, clock), log_ins)
+    yield VmailImports(storage, domains, accounts, imports, PushTokens(storage, clock), log_ins)
     passwords.close()
 
 
@@ -109,6 +109,26 @@ async def test_a_dry_run_only_counts(vmail, domain, tree, admin, storage):
     report = await vmail.run(admin, tree.root, domain, changes=False)
     assert (report.account_count, report.clear_text_count, report.imported_count) == (1, 1, 0)
     assert await storage.directory.accounts() == []
+
+
+async def test_who_took_clear_text_goes_on_taking_it(vmail, domain, domains, tree, admin, storage, monkeypatch):
+    await domains.set_terms(admin, "chat.test", {"cleartext_accounts": "old@chat.test"})
+    tree(enforces=False)
+    tree("somebody2@chat.test")
+    domain = await storage.directory.domain("chat.test")
+    assert (await vmail.run(admin, tree.root, domain)).clear_text_count == 1
+    terms = (await storage.directory.domain("chat.test")).terms
+    assert terms.cleartext_accounts == ("old@chat.test", "somebody1@chat.test")
+    monkeypatch.setattr("mailstead.usecases.vmail_imports.LIST_ENTRIES_MAX", 1)
+    report = await vmail.run(admin, tree.root, domain)
+    assert [(each.name, "at most 1" in each.reason) for each in report.skipped] == [("somebody1@chat.test", True)]
+
+
+async def test_who_was_switched_off_stays_so(vmail, domain, tree, admin, storage):
+    (tree() / "DISABLED").touch()
+    assert (await vmail.run(admin, tree.root, domain)).account_count == 1
+    assert not (await storage.directory.find(Address.parse("somebody1@chat.test"))).is_enabled
+    assert await storage.directory.credentials(Address.parse("somebody1@chat.test")) is None
 
 
 async def test_what_cannot_move_in_is_named_and_stops_nothing(vmail, domain, tree, admin, storage):

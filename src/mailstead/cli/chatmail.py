@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -34,16 +35,21 @@ def import_ini(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A relay's chatmail.ini.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would follow from each key.")] = False,
 ) -> None:
-    """Make the domain of a chatmail.ini, or bring its terms up to date, and tell what follows from each key."""
+    """Make the domain of a chatmail.ini, or bring its terms up to date, and tell what follows from each key.
+
+    What a relay has for its whole server goes into the settings file, if one is named (--config, MAILSTEAD_CONFIG).
+    """
+    from mailstead.cli.containers import ini_text
+    from mailstead.config.edit import change_file, with_settings
+    from mailstead.config.load import file_of
     from mailstead.policy.chatmail_ini import read_ini
 
     terminal = terminal_of(context)
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        terminal.fail(USAGE, f"{file} cannot be read: {error}", "Give the path of a chatmail.ini.", "BadFile")
     with terminal.clear_errors():
-        relay = read_ini(text)
+        relay = read_ini(ini_text(file))
+        lines = with_settings(
+            "", relay.settings, f"file {file}"
+        ).rstrip()  # what is wrong is told before anything is done
 
     async def work(house: House) -> Domain:
         from mailstead.usecases.relay_settings import adopt
@@ -59,6 +65,15 @@ def import_ini(
         rows,
         [dict(zip(names, row, strict=True)) for row in rows],
     )
+    if not relay.settings:
+        return
+    settings_file = file_of(terminal.config, os.environ)
+    if settings_file is None or dry_run:
+        terminal.remark(f"\nFor the settings file (named with --config, it is changed without --dry-run):\n\n{lines}")
+    else:
+        with terminal.clear_errors():
+            change_file(settings_file, relay.settings, f"file {file}")
+        terminal.remark(f"\nWritten to {settings_file}, for the next start: {', '.join(relay.settings)}")
 
 
 @app.command()
@@ -122,7 +137,9 @@ def import_(
         if dkim_key is not None and not dry_run and dkim_selector not in known:
             await house.keys.import_key(ADMINISTRATOR, domain.name, dkim_selector, dkim_key.read_bytes())
         imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
-        vmail = VmailImports(house.storage, house.accounts, imports, house.push_tokens, house.last_log_ins)
+        vmail = VmailImports(
+            house.storage, house.domains, house.accounts, imports, house.push_tokens, house.last_log_ins
+        )
         with terminal.progress("Importing") as progress:
             return await vmail.run(ADMINISTRATOR, source, domain, changes=not dry_run, progress=progress)
 
@@ -132,9 +149,8 @@ def import_(
     lines.append(f"{report.imported_count} messages taken over, {report.duplicate_count} were there")
     lines.append(f"{report.token_count} device tokens taken over")
     if report.clear_text_count:
-        lines.append(
-            f"{report.clear_text_count} addresses took clear text there; here the domain's cleartext_accounts do"
-        )
+        verb = "would be added to" if dry_run else "are in"
+        lines.append(f"{report.clear_text_count} addresses that took clear text {verb} the domain's cleartext_accounts")
     if report.skipped_count:
         lines.append(f"{report.skipped_count} things stay out:")
         lines += [f"  {name}: {reason}" for name, reason in report.skipped]

@@ -81,6 +81,7 @@ EXITS: Final[dict[type[errors.MailsteadError], Exit]] = {
     errors.AddressPaused: Exit(LATER),
     errors.AddressDisabled: Exit(NOT_ALLOWED),
     errors.TlsRequired: Exit(NOT_ALLOWED),
+    errors.TlsTooOld: Exit(NOT_ALLOWED),
     errors.RequireTlsImpossible: Exit(NOT_ALLOWED),
     errors.NoSuchQueueItem: Exit(NO_SUCH, "`mailstead queue list` shows what waits."),
     errors.NoSuchScript: Exit(NO_SUCH, "`mailstead sieve list` shows the scripts."),

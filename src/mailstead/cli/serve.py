@@ -178,6 +178,7 @@ def serve(
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove the demo's state first.")] = False,
 ) -> None:
     """Start the services and run until SIGTERM or Ctrl-C."""
+    from mailstead.cli.containers import further_settings
     from mailstead.config.load import load
     from mailstead.model.errors import BadSettings
     from mailstead.telemetry import log
@@ -187,7 +188,8 @@ def serve(
     with terminal.clear_errors():
         house = open_demo(state, is_fresh=fresh) if demo else None
         environ = demo_environment(state, dict(os.environ)) if demo else os.environ
-        settings = load(terminal.config, environ).settings
+        further = {} if demo else further_settings(environ)
+        settings = load(terminal.config, environ, further).settings
         names = tuple(name.strip() for name in services.split(",")) if services else settings.server.services
         server = replace(
             settings.server, services=chosen_services(names), workers=workers or settings.server.workers or 1
@@ -215,9 +217,9 @@ def serve(
 
 async def _adopt_environment(settings: Settings, environ: Mapping[str, str]) -> None:
     """Make or update the domain that a relay's container variables describe, if there are any. Errors: BadSettings."""
-    from mailstead.policy.chatmail_ini import read_environment
+    from mailstead.cli.containers import relay_of
 
-    relay = read_environment(environ)
+    relay = relay_of(environ)
     if relay is None:
         return
     from mailstead.usecases.relay_settings import adopt

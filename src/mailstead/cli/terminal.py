@@ -42,9 +42,10 @@ class Terminal:
 
     def load(self) -> Loaded:
         """Read the settings. Errors: BadSettings."""
+        from mailstead.cli.containers import further_settings
         from mailstead.config.load import load
 
-        return load(self.config, os.environ)
+        return load(self.config, os.environ, further_settings(os.environ))
 
     def say(self, text: str, value: object) -> None:
         """Print the text, or for machines the value."""
@@ -58,6 +59,11 @@ class Terminal:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
         self.say(text if rows else "(none)", value)
+
+    def remark(self, text: str) -> None:
+        """Print something beside the result, for people only."""
+        if not self.is_json:
+            print(printable(text), file=sys.stderr)
 
     def fail(self, code: int, text: str, advice: str = "", kind: str = "") -> NoReturn:
         """Say what went wrong and what to do next, and end with the exit code."""

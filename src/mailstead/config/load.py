@@ -1,4 +1,4 @@
-"""The one loader of settings: defaults, then the TOML file, then the environment.
+"""The one loader of settings: defaults, TOML file, a relay's configuration, environment; what comes later counts.
 
 ``MAILSTEAD_<SECTION>_<NAME>`` sets each value; a secret may also be given as ``…_FILE``, the path of a file that holds
 it. Whatever is not understood is an error that names the nearest thing that would be.
@@ -39,19 +39,28 @@ class Loaded:
     """``section.name`` → ``default``, ``file PATH`` or ``environment VARIABLE``."""
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
-    """Give the settings of the file (`path`, else ``MAILSTEAD_CONFIG``, else none) and the environment above it.
+Further = Mapping[str, tuple[str, str]]
+"""Settings that somebody else has read: ``section.name`` → text and origin."""
+
+
+def file_of(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Give the settings file: `path`, else ``MAILSTEAD_CONFIG``, else none."""
+    return Path(environ[CONFIG_VARIABLE]) if path is None and environ.get(CONFIG_VARIABLE) else path
+
+
+def load(path: Path | None, environ: Mapping[str, str], further: Further | None = None) -> Loaded:
+    """Give the settings of the file (`file_of`), `further` ones above it, and the environment above these.
 
     Errors: BadSettings, with the sentence that helps.
     """
-    if path is None and environ.get(CONFIG_VARIABLE):
-        path = Path(environ[CONFIG_VARIABLE])
-    settings, origins = _gathered(Settings, path, environ)
+    settings, origins = _gathered(Settings, file_of(path, environ), environ, further or {})
     _checked_together(settings)
     return Loaded(settings, origins)
 
 
-def _gathered(schema: type, path: Path | None, environ: Mapping[str, str]) -> tuple[Any, dict[str, str]]:
+def _gathered(
+    schema: type, path: Path | None, environ: Mapping[str, str], further: Further
+) -> tuple[Any, dict[str, str]]:
     """Fill a schema from file and environment; gives it with the origins."""
     by_key = {entry.key: entry for entry in entries(schema)}
     values: dict[str, Any] = {}
@@ -61,6 +70,9 @@ def _gathered(schema: type, path: Path | None, environ: Mapping[str, str]) -> tu
         for key, raw in _file_values(schema, path).items():
             values[key] = value_of(by_key[key], raw, origin)
             origins[key] = origin
+    for key, (text, origin) in further.items():
+        values[key] = value_of(by_key[key], text, origin)
+        origins[key] = origin
     for entry, raw, variable in _environment_values(schema, environ):
         origin = f"environment {variable}"
         values[entry.key] = value_of(entry, raw, origin)

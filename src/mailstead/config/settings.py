@@ -47,6 +47,9 @@ class Server:
         "of log-ins are removed, the beginnings of mail lines are not.",
     )
     stop_limit_s: float = setting(10.0, "How long conversations may take to end when the server stops.")
+    ip_version: str = setting(
+        "auto", "IP version of listeners whose address names no host, as :993.", choices=("auto", "4", "6")
+    )
     use_uvloop: bool = setting(True, "Use uvloop instead of asyncio's own loop.")
 
 
@@ -119,7 +122,16 @@ class Listeners:
 
 
 @dataclass(frozen=True, slots=True)
-class Imap(Listeners):
+class MailListeners(Listeners):
+    """Where a service listens that speaks a mail protocol."""
+
+    connections_max: int = setting(
+        0, "Connections of this service per process; 0: as many as limits.connections_max lets in.", minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Imap(MailListeners):
     """The imap service."""
 
     idle_limit_s: float = setting(1800.0, "Silence of a logged-in client (RFC 9051 §5.4: at least 30 minutes).")
@@ -129,7 +141,7 @@ class Imap(Listeners):
 
 
 @dataclass(frozen=True, slots=True)
-class Pop3(Listeners):
+class Pop3(MailListeners):
     """The pop3 service."""
 
     idle_limit_s: float = setting(600.0, "Silence of a logged-in client (RFC 1939 §3: at least 10 minutes).")
@@ -138,7 +150,7 @@ class Pop3(Listeners):
 
 
 @dataclass(frozen=True, slots=True)
-class Sieve(Listeners):
+class Sieve(MailListeners):
     """The sieve service (ManageSieve), and the limits of scripts."""
 
     idle_limit_s: float = setting(1800.0, "Silence of a logged-in client (RFC 5804 §1.2: at least 30 minutes).")
@@ -304,7 +316,10 @@ class Chatmail:
         "/etc/chatmail-nocreate", "While this file exists, nobody opens an account by logging in; empty: there is none."
     )
     openings_per_prefix_hour_max: int = setting(
-        1000, "Accounts opened from one IPv4 /24 or IPv6 /48 in an hour, by process; 0: any number.", minimum=0
+        1000,
+        "Log-ins with names that nobody has, from one IPv4 /24 or IPv6 /48 in an hour, by process, that may open an "
+        "account; 0: any number.",
+        minimum=0,
     )
     push_url: str = setting(
         "https://notifications.delta.chat/notify",
@@ -314,6 +329,9 @@ class Chatmail:
         Secret(""),
         "Secret shared with the TURN server (static-auth-secret); empty: made at first need, in turn.secret of the "
         "data folder.",
+    )
+    turn_socket: str = setting(
+        "", "Socket of a chatmail-turn daemon, which gives credentials for calls instead of turn_secret; empty: none."
     )
     app_versions_file: str = setting(
         "", "JSON file with the versions of apps that clients are told of; empty: none are told."
@@ -333,8 +351,8 @@ class Settings:
     store: Store = field(default_factory=Store)
     limits: Limits = field(default_factory=Limits)
     smtp: Smtp = field(default_factory=Smtp)
-    mx: Listeners = field(default_factory=Listeners)
-    submission: Listeners = field(default_factory=Listeners)
+    mx: MailListeners = field(default_factory=MailListeners)
+    submission: MailListeners = field(default_factory=MailListeners)
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
     sieve: Sieve = field(default_factory=Sieve)

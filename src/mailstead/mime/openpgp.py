@@ -22,7 +22,7 @@ ARMOR_HEADERS_MAX: Final = 20
 
 _BEGIN: Final = b"-----BEGIN PGP MESSAGE-----\r\n"
 _END: Final = b"-----END PGP MESSAGE-----"
-_CHUNK_OCTETS: Final = 1 << 18
+_CHUNK_OCTETS: Final = 1 << 14
 _TAIL_OCTETS: Final = 16
 _HEADER_OCTETS_MAX: Final = 6
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -37,7 +37,7 @@ class Flaw(ValueError):
 def check_encrypted(armored: Octets, *, takes_armor_headers: bool) -> None:
     """Check that an armored message is nothing but session keys and integrity protected data behind them.
 
-    The checksum may be missing (RFC 9580 §6.1 lets it), padded data or not. Cost: linear, and some hundred kilobytes
+    The checksum may be missing (RFC 9580 §6.1 lets it), padded data or not. Cost: linear, and some ten kilobytes
     of memory, whatever the size; of the base64 only the alphabet is looked at, but for the headers of packets.
     Errors: Flaw.
     """
@@ -83,53 +83,80 @@ def _behind_headers(head: bytes, start: int, *, takes_headers: bool) -> int:
 
 
 def _check_packets(view: memoryview) -> None:
-    """Follow the packets through the base64. Errors: Flaw."""
-    packets, kept, kept_at = _Packets(), b"", 0
-    start, stop = 0, 0
+    """Follow the packets through the base64; stretches without a header are only looked at, not taken apart.
+
+    Errors: Flaw.
+    """
+    packets, window = _Packets(), _Window()
+    start = 0
     while start < len(view):
         stop = start + _CHUNK_OCTETS
-        if len(view) - stop < _TAIL_OCTETS:
-            stop = len(view)  # padding stands in one piece
-        characters = view[start:stop].tobytes().translate(None, b"\r\n")
-        is_last = stop == len(view)
-        padding_count = 0
+        is_last = len(view) - stop < _TAIL_OCTETS  # padding stands in one piece
+        chunk = view[start : len(view) if is_last else stop].tobytes()
+        start += len(chunk)
+        others = chunk.translate(None, _ALPHABET)
+        count = len(chunk) - len(others)
+        if not is_last and not others.strip(b"\r\n") and window.is_passed(packets.next_at, count):
+            window.pass_over(count)
+            continue
+        characters = chunk.translate(None, b"\r\n") if others else chunk
         if is_last:
             bare = characters.rstrip(b"=")
             padding_count = len(characters) - len(bare)
-            if padding_count > 2 or (len(kept) + len(characters)) % 4:
+            if padding_count > 2 or (window.count + len(characters)) % 4:
                 raise Flaw("the base64 is cut short, or padded as it must not be")
             characters = bare
-        if characters.translate(None, _ALPHABET):
+        if len(characters) != count:
             raise Flaw("the armor holds no base64")
-        kept += characters
-        window = _Window(kept, kept_at)
-        next_at = packets.follow(window, is_last=is_last)
-        if not is_last:
-            # Whole groups of four only are let go, so that positions stay easy.
-            gone = min((next_at - kept_at) // 3, len(kept) // 4)
-            kept, kept_at = kept[4 * gone :], kept_at + 3 * gone
-        start = stop
+        window.add(characters)
+        packets.follow(window, is_last=is_last)
+        window.let_go(packets.next_at)
     packets.finish()
 
 
 class _Window:
-    """A stretch of base64, of which single octets can be asked."""
+    """The stretch of base64 that has come last, of which single octets can be asked; all before it was let go."""
 
-    def __init__(self, characters: bytes, at: int) -> None:
-        self._characters = characters
-        self._at = at
-        """Position of its first octet in the whole."""
-        self.stop = at + len(characters) * 3 // 4
+    def __init__(self) -> None:
+        self._characters = b""
+        self._first = 0
+        """How many characters were let go."""
+
+    @property
+    def count(self) -> int:
+        """How many characters have come by now."""
+        return self._first + len(self._characters)
+
+    @property
+    def stop(self) -> int:
+        """How many octets they are."""
+        return self.count * 3 // 4
+
+    def add(self, characters: bytes) -> None:
+        """Take the next ones."""
+        self._characters += characters
+
+    def is_passed(self, at: int, count: int) -> bool:
+        """Whether no octet from a position on begins in the next `count` characters, or before."""
+        return at // 3 * 4 >= self.count + count
+
+    def pass_over(self, count: int) -> None:
+        """Leave out the next ones, and all that are there."""
+        self._first, self._characters = self.count + count, b""
+
+    def let_go(self, at: int) -> None:
+        """Forget what no octet from a position on needs."""
+        gone = min(at // 3 * 4 - self._first, len(self._characters))
+        self._first, self._characters = self._first + gone, self._characters[gone:]
 
     def octets(self, at: int, count: int) -> bytes:
         """Give `count` octets from a position, fewer at the end."""
-        first = (at - self._at) // 3 * 4
+        first = at // 3 * 4 - self._first
         group = self._characters[first : first + (count + 5) // 3 * 4]
         if len(group) % 4 == 1:
             group = group[:-1]  # the window ends within a group, and one character holds no octet
         decoded = binascii.a2b_base64(group + b"=" * (-len(group) % 4))
-        skipped = (at - self._at) % 3
-        return decoded[skipped : skipped + count]
+        return decoded[at % 3 : at % 3 + count]
 
 
 class _Packets:
@@ -137,7 +164,7 @@ class _Packets:
 
     def __init__(self) -> None:
         self._count = 0
-        self._next_at = 0
+        self.next_at = 0
         """Where the next header is, or the next length of a packet that comes in pieces."""
         self._stop = 0
         """Where everything ends, once that is known."""
@@ -147,26 +174,25 @@ class _Packets:
         """The packet is the protected data: nothing may come behind."""
         self._left = 0
 
-    def follow(self, window: _Window, *, is_last: bool) -> int:
-        """Go on as far as the window allows; gives the position from which octets are still needed. Errors: Flaw."""
-        while self._next_at < window.stop:
+    def follow(self, window: _Window, *, is_last: bool) -> None:
+        """Go on as far as the window allows. Errors: Flaw."""
+        while self.next_at < window.stop:
             if self._is_last and not self._is_partial:
                 raise Flaw("something follows the encrypted data")
-            if self._next_at + _HEADER_OCTETS_MAX > window.stop and not is_last:
+            if self.next_at + _HEADER_OCTETS_MAX > window.stop and not is_last:
                 break
-            header = window.octets(self._next_at, _HEADER_OCTETS_MAX)
+            header = window.octets(self.next_at, _HEADER_OCTETS_MAX)
             size = self._length_only(header) if self._is_partial else self._whole(header)
             if not size:
                 raise Flaw("a packet is cut short" if self._count else "there is nothing in the armor")
-            self._next_at += size + self._left
+            self.next_at += size + self._left
         self._stop = window.stop
-        return min(self._next_at, window.stop)
 
     def finish(self) -> None:
         """Errors: Flaw, unless the protected data was the last thing and was whole."""
         if not self._count:
             raise Flaw("there is nothing in the armor")
-        if self._next_at > self._stop or self._is_partial:
+        if self.next_at > self._stop or self._is_partial:
             raise Flaw("a packet is cut short")
         if not self._is_last:
             raise Flaw("there is no encrypted data behind the session keys")

@@ -90,6 +90,9 @@ class DomainTerms:
     account_quota_octets: int = 0
     """Of new accounts; 0: the server's setting."""
 
+    client_tls_version_min: str = "1.2"
+    """Oldest version of TLS over which people log in: ``1.2`` or ``1.3``."""
+
     # what is let through
     requires_encryption: bool = False
     """Mail that is not OpenPGP-encrypted is refused, out and in."""

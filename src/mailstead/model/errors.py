@@ -266,6 +266,12 @@ class TlsRequired(MailsteadError):
     default_text = "That domain takes mail over TLS only; say STARTTLS first"
 
 
+class TlsTooOld(TlsRequired):
+    """Nobody logs in to an account of that domain over so old a version of TLS."""
+
+    default_text = "That domain asks for TLS 1.3 to log in; your program, or the TLS library it uses, needs an update"
+
+
 class RequireTlsImpossible(MailsteadError):
     """A message must go over verified TLS all the way, and cannot. Spec: RFC 8689."""
 

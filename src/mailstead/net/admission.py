@@ -81,6 +81,34 @@ class Admission:
         return int(peer) & _SIXTY_FOUR if isinstance(peer, IPv6Address) else peer
 
 
+class ServiceAdmission:
+    """Counts the connections of one service, within what all services of the process have room for."""
+
+    def __init__(self, whole: Admission, connections_max: int) -> None:
+        self._whole = whole
+        self._connections_max = connections_max
+        self._count = 0
+        self.is_proxy = whole.is_proxy
+
+    @property
+    def has_room(self) -> bool:
+        """Whether anybody may come in."""
+        return self._count < self._connections_max and self._whole.has_room
+
+    def enter(self, address: str) -> str | None:
+        """Let somebody in; or give the reason why not."""
+        if self._count >= self._connections_max:
+            return "too many connections of this service"
+        reason = self._whole.enter(address)
+        self._count += reason is None
+        return reason
+
+    def leave(self, address: str) -> None:
+        """One who had entered is gone."""
+        self._count -= 1
+        self._whole.leave(address)
+
+
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
     """Read an address; IPv4 mapped into IPv6 (a dual-stack listener) is IPv4."""
     try:

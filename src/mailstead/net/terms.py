@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailstead.model.envelope import Peer
-from mailstead.net.admission import Admission
+from mailstead.net.admission import Admission, ServiceAdmission
 from mailstead.net.line import Session
 from mailstead.telemetry.transcript import Transcript
 
@@ -19,7 +19,7 @@ class Terms:
     service: str
     """For metrics and log."""
     make_session: Callable[[], Session]
-    admission: Admission
+    admission: Admission | ServiceAdmission
     context: Callable[[], ssl.SSLContext] | None = None
     """The present certificate's context; None: this listener has no TLS."""
     is_tls_implicit: bool = False

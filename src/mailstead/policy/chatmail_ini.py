@@ -1,6 +1,7 @@
-"""A chatmail relay's configuration, read as terms of a domain: from `chatmail.ini`, or from a container's environment.
+"""A chatmail relay's configuration: from `chatmail.ini`, or from a container's environment.
 
-Every key that a relay has had is known, and for each it is told what follows from it here.
+Keys become terms of the relay's domain, or settings of the whole server. Every key that a relay has had is known, and
+for each it is told what follows from it here.
 
 Spec: reference chatmail, sections 2.1 (environment) and 3 (keys).
 """
@@ -11,7 +12,7 @@ import configparser
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import Final, NamedTuple
 
 from mailstead.model.errors import BadSettings
@@ -30,6 +31,8 @@ class Fate(NamedTuple):
     """The domain's term that it becomes; empty: none."""
     text: str
     """The term's value, or why there is none and what to do."""
+    settings: Mapping[str, str] = {}
+    """The server's settings that it becomes: ``section.name`` → text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,31 @@ class Relay:
     """As `domain_terms.changed_terms` reads them."""
     fates: tuple[Fate, ...]
 
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The server's settings of all keys."""
+        return {name: text for fate in self.fates for name, text in fate.settings.items()}
+
 
 def read_ini(text: str) -> Relay:
     """Read the text of a `chatmail.ini`. Errors: BadSettings."""
+    return _relay(_ini_values(text))
+
+
+def read_environment(environ: Mapping[str, str], ini: str = "") -> Relay | None:
+    """Read a relay's variables, keys in upper case, above the text of its `chatmail.ini`, if it has one.
+
+    None: there is neither ``MAIL_DOMAIN`` nor an ini. Errors: BadSettings.
+    """
+    if not ini and not environ.get("MAIL_DOMAIN"):
+        return None
+    values = _ini_values(ini) if ini else {}
+    known = ("mail_domain", *_TERMS, *_SETTINGS, *_ELSEWHERE)
+    return _relay({**values, **{key: environ[key.upper()] for key in known if key.upper() in environ}})
+
+
+def _ini_values(text: str) -> Mapping[str, str]:
+    """Errors: BadSettings."""
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=None, strict=False)
     try:
         parser.read_string(text)
@@ -51,15 +76,7 @@ def read_ini(text: str) -> Relay:
         raise BadSettings(f"That is no chatmail.ini: {str(error).splitlines()[0]}") from None
     if not parser.has_section(SECTION):
         raise BadSettings(f"That is no chatmail.ini: it has no section [{SECTION}]")
-    return _relay(dict(parser.items(SECTION)))
-
-
-def read_environment(environ: Mapping[str, str]) -> Relay | None:
-    """Read a relay's variables, keys in upper case; None where there is no ``MAIL_DOMAIN``. Errors: BadSettings."""
-    if not environ.get("MAIL_DOMAIN"):
-        return None
-    values = {key: environ[key.upper()] for key in (*_TERMS, *_ELSEWHERE, "mail_domain") if key.upper() in environ}
-    return _relay(values)
+    return dict(parser.items(SECTION))
 
 
 def _relay(values: Mapping[str, str]) -> Relay:
@@ -77,6 +94,8 @@ def _relay(values: Mapping[str, str]) -> Relay:
             fates[-1] = Fate(key, fate.value, "", "its successor delete_inactive_users_after is there, too, and counts")
         elif fate.term:
             terms[fate.term] = fate.text
+        if key == "turn_socket_path" and fate.settings:
+            terms.setdefault("turn_server", f"{name}:3478")
     return Relay(_domain(name), terms, tuple(fates))
 
 
@@ -92,16 +111,13 @@ def _fate(key: str, value: str) -> Fate:
             return Fate(key, value, term, read(value))
         except ValueError as error:
             raise BadSettings(f"{key} = {value}: {error}") from None
-    if key in _SWITCHES and value.lower() != "true":
-        return Fate(key, value, "", "off, as it is here unless you say otherwise")
-    if key == "tls_external_cert_and_key" and value:
-        files = value.split()
-        if len(files) != 2:
-            raise BadSettings(f"{key} = {value}: two paths, of the certificate and of its key")
-        return Fate(
-            key, value, "",
-            f"of the whole server here: set tls.certificate_file = {files[0]} and tls.key_file = {files[1]}",
-        )  # fmt: skip
+    if key in _SETTINGS:
+        try:
+            settings = _SETTINGS[key](value)
+        except ValueError as error:
+            raise BadSettings(f"{key} = {value}: {error}") from None
+        text = "; ".join(f"{name} = {value}" for name, value in settings.items())
+        return Fate(key, value, "", text or "empty or off, as it is here unless you say otherwise", settings)
     return Fate(key, value, "", _ELSEWHERE.get(key, "not known here, nor to a relay: look for a slip of the pen"))
 
 
@@ -141,6 +157,54 @@ def _languages(value: str) -> str:
     return ",".join(LANGUAGES if "all" in words else words)
 
 
+def _count_for(setting: str) -> Callable[[str], Mapping[str, str]]:
+    def read(value: str) -> Mapping[str, str]:
+        if value and not (value.isascii() and value.isdigit()):
+            raise ValueError("a number")
+        return {setting: value} if value else {}
+
+    return read
+
+
+def _when(word: str, settings: Mapping[str, str]) -> Callable[[str], Mapping[str, str]]:
+    return lambda value: settings if value.lower() == word else {}
+
+
+def _text_for(setting: str) -> Callable[[str], Mapping[str, str]]:
+    return lambda value: {setting: value} if value else {}
+
+
+def _certificate(value: str) -> Mapping[str, str]:
+    files = value.split()
+    if len(files) not in {0, 2}:
+        raise ValueError("two paths, of the certificate and of its key")
+    return dict(zip(("tls.certificate_file", "tls.key_file"), files, strict=False))
+
+
+def _metrics_place(value: str) -> Mapping[str, str]:
+    """The relay's metrics are on port 3903 of that address."""
+    if not value:
+        return {}
+    address = ip_address(value)
+    return {"server.metrics_listen": f"[{address}]:3903" if address.version == 6 else f"{address}:3903"}
+
+
+_ONLY_IPV4: Final = {"server.ip_version": "4", "relay.ip_version": "4"}
+
+_SETTINGS: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
+    "max_imap_connections": _count_for("imap.connections_max"),
+    "max_smtp_connections": _count_for("submission.connections_max"),
+    "tls_external_cert_and_key": _certificate,
+    "disable_ipv6": _when("true", _ONLY_IPV4),
+    "use_ipv6": _when("false", _ONLY_IPV4),
+    "mtail_address": _metrics_place,
+    "turn_socket_path": _text_for("chatmail.turn_socket"),
+    "imap_rawlog": _when("true", {"server.transcript": "true", "server.log_level": "debug"}),
+    "path_to_ssl": lambda value: _certificate(f"{value}/fullchain {value}/privkey") if value else {},
+    "certs_monitoring_timeout": _count_for("tls.watch_s"),
+}
+"""Of the whole server here. What they read raises ValueError with what is expected."""
+
 _TERMS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "max_user_send_per_minute": ("sends_per_minute", _same),
     "max_user_send_burst_size": ("send_burst", _same),
@@ -174,18 +238,10 @@ _MAY_BE_EMPTY: Final = frozenset(
     }
 )  # fmt: skip
 
-_SWITCHES: Final = frozenset({"disable_ipv6", "imap_rawlog"})
 _HOP: Final = "an inner hop that does not exist here: one process does it all"
 _CONTAINER: Final = "of the relay's container; nothing here needs it"
 _ELSEWHERE: Final[Mapping[str, str]] = {
-    "max_imap_connections": "of the whole server here: set limits.connections_max",
-    "max_smtp_connections": "of the whole server here: set limits.connections_max",
-    "tls_external_cert_and_key": "of the whole server here: set tls.certificate_file and tls.key_file",
-    "disable_ipv6": 'of the whole server here: listen on 0.0.0.0 only, and set relay.ip_version = "4"',
     "acme_email": "certificates are not ordered yet: give them by tls.certificate_file and tls.key_file",
-    "mtail_address": "of the whole server here: set server.metrics_listen; nothing is read from logs",
-    "turn_socket_path": "set the domain's turn_server, and chatmail.turn_secret to coturn's static-auth-secret",
-    "imap_rawlog": "of the whole server here: set server.transcript",
     "imap_compress": "always offered: an idle connection costs little here, compressed or not",
     "filtermail_smtp_port": _HOP,
     "filtermail_smtp_port_incoming": _HOP,
@@ -200,7 +256,6 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "tmpfs_index": "there are no index files here",
     "dkim_selector": "keys are made with the domain: see `mailstead dkim list`",
     "allow_account_autocreation": "set the domain's opens_accounts to yes or no",
-    "use_ipv6": "of the whole server here: see relay.ip_version",
     "use_foreign_cert_manager": _CONTAINER,
     "change_kernel_settings": _CONTAINER,
     "fs_inotify_max_user_instances_and_watchers": _CONTAINER,
@@ -209,7 +264,5 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "force_reinit_ini_file": _CONTAINER,
     "recreate_venv": _CONTAINER,
     "ini_file": _CONTAINER,
-    "path_to_ssl": "give certificates by tls.certificate_file and tls.key_file; a new pair is noticed",
     "enable_certs_monitoring": "always: see tls.watch_s",
-    "certs_monitoring_timeout": "see tls.watch_s",
 }

@@ -21,6 +21,9 @@ HELD_BACK: Final = frozenset(
 )
 """Names that strangers take for the server's own. After RFC 2142."""
 
+TEST_PREFIX: Final = "ci-"
+"""Names of accounts that tests make, counted by themselves."""
+
 _LOCAL_PART: Final = re.compile(r"[a-z0-9._-]+")
 
 

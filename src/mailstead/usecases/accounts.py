@@ -24,6 +24,7 @@ from mailstead.model.errors import (
     NoSuchDomain,
     NotAllowed,
     PolicyRefused,
+    TlsTooOld,
     TooManyFailures,
 )
 from mailstead.model.ids import AccountId
@@ -54,6 +55,8 @@ SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve"})
 SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000
 """Spec: RFC 7677 §4 wants at least 4096. More makes stolen verifiers harder; Cyrus SASL's client takes up to 65536."""
+_OLD_TLS: Final = "TLSv1.2"
+"""The only version before 1.3 that is spoken at all (`net.tls`)."""
 LABEL_CHARACTERS_MAX: Final = 100
 FORWARD_TARGETS_MAX: Final = 10
 """Targets that one account may forward to."""
@@ -132,8 +135,9 @@ class Accounts:
 
         Errors: AuthenticationFailed, one and the same for a wrong password, an unknown or disabled account, an alias
         and an app password for another service, after the same work, but with the reason where an account was not
-        opened; TooManyFailures; TryAgainLater.
+        opened; TlsTooOld where the domain asks for a newer version; TooManyFailures; TryAgainLater.
         """
+        await self._check_tls(username, peer)
         judgement = self._judged(username, peer, service)
         if judgement.slowed_s:
             await self._sleep(judgement.slowed_s)
@@ -176,8 +180,9 @@ class Accounts:
         """Give salt, iteration count and verifiers; for an unknown user a salt that is always the same (attack row 62).
 
         Spec: RFC 5802 §5.1; §9 has the advice on unknown users.
-        Errors: TooManyFailures.
+        Errors: TlsTooOld, TooManyFailures.
         """
+        await self._check_tls(username, peer)
         judgement = self._judged(username, peer, service)
         if judgement.slowed_s:
             await self._sleep(judgement.slowed_s)
@@ -247,7 +252,15 @@ class Accounts:
                 await self._storage.accounts.delete(account.account_id)
             raise
 
-    async def adopt(self, actor: Actor, address: Address, hashed: str, quota_octets: int | None = None) -> Account:
+    async def adopt(
+        self,
+        actor: Actor,
+        address: Address,
+        hashed: str,
+        quota_octets: int | None = None,
+        *,
+        is_enabled: bool = True,
+    ) -> Account:
         """Make an account whose password another system has hashed; the first log-in replaces the hash by ours.
 
         Errors: as `create`; PolicyRefused for a hash that cannot be checked.
@@ -259,7 +272,7 @@ class Accounts:
             raise NoSuchDomain(domain=address.domain)
         if await self._directory.find(address) is not None:
             raise AddressTaken(address=address.key)
-        account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
+        account = Account(AccountId(secrets.token_hex(8)), address, quota_octets, is_enabled)
         iteration_count = scram_iteration_count_of(domain, self._scram_iteration_count)
         await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), iteration_count, verifier)
         return account
@@ -399,6 +412,14 @@ class Accounts:
             return await self._directory.domain(Address.parse(username).domain)
         except BadAddress:
             return await self._directory.domain(username.rpartition("@")[2].lower())
+
+    async def _check_tls(self, username: str, peer: Peer) -> None:
+        """Check the version of TLS, which was agreed on before anybody knew the domain. Errors: TlsTooOld."""
+        if peer.tls_version != _OLD_TLS:
+            return  # and clear text is a matter of the wire: nobody is offered to log in there
+        domain = await self._domain(username)
+        if domain is not None and domain.terms.client_tls_version_min == "1.3":
+            raise TlsTooOld(domain=domain.name)
 
     def _judged(self, username: str, peer: Peer, service: str) -> Judgement:
         judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())

@@ -6,7 +6,7 @@ Spec: reference chatmail, sections 6.1 and 6.4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,15 +51,20 @@ class Announcements:
         *,
         recipients_max: int,
         turn_secret: Callable[[], bytes],
+        ask_turn: Callable[[], Awaitable[str]] | None = None,
         app_versions_file: str = "",
         wakes_devices: bool = True,
     ) -> None:
-        """`turn_secret` is called in a thread when first needed; `wakes_devices`: there is somebody to push to."""
+        """`turn_secret` is called in a thread when first needed; `wakes_devices`: there is somebody to push to.
+
+        `ask_turn`, if there is one, takes its place: it gives ``NAME:PASSWORD``, or raises TryAgainLater.
+        """
         self._directory = storage.directory
         self._clock = clock
         self._recipients_max: Final = recipients_max
         self._make_turn_secret: Final = turn_secret
         self._turn_secret = b""
+        self._ask_turn: Final = ask_turn
         self._app_versions_file: Final = app_versions_file
         self.wakes_devices: Final = wakes_devices
 
@@ -94,12 +99,14 @@ class Announcements:
     async def _turn(self, server: str) -> str:
         if not server:
             return ""
-        if not self._turn_secret:
-            try:
+        try:
+            if self._ask_turn is not None:
+                return f"{server}:{await self._ask_turn()}"
+            if not self._turn_secret:
                 self._turn_secret = await asyncio.to_thread(self._make_turn_secret)
-            except MailsteadError as error:
-                _log.warning("the TURN server is not told", error=error.public_text)
-                return ""
+        except MailsteadError as error:
+            _log.warning("the TURN server is not told", error=error.public_text)
+            return ""
         return turn_announcement(server, self._turn_secret, self._clock.now())
 
 

@@ -23,7 +23,7 @@ from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import DEFAULT_MAILBOXES
 from mailstead.model.secret import Secret
 from mailstead.model.verdict import Decision
-from mailstead.policy.openings import HouseFacts, has_room, may_open
+from mailstead.policy.openings import TEST_PREFIX, HouseFacts, has_room, may_open
 from mailstead.policy.rates import Rates
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
@@ -141,7 +141,7 @@ class Openings:
                 return None
             raise
         metrics.OPENINGS.labels("opened").inc()
-        is_test = address.local_part.startswith("ci-")
+        is_test = address.local_part.startswith(TEST_PREFIX)
         metrics.count_as_relay("created_accounts", "created_ci_accounts" if is_test else "created_nonci_accounts")
         _log.info("account opened", account_id=account.account_id, domain=domain.name)
         return account, verifier

@@ -140,10 +140,6 @@ class Passwords:
             self._remember(as_typed if is_foreign(found) else octets, found)
         return found
 
-    def wants_rehash(self, verifier: Verifier) -> bool:
-        """Whether the main password's hash has another cost than new ones get. Spec: RFC 9106 §3.1."""
-        return f"$m={self._cost.memory_kib},t={self._cost.iterations},p={self._cost.lanes}$" not in verifier.argon2id
-
     def _check(
         self, octets: bytes, as_typed: bytes, main: Verifier | None, app_passwords: Sequence[AppPassword] | None
     ) -> Verifier | None:

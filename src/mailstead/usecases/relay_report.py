@@ -12,14 +12,13 @@ from typing import Final
 
 from mailstead.model.errors import MailsteadError
 from mailstead.model.message import Wanted
+from mailstead.policy.openings import TEST_PREFIX
 from mailstead.ports.storage import AccountStore, Storage
 from mailstead.telemetry import metrics
 from mailstead.usecases.last_log_ins import LastLogIns
 
 MIN_SIZES: Final = (0, 102_400, 524_288, 1_048_576, 2_097_152, 5_242_880, 10_485_760)
 ACTIVE_DAYS: Final = (1, 10, 30, 40, 80, 100, 150)
-TEST_PREFIX: Final = "ci-"
-"""Names of accounts that tests make, counted by themselves."""
 
 
 @dataclass(slots=True)

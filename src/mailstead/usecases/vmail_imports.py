@@ -21,8 +21,10 @@ from mailstead.model.address import Address
 from mailstead.model.directory import Account, Domain
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadAddress, BadImport, MailsteadError
+from mailstead.policy.domain_terms import LIST_ENTRIES_MAX
 from mailstead.ports.storage import Storage
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.domains import Domains
 from mailstead.usecases.imports import ImportReport, Imports, Skipped
 from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.maildirs import is_maildir
@@ -30,7 +32,7 @@ from mailstead.usecases.push_tokens import PushTokens
 
 SKIPPED_SHOWN_MAX: Final = 100
 _FILE_OCTETS_MAX: Final = 1024 * 1024
-_PASSWORD, _METADATA, _ENFORCES = "password", "metadata.json", "enforceE2EEincoming"
+_PASSWORD, _METADATA, _ENFORCES, _DISABLED = "password", "metadata.json", "enforceE2EEincoming", "DISABLED"
 
 Progress = Callable[[int, int], None]
 """Told how many addresses are done of how many."""
@@ -48,7 +50,7 @@ class VmailReport:
     duplicate_count: int = 0
     token_count: int = 0
     clear_text_count: int = 0
-    """Addresses that took clear text on the relay; here only those that the domain's cleartext_accounts names."""
+    """Addresses that took clear text on the relay; they are added to the domain's cleartext_accounts."""
     skipped_count: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     """The first of them: addresses and messages, with the reason."""
@@ -64,9 +66,16 @@ class VmailImports:
     """The verb `run`; only for administrators (NotAllowed)."""
 
     def __init__(
-        self, storage: Storage, accounts: Accounts, imports: Imports, push_tokens: PushTokens, last_log_ins: LastLogIns
+        self,
+        storage: Storage,
+        domains: Domains,
+        accounts: Accounts,
+        imports: Imports,
+        push_tokens: PushTokens,
+        last_log_ins: LastLogIns,
     ) -> None:
         self._directory = storage.directory
+        self._domains = domains
         self._accounts = accounts
         self._imports = imports
         self._push_tokens = push_tokens
@@ -90,49 +99,68 @@ class VmailImports:
         actor.must_be_admin()
         report = report or VmailReport()
         folders = await asyncio.to_thread(_folders, source)
+        taking: list[str] = []
         for done, folder in enumerate(folders, 1):
             try:
-                await self._take_over(actor, folder, domain, report, changes=changes)
+                address = await self._take_over(actor, folder, domain, report, changes=changes)
+                if address is not None and not (folder / _ENFORCES).exists():
+                    taking.append(address.key)
             except (BadAddress, BadImport, OSError) as error:
                 report.skip(folder.name, getattr(error, "public_text", str(error)))
             if progress is not None:
                 progress(done, len(folders))
+        report.clear_text_count = len(taking)
+        if taking and changes:
+            await self._let_clear_text_in(actor, domain, taking, report)
         return report
+
+    async def _let_clear_text_in(self, actor: Actor, domain: Domain, taking: list[str], report: VmailReport) -> None:
+        """Let addresses take clear text, as they did on the relay."""
+        names = dict.fromkeys([*domain.terms.cleartext_accounts, *taking])
+        listed = list(names)[:LIST_ENTRIES_MAX]
+        await self._domains.set_terms(actor, domain.name, {"cleartext_accounts": ",".join(listed)})
+        for name in list(names)[LIST_ENTRIES_MAX:]:
+            report.skip(name, f"It took clear text there; here at most {LIST_ENTRIES_MAX} addresses of a domain do")
 
     async def _take_over(
         self, actor: Actor, folder: Path, domain: Domain, report: VmailReport, *, changes: bool
-    ) -> None:
+    ) -> Address | None:
+        """Give the address, if it is an account here now, or would be."""
         address = Address.parse(folder.name)
         if address.domain != domain.name:
             report.skip(folder.name, f"It is no address of {domain.name}")
-            return
+            return None
         hashed, day = await asyncio.to_thread(_password, folder)
         if not hashed:
             report.skip(folder.name, "It has no password, so nobody could log in")
-            return
-        if not (folder / _ENFORCES).exists():
-            report.clear_text_count += 1
+            return None
         found = await self._directory.find(address)
         if found is None and not changes:
             report.account_count += 1
-            return
+            return address
         if found is None:
             try:
-                found = await self._accounts.adopt(actor, address, hashed, domain.terms.account_quota_octets or None)
+                found = await self._accounts.adopt(
+                    actor,
+                    address,
+                    hashed,
+                    domain.terms.account_quota_octets or None,
+                    is_enabled=not (folder / _DISABLED).exists(),
+                )
             except MailsteadError as error:
                 if error.is_temporary:
                     raise
                 report.skip(folder.name, error.public_text)
-                return
+                return None
             report.account_count += 1
             await self._last_log_ins.set(found.account_id, day)
         else:
             report.known_count += 1
         if not isinstance(found, Account):
             report.skip(folder.name, "An alias here has that address")
-            return
+            return None
         if not changes:
-            return
+            return address
         for token in await asyncio.to_thread(_tokens, folder):
             try:
                 await self._push_tokens.add(found.account_id, token)
@@ -141,6 +169,7 @@ class VmailImports:
                 report.skip(folder.name, f"A device token: {error.public_text}")
         if await asyncio.to_thread(is_maildir, folder):
             await self._import_mail(found, folder, report)
+        return address
 
     async def _import_mail(self, account: Account, folder: Path, report: VmailReport) -> None:
         mails = ImportReport()

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mailstead.config.settings import Listeners
+from mailstead.config.settings import MailListeners
 from mailstead.model.envelope import Peer
 from mailstead.model.errors import BadSettings
-from mailstead.net.admission import Admission
+from mailstead.net.admission import Admission, ServiceAdmission
 from mailstead.net.certificates import Certificates
 from mailstead.net.listener import Listener
 from mailstead.net.shared_port import SharedPort
 from mailstead.net.terms import Terms
 from mailstead.telemetry import log
 from mailstead.wiring.house import House
+from mailstead.wiring.offers import place
 from mailstead.wiring.services import ALPN, LISTENING, chosen_services
 from mailstead.wiring.sessions import MAKE_SESSIONS, Sessions
 
@@ -42,16 +43,23 @@ def make_listeners(
     """
     settings = house.settings
     limits = settings.limits
-    admission = Admission(limits.connections_max, limits.connections_per_address_max, limits.proxy_from)
+    whole = Admission(limits.connections_max, limits.connections_per_address_max, limits.proxy_from)
     listeners: list[Listener] = []
     by_protocol: dict[bytes, Terms] = {}
     for service in chosen_services(settings.server.services):
         if service not in LISTENING:
             continue
-        section: Listeners = getattr(settings, service)
+        section: MailListeners = getattr(settings, service)
+        admission = ServiceAdmission(whole, section.connections_max) if section.connections_max else whole
         make = MAKE_SESSIONS[service](house)
 
-        def terms(*, is_tls: bool, service: str = service, make: Sessions = make) -> Terms:
+        def terms(
+            *,
+            is_tls: bool,
+            service: str = service,
+            make: Sessions = make,
+            admission: Admission | ServiceAdmission = admission,
+        ) -> Terms:
             return Terms(
                 service,
                 make(is_tls),
@@ -62,8 +70,10 @@ def make_listeners(
                 make_transcript=_transcripts(service) if settings.server.transcript else None,
             )
 
-        listeners += [Listener(at, terms(is_tls=False), is_port_shared=is_port_shared) for at in section.listen]
-        listeners += [Listener(at, terms(is_tls=True), is_port_shared=is_port_shared) for at in section.listen_tls]
+        for is_tls, places in ((False, section.listen), (True, section.listen_tls)):
+            listeners += [
+                Listener(place(at, settings), terms(is_tls=is_tls), is_port_shared=is_port_shared) for at in places
+            ]
         if service in ALPN:
             by_protocol[ALPN[service]] = terms(is_tls=True)
     if settings.web.listen_shared and not by_protocol:
@@ -71,7 +81,7 @@ def make_listeners(
             "web.listen_shared is for web and mail in one process; for the web alone there is web.listen_tls"
         )
     listeners += [
-        SharedPort(at, by_protocol, web.adopt if web else None, is_port_shared=is_port_shared)
+        SharedPort(place(at, settings), by_protocol, web.adopt if web else None, is_port_shared=is_port_shared)
         for at in settings.web.listen_shared
     ]
     if not listeners and set(chosen_services(settings.server.services)) & set(LISTENING):

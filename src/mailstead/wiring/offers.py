@@ -40,3 +40,10 @@ def listening(settings: Settings) -> tuple[Listening, ...]:
         for is_tls, places in ((False, section.listen), (True, section.listen_tls))
         for where in places
     )
+
+
+def place(at: str, settings: Settings) -> str:
+    """Give an address to listen on with a host, if it names none and `server.ip_version` chooses one."""
+    host = {"4": "0.0.0.0", "6": "[::]"}.get(settings.server.ip_version)  # noqa: S104  # ":25" asks for just that
+    port = at.strip().removeprefix("*")
+    return f"{host}{port}" if host and port.startswith(":") else at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mailstead.net.line import Session
@@ -75,6 +76,7 @@ def _smtp_limits(house: House) -> Limits:
 
 
 def _imap(house: House) -> Sessions:
+    from mailstead.net.turn_socket import turn_credentials
     from mailstead.proto.imap.connection import ImapLimits
     from mailstead.services.imap.session import ImapService
     from mailstead.storage.embedded.turn_secret import turn_secret
@@ -87,6 +89,7 @@ def _imap(house: House) -> Sessions:
         house.clock,
         recipients_max=max(settings.smtp.recipients_max, settings.chatmail.recipients_max),
         turn_secret=lambda: turn_secret(settings.server.data_dir, settings.chatmail.turn_secret),
+        ask_turn=partial(turn_credentials, settings.chatmail.turn_socket) if settings.chatmail.turn_socket else None,
         app_versions_file=settings.chatmail.app_versions_file,
         wakes_devices=bool(settings.chatmail.push_url),
     )

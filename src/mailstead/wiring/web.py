@@ -7,16 +7,16 @@ from mailstead.services.web.service import WebService
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 from mailstead.wiring.house import House
-from mailstead.wiring.offers import house_offers
+from mailstead.wiring.offers import house_offers, place
 
 
 def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
     """Give the web service, not yet bound. Errors: BadSettings."""
-    web = house.settings.web
+    settings = house.settings
     return WebService(
-        Publications(house.storage, house_offers(house.settings)),
-        web.listen,
-        web.listen_tls,
+        Publications(house.storage, house_offers(settings)),
+        [place(at, settings) for at in settings.web.listen],
+        [place(at, settings) for at in settings.web.listen_tls],
         certificates.context,
         invitations=Invitations(house.storage, house.openings.check_room),
         receptions=house.receptions,

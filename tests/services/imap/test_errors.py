@@ -10,6 +10,7 @@ from mailstead.services.imap.errors import CODES, SERVERBUG, reply_for
 REGISTERED = {
     b"", b"UNAVAILABLE", b"AUTHENTICATIONFAILED", b"NOPERM", b"EXPIRED", b"CORRUPTION", b"SERVERBUG", b"CANNOT", b"LIMIT",
     b"OVERQUOTA", b"ALREADYEXISTS", b"NONEXISTENT", b"INUSE", b"EXPUNGEISSUED", b"HASCHILDREN", b"TOOBIG",
+    b"PRIVACYREQUIRED",
 }  # fmt: skip
 
 

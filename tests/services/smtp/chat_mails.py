@@ -1,18 +1,13 @@
 """The messages of the relay's own tests, in our words: what is encrypted, what only looks so, and the few exceptions."""
 
-import base64
+from policy.pgp import armored, packet
 
 SESSION_KEY, ENCRYPTED, LITERAL = 1, 18, 11
 BOUNDARY = "frontier"
 
 
-def packet(tag, body=b"\x03" + b"x" * 40):
-    return bytes([0xC0 | tag, len(body)]) + body
-
-
 def armour(*tags):
-    text = base64.b64encode(b"".join(packet(tag) for tag in tags)).decode()
-    return f"-----BEGIN PGP MESSAGE-----\r\n\r\n{text}\r\n=aBcD\r\n-----END PGP MESSAGE-----\r\n"
+    return armored(b"".join(packet(tag, b"\x03" + b"x" * 40) for tag in tags)).decode()
 
 
 def head(sender, to, subject, content_type, extra=""):

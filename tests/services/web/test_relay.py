@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailstead.config.settings import Imap, Listeners, Server, Settings, Store, Web
+from mailstead.config.settings import Imap, MailListeners, Server, Settings, Store, Web
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.model.errors import BadSettings
 from mailstead.model.secret import Secret
@@ -181,7 +181,7 @@ async def test_mail_and_web_share_a_port(tmp_path):
         server=Server(hostname="localhost", data_dir=tmp_path, services=("imap", "submission", "web")),
         store=Store(master_key=Secret("22" * 32)),
         imap=Imap(listen_tls=("127.0.0.1:0",)),
-        submission=Listeners(listen_tls=("127.0.0.1:0",)),
+        submission=MailListeners(listen_tls=("127.0.0.1:0",)),
         web=Web(listen_shared=("127.0.0.1:0",)),
     )
     async with open_house(settings) as house:

@@ -70,6 +70,7 @@ CODES: Final[dict[type[errors.MailsteadError], bytes]] = {
     errors.AddressPaused: b"UNAVAILABLE",
     errors.AddressDisabled: b"NOPERM",
     errors.TlsRequired: b"NOPERM",
+    errors.TlsTooOld: b"PRIVACYREQUIRED",
     errors.RequireTlsImpossible: b"NOPERM",
     errors.NoSuchQueueItem: b"NONEXISTENT",
     errors.NoSuchScript: b"NONEXISTENT",

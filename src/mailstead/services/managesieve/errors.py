@@ -50,6 +50,7 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.AddressPaused: Code.TRYLATER,
     errors.AddressDisabled: Code.NONE,
     errors.TlsRequired: Code.ENCRYPT_NEEDED,
+    errors.TlsTooOld: Code.ENCRYPT_NEEDED,
     errors.RequireTlsImpossible: Code.NONE,
     errors.NoSuchQueueItem: Code.NONE,
     errors.NoSuchScript: Code.NONEXISTENT,

@@ -54,6 +54,7 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.AddressPaused: Code.SYS_TEMP,
     errors.AddressDisabled: Code.NONE,
     errors.TlsRequired: Code.NONE,
+    errors.TlsTooOld: Code.NONE,
     errors.RequireTlsImpossible: Code.NONE,
     errors.NoSuchQueueItem: Code.NONE,
     errors.NoSuchScript: Code.NONE,

@@ -54,6 +54,7 @@ REPLIES: Final[dict[type[MailsteadError], tuple[int, str]]] = {
     errors.AddressPaused: (450, "4.2.1"),
     errors.AddressDisabled: (550, "5.2.1"),
     errors.TlsRequired: (530, "5.7.0"),
+    errors.TlsTooOld: (538, "5.7.11"),
     errors.RequireTlsImpossible: (550, "5.7.30"),
     errors.NoSuchQueueItem: (554, "5.3.0"),
     errors.NoSuchScript: (554, "5.3.0"),
