@@ -39,6 +39,7 @@ DEBIAN = {
     "ip": "iproute2",
     "faketime": "faketime",
     "turnserver": "coturn",
+    "pebble": "pebble",
 }
 """Command → Debian package."""
 

@@ -5,8 +5,10 @@ import socket
 import ssl
 
 import pytest
+from cryptography import x509
 
 from mailstead.net import shared_port
+from mailstead.net.acme.challenges import AlpnProver, ChallengeFiles
 from mailstead.net.admission import Admission
 from mailstead.net.client_hello import HELLO_OCTETS_MAX, NoHello, protocols_asked
 from mailstead.net.shared_port import SharedPort
@@ -209,4 +211,61 @@ async def test_it_stops_as_others_do(shared):
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
     assert shared.abort_all() == 1
+    writer.close()
+
+
+class Proofs:
+    """Gives the context of the proofs in a folder, and counts."""
+
+    def __init__(self, folder):
+        self.files = ChallengeFiles(folder)
+        self.count = 0
+
+    def context(self):
+        self.count += 1
+        return self.files.alpn_context()
+
+
+@pytest.fixture
+async def proofs(home, web, tmp_path):
+    terms = Terms("imap", lambda: None, Admission(), context=home.certificates.context, is_tls_implicit=True)
+    proofs = Proofs(tmp_path / "challenges")
+    proofs.listener = SharedPort("127.0.0.1:0", {b"imap": terms}, web.adopt, challenge=proofs.context)
+    proofs.listener.bind()
+    await proofs.listener.start(home.pulse)
+    home.listeners.append(proofs.listener)
+    return proofs
+
+
+async def test_an_authority_gets_the_proof_of_a_name_and_then_the_end(proofs, web):
+    await AlpnProver(proofs.files).prove("chat.test", "token", "token.thumbprint")
+    reader, writer = await connect(proofs.listener, "acme-tls/1")
+    tls = writer.get_extra_info("ssl_object")
+    assert tls.selected_alpn_protocol() == "acme-tls/1"
+    certificate = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True))
+    assert certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")).critical
+    assert await reader.read() == b""
+    assert (proofs.count, web.count) == (1, 0)
+    writer.close()
+
+
+async def test_without_a_proof_an_authority_gets_no_handshake(proofs, web):
+    with pytest.raises((OSError, EOFError)):
+        await connect(proofs.listener, "acme-tls/1")
+    assert (proofs.count, web.count) == (1, 0)
+
+
+async def test_who_offers_more_than_an_authority_gets_no_proof(proofs, web):
+    """RFC 8737 §3: the one protocol, and no other, is what a validation offers."""
+    await AlpnProver(proofs.files).prove("chat.test", "token", "token.thumbprint")
+    reader, writer = await connect(proofs.listener, "acme-tls/1", "http/1.1")
+    writer.write(b"hello\r\n")
+    assert await reader.readline() == b"web: hello\r\n"
+    assert (proofs.count, web.count) == (0, 1)
+    writer.close()
+
+
+async def test_where_nothing_is_ordered_an_authority_is_a_client_like_others(shared, web):
+    _, writer = await connect(shared, "acme-tls/1")
+    assert web.count == 1
     writer.close()

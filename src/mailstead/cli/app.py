@@ -15,6 +15,7 @@ from mailstead import __version__
 from mailstead.cli import (
     account,
     alias,
+    certificate,
     chatmail,
     check,
     config,
@@ -98,6 +99,7 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(chatmail.app, name="chatmail")
 app.add_typer(dkim.app, name="dkim")
 app.command("dns")(dns.dns)
+app.add_typer(certificate.app, name="certificate")
 app.command("doctor")(doctor.doctor)
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")

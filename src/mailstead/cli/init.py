@@ -32,10 +32,12 @@ def init(
                 f"The data folder {folder} cannot be made: {error.strerror}; is server.data_dir right?"
             ) from None
 
-        from mailstead.net.certificates import open_certificates
+        from mailstead.net.certificates import certificate_place, open_certificates
+        from mailstead.wiring.acme import orders_certificates
 
         tls = settings.tls
-        open_certificates(tls.certificate_file, tls.key_file, folder, settings.server.hostname)
+        is_ordered = orders_certificates(settings)
+        open_certificates(tls.certificate_file, tls.key_file, folder, settings.server.hostname, is_ordered=is_ordered)
 
     async def work(house: House) -> list[str]:
         from mailstead.wiring.house import ADMINISTRATOR
@@ -46,7 +48,7 @@ def init(
         return [one.name for one in await house.domains.list(ADMINISTRATOR)]
 
     domains = terminal.run(work, makes_folder=True)
-    certificate = tls.certificate_file or str(folder / "tls" / "certificate.pem")
+    certificate = str(certificate_place(tls.certificate_file, folder, is_ordered=is_ordered))
     key_place = master_key_place(settings)
     next_step = "mailstead account add name@" + domains[0] if domains else "mailstead domain add example.org"
     terminal.say(

@@ -63,6 +63,37 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Acme:
+    """Certificates ordered from an authority (ACME), and renewed by the server itself."""
+
+    directory_url: str = setting(
+        "",
+        "Where the authority's directory is, such as https://acme-v02.api.letsencrypt.org/directory, whose terms are "
+        "agreed to with that; empty, or where tls.certificate_file is set: nothing is ordered.",
+    )
+    email: str = setting("", "Where the authority may write to; empty: it is not told.")
+    challenge: str = setting(
+        "http-01",
+        "How names are proven: http-01 on port 80 (web.listen), tls-alpn-01 on port 443 (web.listen_shared), dns-01 by "
+        "updates of the zone.",
+        choices=("http-01", "tls-alpn-01", "dns-01"),
+    )
+    names: tuple[str, ...] = setting(
+        (), "Names in the certificate; empty: server.hostname, and the hosts of our domains that have an address."
+    )
+    ca_file: str = setting(
+        "",
+        "PEM file of the authorities that are believed when the directory is asked, for a private one, which may then "
+        "have a private address; empty: as relay.ca_file.",
+    )
+    rfc2136_server: str = setting(
+        "", "For dns-01: name server that takes updates (RFC 2136), as address or address:port."
+    )
+    rfc2136_key_name: str = setting("", "For dns-01: name of the TSIG key, whose algorithm is hmac-sha256.")
+    rfc2136_key: Secret = setting(Secret(""), "For dns-01: the TSIG key in base64.")
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """The embedded store."""
 
@@ -348,6 +379,7 @@ class Settings:
 
     server: Server = field(default_factory=Server)
     tls: Tls = field(default_factory=Tls)
+    acme: Acme = field(default_factory=Acme)
     store: Store = field(default_factory=Store)
     limits: Limits = field(default_factory=Limits)
     smtp: Smtp = field(default_factory=Smtp)

@@ -102,30 +102,39 @@ class Certificates:
 
 
 def open_certificates(
-    certificate_file: str, key_file: str, data_dir: Path, hostname: str, watch_s: float = 5.0
+    certificate_file: str,
+    key_file: str,
+    data_dir: Path,
+    hostname: str,
+    watch_s: float = 5.0,
+    *,
+    is_ordered: bool = False,
 ) -> Certificates:
-    """Give the pair that the settings name, or the self-signed one of the data folder, made if need be.
+    """Give the pair that the settings name, or the one of the data folder, which is self-signed at first.
 
-    Errors: BadSettings.
+    `is_ordered`: the one that is ordered from an authority. Errors: BadSettings.
     """
     if bool(certificate_file) != bool(key_file):
         raise BadSettings("Set both tls.certificate_file and tls.key_file, or neither")
     if certificate_file:
         return Certificates(Path(certificate_file), Path(key_file), watch_s)
-    certificate = certificate_place("", data_dir)
+    certificate = certificate_place("", data_dir, is_ordered=is_ordered)
     folder, key = certificate.parent, certificate.with_name("key.pem")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / ".lock").open("w") as lock:
         # Several workers start at once; without the lock one's key could end up beside the other's certificate.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_good_for_a_while(certificate, key):
+        # Of those that are ordered an expired one is kept, too: ordering replaces it.
+        if not (_is_pair if is_ordered else _is_good_for_a_while)(certificate, key):
             make_self_signed(certificate, key, hostname)
     return Certificates(certificate, key, watch_s)
 
 
-def certificate_place(certificate_file: str, data_dir: Path) -> Path:
-    """Give where the chain is: as the setting says, or the self-signed one's place."""
-    return Path(certificate_file) if certificate_file else data_dir / "tls" / "certificate.pem"
+def certificate_place(certificate_file: str, data_dir: Path, *, is_ordered: bool = False) -> Path:
+    """Give where the chain is: as the setting says, or the place of the one that is ordered or self-signed."""
+    if certificate_file:
+        return Path(certificate_file)
+    return (data_dir / "tls" / "acme" if is_ordered else data_dir / "tls") / "certificate.pem"
 
 
 def make_self_signed(certificate_file: Path, key_file: Path, hostname: str, now: datetime | None = None) -> None:
@@ -152,11 +161,11 @@ def make_self_signed(certificate_file: Path, key_file: Path, hostname: str, now:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_whole(key_file, key_pem, 0o600)
-    _write_whole(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(key_file, key_pem, 0o600)
+    write_whole(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
-def _write_whole(path: Path, content: bytes, mode: int) -> None:
+def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Write beside and rename, so that nobody ever sees half a file; the mode is right from the first moment."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -175,6 +184,17 @@ def _is_good_for_a_while(certificate_file: Path, key_file: Path) -> bool:
         return False
     renew_at = certificate.not_valid_after_utc - timedelta(days=SELF_SIGNED_RENEW_DAYS)
     return key_file.exists() and datetime.now(UTC) < renew_at
+
+
+def _is_pair(certificate_file: Path, key_file: Path) -> bool:
+    """Whether both files are there and belong together, whatever the day."""
+    try:
+        _checked_context(certificate_file, key_file, is_expired_allowed=True)
+    except (OSError, BadCertificate) as error:
+        if certificate_file.exists():
+            _log.error("the ordered certificate cannot be used, a self-signed one takes its place", reason=str(error))
+        return False
+    return True
 
 
 def _checked_context(certificate_file: Path, key_file: Path, *, is_expired_allowed: bool) -> ssl.SSLContext:

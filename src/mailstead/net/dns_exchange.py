@@ -88,7 +88,7 @@ async def exchange(server: NameServer, name: bytes, kind: Kind, *, wants_dnssec:
     """
     asked = question(randbelow(1 << 16), name, kind, wants_dnssec=wants_dnssec)
     answer = await _over_udp(server, asked)
-    return answer if answer is not None else await _over_tcp(server, asked)
+    return answer if answer is not None else await _answered_over_tcp(server, asked)
 
 
 async def _over_udp(server: NameServer, asked: bytes) -> bytes | None:
@@ -127,18 +127,26 @@ class _Datagrams(asyncio.DatagramProtocol):
             self.answer.set_exception(exc)
 
 
-async def _over_tcp(server: NameServer, asked: bytes) -> bytes:
-    """Errors: BadAnswer; OSError, EOFError."""
+async def over_tcp(server: NameServer, asked: bytes) -> bytes:
+    """Send one message and give the one that comes back, whatever it is. Has no limit of its own.
+
+    Errors: OSError, EOFError.
+    """
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(
         lambda: _Stream(loop.create_future()), server.address, server.port
     )
     try:
         transport.write(struct.pack("!H", len(asked)) + asked)
-        answer = await protocol.answer
+        return await protocol.answer
     finally:
         # At once, without waiting for what has not been sent: there is nothing more to say.
         transport.abort()
+
+
+async def _answered_over_tcp(server: NameServer, asked: bytes) -> bytes:
+    """Errors: BadAnswer; OSError, EOFError."""
+    answer = await over_tcp(server, asked)
     if not answers(answer, asked):
         raise BadAnswer("answers another question")
     return answer

@@ -57,6 +57,7 @@ class Kind(IntEnum):
     """Types of records that we ask for, and the one that leads to others."""
 
     A = 1
+    NS = 2
     CNAME = 5
     PTR = 12
     MX = 15
@@ -311,6 +312,7 @@ _READERS: Final[Mapping[Kind, Callable[[bytes, int, int], Any]]] = {
     Kind.CNAME: _host,
     Kind.CAA: _caa,
     Kind.MX: _mx,
+    Kind.NS: _host,
     Kind.PTR: _host,
     Kind.SRV: _srv,
     Kind.TLSA: _tlsa,

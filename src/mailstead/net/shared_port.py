@@ -2,9 +2,10 @@
 
 The client's hello is looked at and left where it is (MSG_PEEK); then the socket goes to whoever it is for, who does TLS
 as on a port of its own. So nothing is passed on octet by octet. Clients that say nothing, or not a whole hello, are
-dropped after a while, and there are never many of them. A PROXY header is not understood here.
+dropped after a while, and there are never many of them. A PROXY header is not understood here. An authority that looks
+for the proof of a name (`acme-tls/1`) gets a handshake, and then the end.
 
-Spec: RFC 7301; reference chatmail, section 7.1.
+Spec: RFC 7301; RFC 8737 §3, §4; reference chatmail, section 7.1.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -28,6 +30,9 @@ WAITING_MAX: Final = 1000
 ACCEPT_AGAIN_S: Final = 0.5
 """After an accept that failed, for want of files as a rule: connections that end give some back."""
 
+ACME_TLS: Final = b"acme-tls/1"
+"""Spec: RFC 8737 §6.2."""
+
 _log = log.get("net")
 
 Adopt = Callable[[socket.socket], Awaitable[None]]
@@ -38,13 +43,23 @@ class SharedPort(Listener):
     """A listener that chooses the service by what the client offers; where nothing fits and no web is, it ends."""
 
     def __init__(
-        self, endpoint: str, mail: Mapping[bytes, Terms], web: Adopt | None, *, is_port_shared: bool = False
+        self,
+        endpoint: str,
+        mail: Mapping[bytes, Terms],
+        web: Adopt | None,
+        *,
+        challenge: Callable[[], ssl.SSLContext] | None = None,
+        is_port_shared: bool = False,
     ) -> None:
-        """`mail`: protocol name → terms whose TLS begins at once. Errors: BadSettings."""
+        """`mail`: protocol name → terms whose TLS begins at once. `challenge` gives what proves names to an authority.
+
+        Errors: BadSettings.
+        """
         first = next(iter(mail.values()))
         super().__init__(endpoint, first, is_port_shared=is_port_shared)
         self._mail = mail
         self._web = web
+        self._challenge = challenge
         self._accepting: list[asyncio.Task[None]] = []
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -85,7 +100,9 @@ class SharedPort(Listener):
             async with asyncio.timeout(HELLO_LIMIT_S):
                 offered = await _peeked(accepted)
             terms = next((self._mail[name] for name in offered if name in self._mail), None)
-            if terms is not None:
+            if self._challenge is not None and offered == (ACME_TLS,):
+                await _shake_hands(accepted, self._challenge())
+            elif terms is not None:
                 await loop.connect_accepted_socket(lambda: Driver(terms, pulse, self._open_drivers), accepted)
             elif self._web is not None:
                 await self._web(accepted)
@@ -98,6 +115,14 @@ class SharedPort(Listener):
         except BaseException:
             accepted.close()
             raise
+
+
+async def _shake_hands(accepted: socket.socket, context: ssl.SSLContext) -> None:
+    """Do the handshake, which is all that proves a name, and close. Errors: OSError. Spec: RFC 8737 §3."""
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+        asyncio.Protocol, accepted, ssl=context, ssl_handshake_timeout=HELLO_LIMIT_S
+    )
+    transport.close()
 
 
 async def _peeked(accepted: socket.socket) -> tuple[bytes, ...]:

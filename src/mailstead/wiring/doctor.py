@@ -10,6 +10,7 @@ from mailstead.net.probes import HostProbes
 from mailstead.ports.probes import Probes
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor, DoctorTerms
+from mailstead.wiring.acme import orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.master_key import master_key_file, master_key_place
 from mailstead.wiring.offers import house_offers, listening
@@ -26,7 +27,9 @@ def make_dns_plan(house: House) -> DnsPlan:
 
 
 def _probes(settings: Settings) -> Probes:
-    certificate = certificate_place(settings.tls.certificate_file, settings.server.data_dir)
+    certificate = certificate_place(
+        settings.tls.certificate_file, settings.server.data_dir, is_ordered=orders_certificates(settings)
+    )
     return HostProbes(settings, certificate, master_key_file(settings), master_key_place(settings))
 
 

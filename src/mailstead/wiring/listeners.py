@@ -14,6 +14,7 @@ from mailstead.net.listener import Listener
 from mailstead.net.shared_port import SharedPort
 from mailstead.net.terms import Terms
 from mailstead.telemetry import log
+from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import place
 from mailstead.wiring.services import ALPN, LISTENING, chosen_services
@@ -81,7 +82,13 @@ def make_listeners(
             "web.listen_shared is for web and mail in one process; for the web alone there is web.listen_tls"
         )
     listeners += [
-        SharedPort(place(at, settings), by_protocol, web.adopt if web else None, is_port_shared=is_port_shared)
+        SharedPort(
+            place(at, settings),
+            by_protocol,
+            web.adopt if web else None,
+            challenge=challenge_files(settings).alpn_context if orders_certificates(settings) else None,
+            is_port_shared=is_port_shared,
+        )
         for at in settings.web.listen_shared
     ]
     if not listeners and set(chosen_services(settings.server.services)) & set(LISTENING):

@@ -17,6 +17,7 @@ from mailstead.net.listener import Endpoint
 from mailstead.net.run import Servers, forbid_core_dumps, raise_file_limit
 from mailstead.telemetry import log
 from mailstead.usecases.reporting import Counting
+from mailstead.wiring.acme import make_ordering, orders_certificates
 from mailstead.wiring.house import open_house
 from mailstead.wiring.listeners import make_listeners
 from mailstead.wiring.services import chosen_services
@@ -44,8 +45,15 @@ async def serve(
     server, tls = settings.server, settings.tls
     async with open_house(settings) as house:
         certificates = open_certificates(
-            tls.certificate_file, tls.key_file, server.data_dir, server.hostname, tls.watch_s
+            tls.certificate_file,
+            tls.key_file,
+            server.data_dir,
+            server.hostname,
+            tls.watch_s,
+            is_ordered=orders_certificates(settings),
         )
+        # Made before any port is bound: settings that do not fit together are told at start.
+        ordering = make_ordering(house) if orders_certificates(settings) and worker == 0 else None
         services = chosen_services(server.services)
         web = None
         if "web" in services and (settings.web.listen or settings.web.listen_tls or settings.web.listen_shared):
@@ -76,8 +84,11 @@ async def serve(
             # Not with the others: what is delivered until the last conversation has ended wakes somebody, too.
             nothing_comes = asyncio.Event()
             group.create_task(house.push.run(nothing_comes))
+            orders = group.create_task(ordering.run()) if ordering is not None else None
             await servers.run(stop, when_ready)
             nothing_comes.set()
+            if orders is not None:
+                orders.cancel()
             _log.info("stopping")
 
 

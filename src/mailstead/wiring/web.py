@@ -6,6 +6,7 @@ from mailstead.net.certificates import Certificates
 from mailstead.services.web.service import WebService
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
+from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers, place
 
@@ -20,5 +21,6 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         certificates.context,
         invitations=Invitations(house.storage, house.openings.check_room),
         receptions=house.receptions,
+        challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
         is_port_shared=is_port_shared,
     )

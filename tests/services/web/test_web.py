@@ -52,8 +52,14 @@ class Web:
         self.certificates = open_certificates("", "", folder, "localhost", 5.0)
         self.certificate_file = folder / "tls" / "certificate.pem"
 
-    async def start(self, publications):
-        self.service = WebService(publications, ["127.0.0.1:0"], ["127.0.0.1:0"], self.certificates.context)
+    async def start(self, publications, challenge_answer=None):
+        self.service = WebService(
+            publications,
+            ["127.0.0.1:0"],
+            ["127.0.0.1:0"],
+            self.certificates.context,
+            challenge_answer=challenge_answer,
+        )
         self.service.bind()
         self.port, self.tls_port = (endpoint.port for endpoint in self.service.bound)
         self.stop = asyncio.Event()
@@ -134,6 +140,40 @@ async def test_head_has_no_body(web):
     assert head.status == 200
     assert head.body == b""
     assert head.headers["content-length"] == str(len(whole.body))
+
+
+TOKEN = "token-of-an-authority"
+
+
+@pytest.fixture
+async def proving(tmp_path, storage):
+    """A service that proves names to an authority."""
+    web = Web(tmp_path / "data")
+    await web.start(Publications(storage, HouseOffers(HOSTNAME, OFFERS)), {TOKEN: f"{TOKEN}.thumbprint"}.get)
+    yield web
+    web.stop.set()
+    await asyncio.wait_for(web.running, LIMIT_S)
+
+
+@pytest.mark.parametrize("host", [HOSTNAME, "www.example.test", "mta-sts.example.test", "elsewhere.test"])
+async def test_an_authority_finds_the_proof_under_any_name(proving, host):
+    answer = await proving.get(host, f"/.well-known/acme-challenge/{TOKEN}")
+    assert (answer.status, answer.body) == (200, f"{TOKEN}.thumbprint".encode())
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["", "other", f"{TOKEN}/", f"../acme-challenge/{TOKEN}", f"%2e%2e/{TOKEN}"])
+async def test_there_is_nothing_but_proofs(proving, path):
+    answer = await proving.get(HOSTNAME, f"/.well-known/acme-challenge/{path}")
+    assert answer.status == 404
+    answer = await proving.get(HOSTNAME, f"/.well-known/acme-challenge/{TOKEN}", method="DELETE")
+    assert answer.status in {404, 405}
+
+
+async def test_where_nothing_is_ordered_there_are_no_proofs(web):
+    assert (await web.get(HOSTNAME, f"/.well-known/acme-challenge/{TOKEN}")).status == 404
+    assert (await web.get("elsewhere.test", f"/.well-known/acme-challenge/{TOKEN}")).status == 421
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 The host decides first: only names of ours are answered, all others get 421 (attack row 91). It is taken from the one
 Host field alone; what proxies claim about another one says nothing.
 
-Spec: RFC 9110 §7.2 (Host), §15.5.20 (421); RFC 8461 §3.2, §3.3.
+Spec: RFC 9110 §7.2 (Host), §15.5.20 (421); RFC 8461 §3.2, §3.3; RFC 8555 §8.3 (http-01).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from xml.parsers import expat
 
@@ -32,6 +33,8 @@ from mailstead.usecases.receptions import Receptions
 _log = log.get("web")
 
 BODY_OCTETS_MAX: Final = 16 * 1024
+CHALLENGES: Final = "/.well-known/acme-challenge/"
+"""Spec: RFC 8555 §8.3."""
 XML: Final = "text/xml; charset=utf-8"
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "www.")
@@ -50,8 +53,12 @@ def make_app(
     invitations: Invitations | None = None,
     receptions: Receptions | None = None,
     clock: Clock | None = None,
+    challenge_answer: Callable[[str], str | None] | None = None,
 ) -> ASGIApp:
-    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail."""
+    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail.
+
+    `challenge_answer` gives what proves a name to a certificate authority, by its token.
+    """
     pages = _Pages(publications)
     routes = [
         Route("/.well-known/mta-sts.txt", pages.sts_policy),
@@ -67,7 +74,7 @@ def make_app(
         routes += relay_pages.routes()
     app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})
     app.router.redirect_slashes = False
-    return _OurHostsOnly(app, publications)
+    return _OurHostsOnly(app, publications, challenge_answer)
 
 
 _AUTODISCOVER_PATHS: Final = (
@@ -130,9 +137,12 @@ class _Pages:
 class _OurHostsOnly:
     """Answers 421 for hosts that are none of ours, and adds to all answers what browsers should know."""
 
-    def __init__(self, app: ASGIApp, publications: Publications) -> None:
+    def __init__(
+        self, app: ASGIApp, publications: Publications, challenge_answer: Callable[[str], str | None] | None
+    ) -> None:
         self._app = app
         self._publications = publications
+        self._challenge_answer = challenge_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Spec: ASGI."""
@@ -147,6 +157,18 @@ class _OurHostsOnly:
                 message["headers"] = headers + [(name, value) for name, value in _HEADERS if name not in known]
             await send(message)
 
+        if (
+            self._challenge_answer is not None
+            and scope["path"].startswith(CHALLENGES)
+            and scope["method"] in {"GET", "HEAD"}
+        ):
+            # Before the host is looked at: a certificate may have names that no domain of ours has. Only the authority
+            # knows the token.
+            answer = self._challenge_answer(scope["path"].removeprefix(CHALLENGES))
+            response = _not_found() if answer is None else Response(answer, media_type="application/octet-stream")
+            response.headers["cache-control"] = "no-store"
+            await response(scope, receive, send_with_headers)
+            return
         try:
             is_ours = await self._is_ours(_host(scope))
         except MailsteadError:

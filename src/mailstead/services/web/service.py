@@ -49,10 +49,11 @@ class WebService:
         *,
         invitations: Invitations | None = None,
         receptions: Receptions | None = None,
+        challenge_answer: Callable[[str], str | None] | None = None,
         is_port_shared: bool = False,
     ) -> None:
-        """`context` gives what serves the next handshake. Errors: BadSettings."""
-        self._app = make_app(publications, invitations, receptions)
+        """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`. Errors: BadSettings."""
+        self._app = make_app(publications, invitations, receptions, challenge_answer=challenge_answer)
         self._tls_server: _Server | None = None
         self._endpoints = {
             False: [Endpoint.parse(at) for at in listen],
