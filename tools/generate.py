@@ -56,6 +56,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "rfc" / "conformance.md": conformance(),
         ROOT / "docs" / "settings.md": reference.reference_page(),
         ROOT / "docs" / "mailstead.example.toml": reference.example_file(),
+        ROOT / ".env.example": reference.environment_file(),
     }
 
 

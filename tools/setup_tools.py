@@ -7,6 +7,7 @@ CI counts such a skip as a failure.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,10 @@ DEBIAN = {
     "ip": "iproute2",
     "faketime": "faketime",
     "turnserver": "coturn",
+    "dockerd": "docker.io",
+    "docker-registry": "docker-registry",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
     "pebble": "pebble",
 }
 """Command → Debian package."""
@@ -48,7 +53,17 @@ MORE_DEBIAN = {
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "/usr/lib/dovecot/pop3": "dovecot-pop3d",
     "/usr/lib/python3/dist-packages/authres": "python3-authres",
+    "/usr/bin/docker": "docker-cli",
+    "/usr/libexec/docker/cli-plugins/docker-buildx": "docker-buildx",
+    "/usr/libexec/docker/cli-plugins/docker-compose": "docker-compose",
 }
+
+LOCK_WAIT = ("-o", "DPkg::Lock::Timeout=550")
+"""Somebody else may be installing at the moment."""
+
+FROM_NEXT_DEBIAN = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
+"""Debian 12 has no Compose of our time, and these four of Debian 13 ask for nothing that Debian 12 does not have."""
+
 
 UNPACKED_DEBIAN = {
     "exim": ("exim4-daemon-light", "exim4-base", "libdb5.3", "libgnutls-dane0", "libidn12", "libnsl2"),
@@ -65,6 +80,23 @@ def path_with_sbin() -> str:
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
+def pin_next_debian() -> None:
+    """Let Debian 12 take those packages, and only those, from Debian 13. Elsewhere the system's own will do."""
+    own, apt = Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt")
+    if not own.exists() or "bookworm" not in own.read_text():
+        return
+    first = own.read_text().strip().partition("\n\n")[0]
+    source = re.sub(r"(?m)^Suites:.*$", "Suites: trixie", first) + "\n"
+    pins = "".join(
+        f"Package: {packages}\nPin: release n=trixie\nPin-Priority: {priority}\n\n"
+        for packages, priority in (("*", 50), (" ".join(FROM_NEXT_DEBIAN), 990))
+    )
+    # The pins first: without them an upgrade in between would take everything from there.
+    for file, text in ((apt / "preferences.d" / "next", pins), (apt / "sources.list.d" / "next.sources", source)):
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+
+
 def install_debian(packages: list[str]) -> None:
     if not packages:
         return
@@ -73,9 +105,11 @@ def install_debian(packages: list[str]) -> None:
         return
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     print(f"setup-tools: installing {' '.join(packages)}")
+    if set(packages) & set(FROM_NEXT_DEBIAN):
+        pin_next_debian()
     subprocess.run(["apt-get", "update", "-qq"], env=env, check=False)
     done = subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *LOCK_WAIT, *packages],
         env=env,
         check=False,
         stdout=subprocess.DEVNULL,

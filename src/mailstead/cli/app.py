@@ -24,6 +24,7 @@ from mailstead.cli import (
     doctor,
     domain,
     exports,
+    health,
     imports,
     init,
     junk,
@@ -62,7 +63,7 @@ app = typer.Typer(
     name="mailstead",
     help="A self-hosted mail platform. --config and --json may stand at any place of the line.",
     epilog=(
-        "Exit codes: 0 done; 1 check or doctor has found something; 2 wrong command line; 65 bad input; "
+        "Exit codes: 0 done; 1 check, doctor or health has found something; 2 wrong command line; 65 bad input; "
         "67 no such domain, account, alias or mailbox; 69 store not available; 73 exists already; "
         "75 try again later; 77 not allowed; 78 wrong settings."
     ),
@@ -101,6 +102,7 @@ app.add_typer(dkim.app, name="dkim")
 app.command("dns")(dns.dns)
 app.add_typer(certificate.app, name="certificate")
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,16 @@ from mailstead.model.errors import BadSettings, DomainExists
 
 if TYPE_CHECKING:
     from mailstead.wiring.house import House
+
+
+def make_data_folder(folder: Path) -> None:
+    """Make the data folder where it is not there yet. Errors: BadSettings."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(
+            f"The data folder {folder} cannot be made: {error.strerror}; is server.data_dir right?"
+        ) from None
 
 
 def init(
@@ -25,12 +36,7 @@ def init(
     with terminal.clear_errors():
         settings = terminal.load().settings
         folder = settings.server.data_dir
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadSettings(
-                f"The data folder {folder} cannot be made: {error.strerror}; is server.data_dir right?"
-            ) from None
+        make_data_folder(folder)
 
         from mailstead.net.certificates import certificate_place, open_certificates
         from mailstead.wiring.acme import orders_certificates

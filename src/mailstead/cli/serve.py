@@ -176,6 +176,9 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="A throw-away house on localhost, with two accounts.")] = False,
     state: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its state.")] = Path(".state"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove the demo's state first.")] = False,
+    init: Annotated[
+        bool, typer.Option("--init", help="Make the data folder, as `init` does, if there is none.")
+    ] = False,
 ) -> None:
     """Start the services and run until SIGTERM or Ctrl-C."""
     from mailstead.cli.containers import further_settings
@@ -195,11 +198,13 @@ def serve(
             settings.server, services=chosen_services(names), workers=workers or settings.server.workers or 1
         )
         settings = replace(settings, server=server)
-        if house is None and not server.data_dir.is_dir():
+        if house is None and not init and not server.data_dir.is_dir():
             raise BadSettings(
                 f"There is no data folder {server.data_dir}; run `mailstead init`, or try `mailstead serve --demo`"
             )
         log.configure(server.log_level, server.log_format)
+        if house is None and init:
+            _make_data_folder(settings)
         when_ready = None
         if house is None:
             asyncio.run(_adopt_environment(settings, os.environ))
@@ -213,6 +218,23 @@ def serve(
         status = _run(settings, when_ready)
     if status:
         raise typer.Exit(status)
+
+
+def _make_data_folder(settings: Settings) -> None:
+    """Make the data folder if there is none, and say once where the key of the new house is. Errors: BadSettings."""
+    from mailstead.cli.init import make_data_folder
+    from mailstead.telemetry import log
+    from mailstead.wiring.master_key import master_key_place
+
+    folder = settings.server.data_dir
+    make_data_folder(folder)
+    with suppress(OSError):  # who may not look into it is told so when the stores are opened
+        if not any(folder.iterdir()):  # a container's volume is there before its first start, and empty
+            log.get("cli").warning(
+                "a new house: keep a copy of the master key elsewhere, whoever loses it loses all mail",
+                data_dir=str(folder),
+                key_place=master_key_place(settings),
+            )
 
 
 async def _adopt_environment(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -1,0 +1,150 @@
+"""The Compose files as an operator uses them: checked in all their combinations, and the stack with mail through it."""
+
+import imaplib
+import json
+import re
+import secrets
+import shutil
+import smtplib
+from contextlib import contextmanager
+
+import pytest
+
+from containers.engine import ROOT
+from system.server import ALICE, DOMAIN, PASSWORD, free_ports, tls_context
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+
+EMBEDDED_PORTS = (25, 465, 587, 143, 993, 110, 995, 4190, 80, 443)
+WEB_PORTS = (80, 443)
+TRAEFIK = {"MAILSTEAD_SERVER_HOSTNAME": "mail.example.test", "ACME_EMAIL": "postmaster@example.test"}
+
+
+class Stack:
+    """A folder as an operator has it: the Compose files unchanged, an `.env`, and an override that moves the ports."""
+
+    def __init__(self, engine, image, folder, lines=()):
+        self._engine, self.folder = engine, folder
+        self.port = dict(zip(EMBEDDED_PORTS, free_ports(len(EMBEDDED_PORTS)), strict=True))
+        for file in ("compose.yaml", "compose.traefik.yaml", "compose.override.example.yaml"):
+            shutil.copy(ROOT / file, folder)
+        name, _, tag = image.rpartition(":")
+        settings = [
+            f"MAILSTEAD_IMAGE={name}",
+            f"MAILSTEAD_TAG={tag}",
+            f"COMPOSE_PROJECT_NAME=mailstead-{secrets.token_hex(4)}",
+            # Nothing goes to the Internet: a resolver that is not there, and senders that are not looked up.
+            "MAILSTEAD_DNS_SERVERS=127.0.0.1:9",
+            "MAILSTEAD_AUTHENTICATION_IS_ENABLED=false",
+            *lines,
+        ]
+        (folder / ".env").write_text((ROOT / ".env.example").read_text() + "\n".join(settings) + "\n")
+        services = {"mailstead": EMBEDDED_PORTS, "mail": set(EMBEDDED_PORTS) - set(WEB_PORTS), "web": WEB_PORTS}
+        override = ["services:"]
+        for service, ports in services.items():
+            override += [f"  {service}:", "    ports: !override"]
+            override += [f'      - "127.0.0.1:{self.port[port]}:{port}"' for port in ports]
+        (folder / "compose.override.yaml").write_text("\n".join(override) + "\n")
+
+    def compose(self, *words, **how):
+        return self._engine.docker("compose", "--project-directory", str(self.folder), *words, **how)
+
+    def up(self):
+        self.compose("up", "-d", "--wait", "--wait-timeout", "60")
+
+    def running(self):
+        listed = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
+        return {each["Service"]: each for each in listed}
+
+    def send(self, subject):
+        with smtplib.SMTP("127.0.0.1", self.port[25], timeout=20) as client:
+            client.sendmail(
+                "me@elsewhere.test", ALICE, f"From: me@elsewhere.test\nTo: {ALICE}\nSubject: {subject}\n\nHi\n"
+            )
+
+    def subjects(self):
+        with imaplib.IMAP4_SSL("127.0.0.1", self.port[993], ssl_context=tls_context(), timeout=20) as client:
+            client.login(ALICE, PASSWORD)
+            client.select()
+            numbers = client.search(None, "ALL")[1][0].split()
+            heads = [client.fetch(number, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1][0][1] for number in numbers]
+        return [re.search(rb"Subject: (\S+)", head)[1].decode() for head in heads]
+
+
+@contextmanager
+def stack(engine, image, folder, lines=()):
+    folder.mkdir()
+    made = Stack(engine, image, folder, lines)
+    try:
+        yield made
+    finally:
+        made.compose("down", "-v", "--remove-orphans", "-t", "30")
+
+
+@pytest.mark.parametrize("profile", ["", "split"])
+@pytest.mark.parametrize("further", ["", "compose.override.example.yaml", "compose.traefik.yaml"])
+def test_each_file_with_each_profile_is_sound(engine, tmp_path, further, profile):
+    for file in ("compose.yaml", *filter(None, [further])):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in TRAEFIK.items()))
+    words = ["compose", "--project-directory", str(tmp_path), "-f", str(tmp_path / "compose.yaml")]
+    words += ["-f", str(tmp_path / further)] if further else []
+    words += ["--profile", profile] if profile else []
+    engine.docker(*words, "config", "-q")
+    services = json.loads(engine.docker(*words, "config", "--format", "json"))["services"]
+    expected = {"mailstead"} | ({"mail", "web"} if profile else set())
+    expected |= {"prepare", "traefik", "certificates"} if "traefik" in further else set()
+    assert set(services) == expected
+    ours = [service for name, service in services.items() if name in {"mailstead", "mail", "web"}]
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
+    mounted = [volume["source"] for service in services.values() for volume in service.get("volumes", ())]
+    assert not any("docker.sock" in source for source in mounted)
+    if "traefik" in further:
+        web_ports = {int(port["published"]) for port in services["traefik"]["ports"]}
+        assert web_ports.isdisjoint(int(port["published"]) for port in services["mailstead"]["ports"])
+        assert services["mailstead"]["environment"]["MAILSTEAD_TLS_CERTIFICATE_FILE"].startswith("/certificates/")
+
+
+def test_one_container_with_mail_through_it_keeps_it(engine, image, tmp_path):
+    engine.docker("rmi", image)  # so that it really comes from the registry
+    with stack(engine, image, tmp_path / "one") as one:
+        one.compose("pull", "-q")
+        one.up()
+        running = one.running()
+        assert set(running) == {"mailstead"}
+        assert {each["TargetPort"] for each in running["mailstead"]["Publishers"]} == set(EMBEDDED_PORTS)
+        one.compose("exec", "-T", "mailstead", "mailstead", "domain", "add", DOMAIN)
+        one.compose(
+            "exec", "-T", "mailstead", "mailstead", "account", "add", ALICE, "--password-stdin", stdin=PASSWORD + "\n"
+        )
+        one.send("first")
+        assert one.subjects() == ["first"]
+        one.compose("down", "-t", "30")
+        assert one.running() == {}
+        one.up()
+        assert one.subjects() == ["first"]
+        one.send("second")
+        assert one.subjects() == ["first", "second"]
+        one.compose("stop", "-t", "30")
+        (container,) = one.compose("ps", "-aq").split()
+        assert engine.inspect("container", container)["State"]["ExitCode"] == 0
+
+
+def test_mail_and_web_in_two_containers_from_one_image(engine, image, tmp_path):
+    lines = ("COMPOSE_PROFILES=split", "MAILSTEAD_EMBEDDED=0")
+    with stack(engine, image, tmp_path / "two", lines) as two:
+        two.up()
+        running = two.running()
+        assert set(running) == {"mail", "web"}
+        assert {each["Image"] for each in running.values()} == {image}
+        two.compose("exec", "-T", "mail", "mailstead", "domain", "add", DOMAIN)
+        # What one of them does the other sees: both have the data.
+        assert DOMAIN in two.compose("exec", "-T", "web", "mailstead", "domain", "list")
+        two.compose(
+            "exec", "-T", "web", "mailstead", "account", "add", ALICE, "--password-stdin", stdin=PASSWORD + "\n"
+        )
+        two.send("hello")
+        assert two.subjects() == ["hello"]
+        for service, asked in (("mail", {"mx", "submission", "imap", "pop3", "sieve"}), ("web", {"web"})):
+            found = json.loads(two.compose("exec", "-T", service, "mailstead", "--json", "health"))
+            assert {each["service"] for each in found} == asked
