@@ -4,15 +4,15 @@
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 # The base's pip works for the venv from outside, so that the image has one pip less.
 RUN python -m venv --without-pip /opt/venv
 COPY constraints/run.txt constraints/
 # Some wheels carry symbols for debuggers, a test suite, or tools beside the library: a fifth of the whole, and of no use.
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r constraints/run.txt \
- && cd /opt/venv/lib/python3.*/site-packages \
- && rm -r apsw/tests apsw/sqlite_extra_binaries \
- && find . -name '*.so*' -exec strip --strip-unneeded {} +
+ && rm -r /opt/venv/lib/python3.*/site-packages/apsw/tests /opt/venv/lib/python3.*/site-packages/apsw/sqlite_extra_binaries \
+ && find /opt/venv -name '*.so*' -exec strip --strip-unneeded {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 # What only builds goes again; `check` says so if something that stays had needed it.
@@ -47,7 +47,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 
 EXPOSE 25 80 110 143 443 465 587 993 995 4190
 VOLUME ["/var/lib/mailstead", "/var/lib/mailstead-keys"]
-USER mailstead
+USER 10001:10001
 WORKDIR /var/lib/mailstead
 STOPSIGNAL SIGTERM
 # Asked each second until it is well for the first time, so that whoever waits for the start does not wait for the clock.

@@ -56,6 +56,14 @@ class Stack:
         listed = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
         return {each["Service"]: each for each in listed}
 
+    def prepare(self, service):
+        """Make a domain and an account, as the guide says."""
+        self.mailstead(service, "domain", "add", DOMAIN)
+        self.mailstead(service, "account", "add", ALICE, "--password-stdin", stdin=PASSWORD + "\n")
+
+    def mailstead(self, service, *words, **how):
+        return self.compose("exec", "-T", service, "mailstead", *words, **how)
+
     def send(self, subject):
         with smtplib.SMTP("127.0.0.1", self.port[25], timeout=20) as client:
             client.sendmail(
@@ -63,12 +71,19 @@ class Stack:
             )
 
     def subjects(self):
+        return [re.search(rb"Subject: (\S+)", head)[1].decode() for head in self._heads("SUBJECT")]
+
+    def received(self):
+        """Give the Received field of the one message."""
+        (head,) = self._heads("RECEIVED")
+        return " ".join(head.decode().split())
+
+    def _heads(self, name):
         with imaplib.IMAP4_SSL("127.0.0.1", self.port[993], ssl_context=tls_context(), timeout=20) as client:
             client.login(ALICE, PASSWORD)
             client.select()
             numbers = client.search(None, "ALL")[1][0].split()
-            heads = [client.fetch(number, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1][0][1] for number in numbers]
-        return [re.search(rb"Subject: (\S+)", head)[1].decode() for head in heads]
+            return [client.fetch(number, f"(BODY.PEEK[HEADER.FIELDS ({name})])")[1][0][1] for number in numbers]
 
 
 @contextmanager
@@ -113,10 +128,10 @@ def test_one_container_with_mail_through_it_keeps_it(engine, image, tmp_path):
         running = one.running()
         assert set(running) == {"mailstead"}
         assert {each["TargetPort"] for each in running["mailstead"]["Publishers"]} == set(EMBEDDED_PORTS)
-        one.compose("exec", "-T", "mailstead", "mailstead", "domain", "add", DOMAIN)
-        one.compose(
-            "exec", "-T", "mailstead", "mailstead", "account", "add", ALICE, "--password-stdin", stdin=PASSWORD + "\n"
-        )
+        one.prepare("mailstead")
+        key = tmp_path / "master.key"
+        one.compose("cp", "mailstead:/var/lib/mailstead-keys/master.key", str(key))
+        assert len(bytes.fromhex(key.read_text())) == 32
         one.send("first")
         assert one.subjects() == ["first"]
         one.compose("down", "-t", "30")
@@ -130,6 +145,20 @@ def test_one_container_with_mail_through_it_keeps_it(engine, image, tmp_path):
         assert engine.inspect("container", container)["State"]["ExitCode"] == 0
 
 
+def test_on_the_host_s_own_network_clients_have_their_true_address(engine, image, tmp_path):
+    names = {25: "MX_LISTEN", 465: "SUBMISSION_LISTEN_TLS", 587: "SUBMISSION_LISTEN", 143: "IMAP_LISTEN",
+             993: "IMAP_LISTEN_TLS", 110: "POP3_LISTEN", 995: "POP3_LISTEN_TLS", 4190: "SIEVE_LISTEN",
+             80: "WEB_LISTEN", 443: "WEB_LISTEN_TLS"}  # fmt: skip
+    with stack(engine, image, tmp_path / "host") as host:
+        shutil.copy(ROOT / "compose.override.example.yaml", host.folder / "compose.override.yaml")
+        with (host.folder / ".env").open("a") as file:
+            file.writelines(f"MAILSTEAD_{name}=127.0.0.1:{host.port[port]}\n" for port, name in names.items())
+        host.up()
+        host.prepare("mailstead")
+        host.send("hello")
+        assert "[127.0.0.1]" in host.received()
+
+
 def test_mail_and_web_in_two_containers_from_one_image(engine, image, tmp_path):
     lines = ("COMPOSE_PROFILES=split", "MAILSTEAD_EMBEDDED=0")
     with stack(engine, image, tmp_path / "two", lines) as two:
@@ -137,14 +166,11 @@ def test_mail_and_web_in_two_containers_from_one_image(engine, image, tmp_path):
         running = two.running()
         assert set(running) == {"mail", "web"}
         assert {each["Image"] for each in running.values()} == {image}
-        two.compose("exec", "-T", "mail", "mailstead", "domain", "add", DOMAIN)
+        two.prepare("web")
         # What one of them does the other sees: both have the data.
-        assert DOMAIN in two.compose("exec", "-T", "web", "mailstead", "domain", "list")
-        two.compose(
-            "exec", "-T", "web", "mailstead", "account", "add", ALICE, "--password-stdin", stdin=PASSWORD + "\n"
-        )
+        assert DOMAIN in two.mailstead("mail", "domain", "list")
         two.send("hello")
         assert two.subjects() == ["hello"]
         for service, asked in (("mail", {"mx", "submission", "imap", "pop3", "sieve"}), ("web", {"web"})):
-            found = json.loads(two.compose("exec", "-T", service, "mailstead", "--json", "health"))
+            found = json.loads(two.mailstead(service, "--json", "health"))
             assert {each["service"] for each in found} == asked

@@ -58,7 +58,7 @@ def until_healthy(engine, name):
 def test_what_the_image_says_of_itself(engine, image, capfd):
     found = engine.inspect("image", image)
     config = found["Config"]
-    assert config["User"] == "mailstead"
+    assert config["User"] == "10001:10001"
     assert {int(port.removesuffix("/tcp")) for port in config["ExposedPorts"]} == PORTS
     assert set(config["Volumes"]) == {"/var/lib/mailstead", "/var/lib/mailstead-keys"}
     assert (config["Entrypoint"], config["Cmd"]) == (["mailstead"], ["serve", "--init"])
