@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import chat, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
+from bench import backup, chat, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
 from bench.imap_client import ImapClient
 from bench.messages import message
 from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
@@ -198,9 +198,10 @@ WORKS_ALONE = {
     "queue-100k": queue_depth.measure,
     "encryption": encryption.measure,
     "chat": chat.measure,
+    "backup": backup.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup"}
 """… in a network of our own, but for these."""
 
 

@@ -4,3 +4,4 @@ set -eu
 options="--generate-hashes --universal --no-header --no-emit-index-url --no-annotate --python-version 3.11"
 uv pip compile pyproject.toml --extra build $options -o constraints/run.txt
 uv pip compile pyproject.toml --extra build --extra dev -c constraints/run.txt $options -o constraints/dev.txt
+echo 'moto[server]' | uv pip compile - $options -o constraints/moto.txt

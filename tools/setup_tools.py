@@ -40,11 +40,11 @@ DEBIAN = {
     "ip": "iproute2",
     "faketime": "faketime",
     "turnserver": "coturn",
+    "pebble": "pebble",
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
-    "pebble": "pebble",
 }
 """Command → Debian package."""
 
@@ -63,7 +63,6 @@ LOCK_WAIT = ("-o", "DPkg::Lock::Timeout=550")
 
 FROM_NEXT_DEBIAN = ("docker.io", "docker-cli", "docker-compose", "docker-buildx")
 """Debian 12 has no Compose of our time, and these four of Debian 13 ask for nothing that Debian 12 does not have."""
-
 
 UNPACKED_DEBIAN = {
     "exim": ("exim4-daemon-light", "exim4-base", "libdb5.3", "libgnutls-dane0", "libidn12", "libnsl2"),
@@ -157,9 +156,28 @@ def install_npm() -> None:
             print("setup-tools: npm could not install imapflow and nodemailer", file=sys.stderr)
 
 
+def install_moto() -> None:
+    """Give moto's S3 server a virtual environment of its own: it brings some sixty packages along."""
+    place, pins = TOOLS / "moto", ROOT / "constraints" / "moto.txt"
+    stamp = place / "pins.txt"
+    if stamp.exists() and stamp.read_bytes() == pins.read_bytes():
+        return
+    TOOLS.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+    done = subprocess.run(
+        [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--require-hashes", "-r", str(pins)], check=False,
+    )  # fmt: skip
+    if done.returncode:
+        print("setup-tools: moto could not be installed", file=sys.stderr)
+        return
+    shutil.copy(pins, stamp)
+
+
 def main() -> None:
     install_debian(debian_missing())
     unpack_debian()
+    install_moto()
     install_npm()
     left = debian_missing()
     print(f"setup-tools: {'all there' if not left else 'still missing: ' + ' '.join(left)}")

@@ -1,14 +1,19 @@
 """The image, really built and run: who it runs as, what it writes to, what answers, how it stops."""
 
 import json
+import os
 import re
 import secrets
+import socket
+import ssl
 import tomllib
 
 import pytest
 
 from containers import engine as engines
 from containers.engine import ROOT, until
+from mailstead.net.certificates import make_self_signed
+from system.server import free_ports, tls_context
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
@@ -121,6 +126,40 @@ def test_a_service_that_does_not_answer_is_told(engine, run):
     assert {each["service"] for each in well} == {"imap"}
     ill = json.loads(engine.docker("exec", name, "mailstead", "--json", "health", "--services", "imap,pop3", expect=1))
     assert {(each["service"], each["is_well"]) for each in ill} == {("imap", True), ("pop3", False)}
+
+
+def test_a_certificate_from_outside_is_taken_over_while_it_runs(engine, run, tmp_path):
+    """With the folder as the dumper of compose.traefik.yaml fills it: mounted read-only, files of the same user."""
+    folder = tmp_path / "certificates" / "mail.example.test"
+    certificate, key = folder / "certificate.crt", folder / "privatekey.key"
+    port = free_ports(1)[0]
+
+    def dump():
+        make_self_signed(certificate, key, "mail.example.test")
+        for each in (folder.parent, folder, certificate, key):
+            os.chown(each, 10001, 10001)
+
+    def served():
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+
+    dump()
+    first = certificate.read_text()
+    name = run(
+        *HARDENED, "-v", f"{folder.parent}:/certificates:ro", "-p", f"127.0.0.1:{port}:993",
+        "-e", "MAILSTEAD_TLS_CERTIFICATE_FILE=/certificates/mail.example.test/certificate.crt",
+        "-e", "MAILSTEAD_TLS_KEY_FILE=/certificates/mail.example.test/privatekey.key",
+        "-e", "MAILSTEAD_TLS_WATCH_S=0.2",
+    )  # fmt: skip
+    until_healthy(engine, name)
+    assert served() == first
+    with socket.create_connection(("127.0.0.1", port), 10) as plain:
+        with tls_context().wrap_socket(plain) as client, client.makefile("rwb") as lines:
+            assert lines.readline().startswith(b"* OK")
+            dump()
+            until(lambda: served() == certificate.read_text() != first, 30, lambda: engine.docker("logs", name))
+            lines.write(b"a NOOP\r\n")
+            lines.flush()
+            assert lines.readline().startswith(b"a OK")
 
 
 def test_stores_without_their_key_are_refused(engine, run):

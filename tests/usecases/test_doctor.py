@@ -9,7 +9,7 @@ from mailauth.zones import UNAVAILABLE, Zones
 from mailstead.model.address import Address
 from mailstead.model.diagnosis import Health
 from mailstead.model.envelope import Actor, Recipient
-from mailstead.model.errors import NoSuchDomain, NotAllowed, WebFailed
+from mailstead.model.errors import BackupFailed, NoSuchDomain, NotAllowed, WebFailed
 from mailstead.model.queue import (
     Destination,
     DestinationKind,
@@ -413,6 +413,20 @@ async def test_the_disk(practice, free, status):
 async def test_the_master_key(practice, key, status):
     practice.machine.key = key
     assert await practice.status("master key") is status
+
+
+async def test_backups_are_looked_at_where_they_are_to_be_made(practice, clock):
+    assert "backups" not in await practice.examine()
+    answers = [clock.now() - timedelta(hours=35), clock.now() - timedelta(hours=37), None, BackupFailed("no answer")]
+    for answer, status in zip(answers, (Health.OK, Health.ERROR, Health.ERROR, Health.ERROR), strict=True):
+
+        async def last_backup(answer=answer):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        practice.terms = replace(TERMS, last_backup=last_backup)
+        assert await practice.status("backups") is status
 
 
 async def test_the_resolver(practice):

@@ -15,6 +15,7 @@ from mailstead import __version__
 from mailstead.cli import (
     account,
     alias,
+    backup,
     certificate,
     chatmail,
     check,
@@ -30,6 +31,7 @@ from mailstead.cli import (
     junk,
     queue,
     reports,
+    restore,
     serve,
     sieve,
     suppression,
@@ -115,4 +117,6 @@ app.command("reports")(reports.reports)
 app.add_typer(config.app, name="config")
 app.command("import")(imports.import_)
 app.command("export")(exports.export)
+app.add_typer(backup.app, name="backup")
+app.command("restore")(restore.restore)
 app.command("check")(check.check)

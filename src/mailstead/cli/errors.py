@@ -94,6 +94,8 @@ EXITS: Final[dict[type[errors.MailsteadError], Exit]] = {
     errors.BadTarget: Exit(DATA),
     errors.NoSuchKey: Exit(NO_SUCH, "`mailstead dkim list` shows the keys."),
     errors.BadSettings: Exit(SETTINGS, "`mailstead config reference` explains all settings."),
+    errors.BadBackup: Exit(DATA, "See what there is with `mailstead backup list`; another snapshot may be whole."),
+    errors.BackupFailed: Exit(LATER, "Check backup.target and what belongs to it: `mailstead config show`."),
     errors.BadImport: Exit(DATA, "Sources are a Maildir, an mbox file, or a folder of .eml files."),
 }
 

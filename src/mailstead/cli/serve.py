@@ -191,6 +191,8 @@ def serve(
     with terminal.clear_errors():
         house = open_demo(state, is_fresh=fresh) if demo else None
         environ = demo_environment(state, dict(os.environ)) if demo else os.environ
+        if terminal.config is not None:
+            os.environ["MAILSTEAD_CONFIG"] = str(terminal.config)  # backups take the file along
         further = {} if demo else further_settings(environ)
         settings = load(terminal.config, environ, further).settings
         names = tuple(name.strip() for name in services.split(",")) if services else settings.server.services

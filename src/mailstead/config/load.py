@@ -21,6 +21,7 @@ from mailstead.model.errors import BadSettings
 
 CONFIG_VARIABLE: Final = "MAILSTEAD_CONFIG"
 SECRET_FILE_OCTETS_MAX: Final = 65536
+LAST_HOUR: Final = 23
 _DEFAULT_ORIGIN: Final = "default"
 _BY_FILE: Final = "_FILE"
 
@@ -161,6 +162,8 @@ def _checked_together(settings: Settings) -> None:
     """Refuse settings that are well-formed one by one and wrong together."""
     if bool(settings.tls.certificate_file) != bool(settings.tls.key_file):
         raise BadSettings("tls.certificate_file and tls.key_file belong together: set both or none")
+    if settings.backup.hour > LAST_HOUR:
+        raise BadSettings(f"backup.hour is an hour of the day, 0 to {LAST_HOUR}")
     if settings.store.master_key and settings.store.master_key_file:
         raise BadSettings("Set either store.master_key or store.master_key_file, not both")
 

@@ -374,6 +374,28 @@ class Chatmail:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """Encrypted backups, and how long they are kept."""
+
+    target: str = setting(
+        "", "Where backups go: a folder (on another disk), or s3://bucket/prefix. Empty: no backups are made."
+    )
+    key: Secret = setting(Secret(""), "Backup key as it was printed; better kept in a file.")
+    key_file: str = setting(
+        "", "File of the backup key; empty: beside the data folder (/var/lib/mailstead.backup.key); made when needed."
+    )
+    s3_endpoint: str = setting("", "Address of an S3 provider; empty: Amazon's own.")
+    s3_region: str = setting("", "Region of the bucket; empty: us-east-1, which most providers take.")
+    s3_access_key_id: str = setting("", "Access key; empty: what the environment or the machine's role gives.")
+    s3_secret_access_key: Secret = setting(Secret(""), "Secret of the access key.")
+    is_daily: bool = setting(True, "Make a backup each day, if there is a target.")
+    hour: int = setting(3, "Hour of the day (UTC) from which on it is made.", minimum=0)
+    daily_count: int = setting(7, "Days of which a backup is kept.", minimum=1)
+    weekly_count: int = setting(4, "Weeks of which one is kept.", minimum=0)
+    monthly_count: int = setting(6, "Months of which one is kept.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole."""
 
@@ -399,3 +421,4 @@ class Settings:
     trace: Trace = field(default_factory=Trace)
     doctor: Doctor = field(default_factory=Doctor)
     chatmail: Chatmail = field(default_factory=Chatmail)
+    backup: Backup = field(default_factory=Backup)

@@ -348,3 +348,16 @@ class BadImport(MailsteadError):
     """A file or folder to import is not what it was said to be."""
 
     default_text = "That cannot be imported"
+
+
+class BadBackup(MailsteadError):
+    """A backup cannot be used: the wrong key, something missing, something changed."""
+
+    default_text = "The backup cannot be used"
+
+
+class BackupFailed(MailsteadError):
+    """The place of backups cannot be reached, or does not take or give them."""
+
+    is_temporary = True
+    default_text = "The place of backups cannot be reached"

@@ -198,6 +198,7 @@ _SETTINGS: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
     "disable_ipv6": _when("true", _ONLY_IPV4),
     "use_ipv6": _when("false", _ONLY_IPV4),
     "mtail_address": _metrics_place,
+    "acme_email": _text_for("acme.email"),
     "turn_socket_path": _text_for("chatmail.turn_socket"),
     "imap_rawlog": _when("true", {"server.transcript": "true", "server.log_level": "debug"}),
     "path_to_ssl": lambda value: _certificate(f"{value}/fullchain {value}/privkey") if value else {},
@@ -241,7 +242,6 @@ _MAY_BE_EMPTY: Final = frozenset(
 _HOP: Final = "an inner hop that does not exist here: one process does it all"
 _CONTAINER: Final = "of the relay's container; nothing here needs it"
 _ELSEWHERE: Final[Mapping[str, str]] = {
-    "acme_email": "certificates are not ordered yet: give them by tls.certificate_file and tls.key_file",
     "imap_compress": "always offered: an idle connection costs little here, compressed or not",
     "filtermail_smtp_port": _HOP,
     "filtermail_smtp_port_incoming": _HOP,

@@ -9,6 +9,10 @@ OPEN_CONNECTIONS: Final = Gauge("mailstead_open_connections", "Connections open 
 REFUSALS: Final = Counter(
     "mailstead_refusals_total", "Refusals by service, code and reason", ["service", "code", "reason"]
 )
+BACKUP_MADE_AT: Final = Gauge("mailstead_backup_made_at_seconds", "When the last backup was made by this process")
+RESTORE_DRILL_FINDINGS: Final = Gauge(
+    "mailstead_restore_drill_findings", "What the last restore drill of this process found wrong; -1: it did not end"
+)
 DEFLATE_OCTETS: Final = Gauge("mailstead_deflate_octets", "Memory of compressed conversations")
 CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New certificates seen", ["result"])
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])

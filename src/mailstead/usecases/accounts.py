@@ -277,6 +277,18 @@ class Accounts:
         await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), iteration_count, verifier)
         return account
 
+    async def bring_back(self, actor: Actor, credentials: Credentials) -> Account:
+        """Make an account anew that a backup speaks of, with its main password. Errors: as `create`."""
+        actor.must_be_admin()
+        then = credentials.account
+        if await self._directory.domain(then.address.domain) is None:
+            raise NoSuchDomain(domain=then.address.domain)
+        if credentials.password is None:
+            raise NoSuchAccount(address=then.address.key)
+        account = replace(then, account_id=AccountId(secrets.token_hex(8)))
+        await self._add(account, credentials.scram_salt, credentials.scram_iteration_count, credentials.password)
+        return account
+
     async def remove(self, actor: Actor, address: Address) -> None:
         """Remove an account and all its mail for good. Errors: NotAllowed, NoSuchAccount."""
         actor.must_be_admin()

@@ -19,7 +19,7 @@ from mailstead.model.authentication import Result
 from mailstead.model.diagnosis import Diagnosis, Health
 from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import DnsUnavailable
+from mailstead.model.errors import DnsUnavailable, MailsteadError
 from mailstead.model.queue import QueueQuery, RecipientState
 from mailstead.model.trace import TraceQuery
 from mailstead.policy.dns_records import MailHost
@@ -43,6 +43,7 @@ PEERS_MIN: Final = 3
 """From so few messages nothing can be said about where all of them come from."""
 BUILT_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock can be right that says less."""
+BACKUP_AGE_MAX: Final = timedelta(hours=36)
 CLOCK_JUMP_S: Final = 5.0
 
 _GREETINGS: Final = {"smtp": "220", "imap": "* OK", "pop3": "+OK", "sieve": '"', "http": "HTTP/"}
@@ -75,6 +76,8 @@ class DoctorTerms:
     port_25_target: str
     """``host`` or ``host:port`` to try the port at; empty: it is not tried."""
     disk_reserve_octets: int
+    last_backup: Callable[[], Awaitable[datetime | None]] | None = None
+    """Gives when the last backup was made; None: none are to be made."""
 
 
 class Doctor:
@@ -125,6 +128,7 @@ class Doctor:
     def _of_house(self, host: MailHost) -> Iterable[Check]:
         yield self._disk
         yield self._master_key
+        yield self._backups
         yield self._resolver_state
         yield self._certificate
         for listening in self._terms.listening:
@@ -188,6 +192,19 @@ class Doctor:
             advice = "Move it and set store.master_key_file: who gets a copy of the folder can read all mail."
             return [Diagnosis(name, Health.WARNING, f"{key.place} lies in the data folder", expected, advice)]
         return [Diagnosis(name, Health.OK, key.place)]
+
+    async def _backups(self) -> list[Diagnosis]:
+        if self._terms.last_backup is None:
+            return []  # whoever copies the machine whole needs none of ours
+        name, expected = "backups", f"one in the last {BACKUP_AGE_MAX.total_seconds() / 3600:.0f} hours"
+        try:
+            made_at = await self._terms.last_backup()
+        except MailsteadError as error:
+            return [Diagnosis(name, Health.ERROR, error.public_text, expected, "See that `mailstead backup` works.")]
+        if made_at is None or self._clock.now() - made_at > BACKUP_AGE_MAX:
+            found = f"the last one was made at {made_at:%Y-%m-%d %H:%M} UTC" if made_at else "there is none yet"
+            return [Diagnosis(name, Health.ERROR, found, expected, "Run `mailstead backup`, and see what it says.")]
+        return [Diagnosis(name, Health.OK, f"the last one was made at {made_at:%Y-%m-%d %H:%M} UTC")]
 
     async def _resolver_state(self) -> list[Diagnosis]:
         """Whether it answers, and whether DNSSEC counts: asked for is the top-level domain of our own name."""

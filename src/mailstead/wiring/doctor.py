@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailstead.config.settings import Settings
@@ -11,7 +13,7 @@ from mailstead.ports.probes import Probes
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor, DoctorTerms
 from mailstead.wiring.acme import orders_certificates
-from mailstead.wiring.house import House
+from mailstead.wiring.house import ADMINISTRATOR, House
 from mailstead.wiring.master_key import master_key_file, master_key_place
 from mailstead.wiring.offers import house_offers, listening
 
@@ -33,6 +35,12 @@ def _probes(settings: Settings) -> Probes:
     return HostProbes(settings, certificate, master_key_file(settings), master_key_place(settings))
 
 
+async def _last_backup(settings: Settings) -> datetime | None:
+    from mailstead.wiring.backup import make_backups  # only where backups are made
+
+    return await make_backups(settings).last_made_at(ADMINISTRATOR)
+
+
 def make_doctor(house: House) -> Doctor:
     """Give who looks whether all is well."""
     settings = house.settings
@@ -42,6 +50,7 @@ def make_doctor(house: House) -> Doctor:
         settings.policy.dns_blocklists,
         settings.doctor.port_25_target,
         settings.store.disk_reserve_octets,
+        partial(_last_backup, settings) if settings.backup.target else None,
     )
     plan = make_dns_plan(house)
     return Doctor(house.storage, house.clock, house.resolver, house.web, _probes(settings), plan, terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -83,9 +84,25 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)
     if dmarc_outcomes is not None:
         chores["dmarc reports"] = lambda _: sending.send_dmarc(dmarc_outcomes)
+    if settings.backup.target and settings.backup.is_daily:
+        chores["backup"] = partial(_backup, house)
+        chores["restore drill"] = partial(_drill, house)
     if settings.doctor.is_daily:
         chores["doctor"] = partial(_doctor, house)
     return chores
+
+
+async def _backup(house: House, now: datetime) -> None:
+    from mailstead.config.load import file_of
+    from mailstead.wiring.backup import daily_backup  # once a day is early enough
+
+    await daily_backup(house, file_of(None, os.environ), now)
+
+
+async def _drill(house: House, now: datetime) -> None:
+    from mailstead.wiring.restore import monthly_drill
+
+    await monthly_drill(house, now)
 
 
 async def _doctor(house: House, now: datetime) -> object:

@@ -84,6 +84,8 @@ CODES: Final[dict[type[errors.MailsteadError], bytes]] = {
     errors.NoSuchKey: b"NONEXISTENT",
     errors.BadSettings: b"SERVERBUG",
     errors.BadImport: b"CANNOT",
+    errors.BadBackup: b"CANNOT",
+    errors.BackupFailed: b"UNAVAILABLE",
 }
 """Response code by error type. All are NO: BAD is for what cannot be understood, and the wire says that itself."""
 

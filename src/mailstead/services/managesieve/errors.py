@@ -64,6 +64,8 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.NoSuchKey: Code.NONE,
     errors.BadSettings: Code.NONE,
     errors.BadImport: Code.NONE,
+    errors.BadBackup: Code.NONE,
+    errors.BackupFailed: Code.TRYLATER,
 }
 
 BUG: Final = ("Something went wrong here; it has been noted", Code.TRYLATER)

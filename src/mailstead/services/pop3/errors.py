@@ -68,6 +68,8 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.NoSuchKey: Code.NONE,
     errors.BadSettings: Code.SYS_PERM,
     errors.BadImport: Code.NONE,
+    errors.BadBackup: Code.NONE,
+    errors.BackupFailed: Code.SYS_TEMP,
 }
 
 BUG: Final = ("Something went wrong here; it has been noted", Code.SYS_TEMP)

@@ -68,6 +68,8 @@ REPLIES: Final[dict[type[MailsteadError], tuple[int, str]]] = {
     errors.NoSuchKey: (554, "5.3.0"),
     errors.BadSettings: (451, "4.3.5"),
     errors.BadImport: (554, "5.6.0"),
+    errors.BadBackup: (554, "5.3.0"),
+    errors.BackupFailed: (451, "4.3.0"),
 }
 """Every type of `model.errors`; a test walks them all. ``NotAllowed`` in answer to MAIL is 553 (see the session)."""
 

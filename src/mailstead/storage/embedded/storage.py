@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mailstead.config.settings import Store
+from mailstead.model.errors import BadSettings
+from mailstead.ports.backup import UNFINISHED_FILE
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.memory import Memory
@@ -44,6 +46,10 @@ class EmbeddedStorage:
         `vfs` names another SQLite file system for all files but the directory's; tests lose unsynced writes that way.
         Errors: BadSettings (master key), StoreDamaged, StorageUnavailable, StorageFull.
         """
+        if (data_dir / UNFINISHED_FILE).exists():
+            raise BadSettings(
+                f"A restore into {data_dir} has not come to its end; run `mailstead restore` again, or empty the folder"
+            )
         master = master_key(data_dir, settings.master_key, settings.master_key_file)
         keys = FileAccountKeys(data_dir, master)
         async with contextlib.AsyncExitStack() as opened:

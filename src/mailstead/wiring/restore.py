@@ -1,0 +1,171 @@
+"""Restoring: a whole data folder, one account's mail, or a drill in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from mailstead.config.settings import Settings
+from mailstead.model.address import Address
+from mailstead.model.directory import Account
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import BadBackup, BadSettings
+from mailstead.model.secret import Secret
+from mailstead.telemetry import log, metrics
+from mailstead.usecases.backup_vault import Snapshot
+from mailstead.usecases.exports import Exports
+from mailstead.usecases.imports import ImportReport, Imports
+from mailstead.usecases.restores import Progress, Restores
+from mailstead.wiring.backup import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
+    MASTER_KEY,
+    SETTINGS_FILE,
+    backup_key,
+    make_vault,
+    write_secret,
+)
+from mailstead.wiring.house import ADMINISTRATOR, House, open_house
+from mailstead.wiring.master_key import master_key_file
+
+_log = log.get("backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is there now."""
+
+    snapshot: str
+    file_count: int
+    account_count: int
+    message_count: int
+    findings: tuple[str, ...]
+    """What `mailstead check` says; nothing, as a rule."""
+
+
+async def restore_house(
+    settings: Settings, restores: Restores, snapshot: Snapshot, progress: Progress | None = None
+) -> Restored:
+    """Bring back the data folder, its keys and certificates; the server must not run.
+
+    Errors: BadBackup, BackupFailed, BadSettings (another master key is in the place of the right one).
+    """
+    master = snapshot.secrets[MASTER_KEY]
+    place = master_key_file(settings)
+    kept = settings.store.master_key.reveal() if place is None else ""
+    if place is not None and place.exists():
+        kept = place.read_text("ascii", "replace")
+    if kept and master.hex() != kept.strip().lower() and kept.encode() != master:
+        where = place or "the setting store.master_key"
+        raise BadSettings(f"{where} holds another master key than the backup: move it away first, it may be needed")
+    file_count = await restores.run(ADMINISTRATOR, snapshot, settings.server.data_dir, progress=progress)
+    if place is not None:
+        write_secret(place, f"{master.hex()}\n".encode())
+    for name, path in ((CERTIFICATE, settings.tls.certificate_file), (CERTIFICATE_KEY, settings.tls.key_file)):
+        if path and name in snapshot.secrets:
+            write_secret(Path(path), snapshot.secrets[name])
+    if SETTINGS_FILE in snapshot.secrets:
+        data_dir = settings.server.data_dir.absolute()
+        write_secret(data_dir.with_name(f"{data_dir.name}.settings.toml"), snapshot.secrets[SETTINGS_FILE])
+    return await _looked_at(settings, snapshot, file_count)
+
+
+async def drill(
+    settings: Settings, restores: Restores, snapshot: Snapshot, progress: Progress | None = None
+) -> Restored:
+    """Restore into a folder that is removed again, open everything and look it over. Errors: as `restore_house`."""
+    async with _scratch(settings, snapshot) as scratch:
+        folder = scratch.server.data_dir
+        file_count = await restores.run(ADMINISTRATOR, snapshot, folder, progress=progress)
+        return await _looked_at(scratch, snapshot, file_count)
+
+
+async def monthly_drill(house: House, now: datetime) -> Restored | None:
+    """Make the drill of the month, if there is a backup and nobody has; tell log and metrics how it went.
+
+    Errors: BadBackup, BackupFailed, also in the metrics; of the store.
+    """
+    settings = house.settings
+    restores = Restores(make_vault(settings, backup_key(settings, makes=True)))
+    try:
+        snapshot = await restores.pick(ADMINISTRATOR)
+    except BadBackup:
+        return None  # there is none yet
+    month, until = f"{now:%Y-%m}", now + timedelta(days=40)
+    if await house.storage.memory.remember_first("restore drill", month, b"", now, until) is not None:
+        return None
+    metrics.RESTORE_DRILL_FINDINGS.set(-1)
+    restored = await drill(settings, restores, snapshot)
+    metrics.RESTORE_DRILL_FINDINGS.set(len(restored.findings))
+    facts = {"snapshot": restored.snapshot, "accounts": restored.account_count, "messages": restored.message_count}
+    if restored.findings:
+        _log.error("restore drill", findings=restored.findings[:10], **facts)
+    else:
+        _log.info("restore drill", **facts)
+    return restored
+
+
+async def restore_account(
+    settings: Settings, restores: Restores, snapshot: Snapshot, address: Address, house: House
+) -> ImportReport:
+    """Bring back what an account had and has no more; what it has stays. An account that has gone is made again.
+
+    Errors: BadBackup (the snapshot has no such account), BackupFailed; of the store.
+    """
+    async with _scratch(settings, snapshot) as scratch:
+        folder = scratch.server.data_dir
+        await restores.run(ADMINISTRATOR, snapshot, folder, wants=lambda name: "/" not in name or "mark" in name)
+        async with open_house(scratch) as then:
+            found = await then.storage.directory.find(address)
+            credentials = await then.storage.directory.credentials(address)
+        if not isinstance(found, Account):
+            raise BadBackup(f"The snapshot {snapshot.name} has no account {address}")
+        shutil.rmtree(folder)
+        await restores.run(ADMINISTRATOR, snapshot, folder, wants=_of(found))
+        mail = folder.with_name("mail")
+        async with open_house(scratch) as then:
+            await Exports(then.mailboxes).run(Actor(found.account_id, address, is_admin=True), mail, "maildir")
+        now = await house.storage.directory.find(address)
+        if now is None:
+            if credentials is None or credentials.password is None:
+                raise BadBackup(f"The account {address} had no password; make it with `mailstead account add` first")
+            now = await house.accounts.bring_back(ADMINISTRATOR, credentials)
+        if not isinstance(now, Account):
+            raise BadBackup(f"{address} is an alias now; remove it first")
+        owner = Actor(now.account_id, now.address, is_admin=True)
+        imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
+        return await imports.run(owner, mail, foreign_format="maildir", skips_duplicates=True)
+
+
+def _of(account: Account) -> Callable[[str], bool]:
+    """Tell the files that one account needs."""
+    return lambda name: "/" not in name or "mark" in name or Path(name).stem == account.account_id
+
+
+@asynccontextmanager
+async def _scratch(settings: Settings, snapshot: Snapshot) -> AsyncIterator[Settings]:
+    """Give settings of a house in a folder that goes again."""
+    with tempfile.TemporaryDirectory(prefix="mailstead-restore-") as folder:
+        yield replace(
+            settings,
+            server=replace(settings.server, data_dir=Path(folder) / "data"),
+            store=replace(
+                settings.store, master_key=Secret(snapshot.secrets[MASTER_KEY].hex()), master_key_file=""
+            ),
+        )  # fmt: skip
+
+
+async def _looked_at(settings: Settings, snapshot: Snapshot, file_count: int) -> Restored:
+    async with open_house(settings) as house:
+        accounts = await house.storage.directory.accounts()
+        message_count = 0
+        for account in accounts:
+            mailboxes = await house.storage.accounts.of(account.account_id).mailboxes()
+            message_count += sum(mailbox.message_count for mailbox in mailboxes)
+        findings = tuple([f"{each.account_id or 'house'}: {each.text}" async for each in house.storage.check()])
+    return Restored(snapshot.name, file_count, len(accounts), message_count, findings)

@@ -1,0 +1,116 @@
+"""`mailstead backup` and `restore`, on a folder: a machine that is lost comes back from key and place alone."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from cli.test_commands import PASSWORD, run  # noqa: F401  # the fixture
+
+MAIL = b"Subject: %d\r\nMessage-ID: <%d@x.test>\r\n\r\nnumber %d\r\n"
+
+
+@pytest.fixture
+def house(run, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("MAILSTEAD_BACKUP_TARGET", str(tmp_path / "place"))
+    run("init", "--domain", "example.test")
+    for name in ("alice", "bob"):
+        run("account", "add", f"{name}@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+    fill(run, tmp_path, range(3))
+    return run
+
+
+def fill(run, tmp_path, numbers):  # noqa: F811
+    folder = tmp_path / f"mail{numbers.start}"
+    for sub in ("cur", "new", "tmp"):
+        (folder / sub).mkdir(parents=True)
+    for number in numbers:
+        (folder / "cur" / f"{number}:2,S").write_bytes(MAIL % (number, number, number))
+    run("import", "alice@example.test", folder)
+
+
+def lose(tmp_path):
+    """The machine is gone; what is left is the place of backups, and the key on paper."""
+    (tmp_path / "data").rename(tmp_path / "lost")
+    for name in ("data.master.key", "data.backup.key"):
+        (tmp_path / name).rename(tmp_path / f"lost.{name}")
+
+
+def test_a_lost_machine_comes_back_from_key_and_place(house, tmp_path):
+    told = house("backup").stdout
+    assert "A backup key was made" in told
+    key = house("backup", "key").stdout
+    second = house("--json", "backup")
+    assert second["file_count"] > 10
+    assert house("--json", "backup", "list")[-1] == second["snapshot"]
+    drilled = house("--json", "backup", "drill")
+    assert (drilled["account_count"], drilled["message_count"], drilled["findings"]) == (2, 3, [])
+    lose(tmp_path)
+    assert "by --key-stdin" in house("restore", code=78).stderr
+    assert "group by group" in house("restore", "--key-stdin", stdin="AAAA-BBBB\n", code=78).stderr
+    restored = house("--json", "restore", "--key-stdin", stdin=key)
+    assert (restored["account_count"], restored["message_count"], restored["findings"]) == (2, 3, [])
+    assert house("backup", "key").stdout == key
+    assert "consistent" in house("check").stdout
+    assert (tmp_path / "data.master.key").read_text() == (tmp_path / "lost.data.master.key").read_text()
+    assert (tmp_path / "data.master.key").stat().st_mode & 0o777 == 0o600
+    assert house("--json", "backup")["file_count"] == second["file_count"]
+
+
+def test_the_key_of_another_is_refused(house, tmp_path):
+    house("backup")
+    (tmp_path / "data.backup.key").unlink()
+    assert "not the one" in house("backup", code=65).stderr
+    assert "not the one" in house("backup", "drill", code=65).stderr
+
+
+def test_nothing_is_restored_over_what_is_there(house, tmp_path):
+    house("backup")
+    assert "not empty" in house("restore", code=65).stderr
+    assert "consistent" in house("check").stdout
+    (tmp_path / "data").rename(tmp_path / "lost")
+    (tmp_path / "data.master.key").write_text("11" * 32)
+    assert "another master key" in house("restore", code=78).stderr
+
+
+def test_mail_that_somebody_has_lost_comes_back_and_new_mail_stays(house, tmp_path):
+    house("backup")
+    house("account", "remove", "alice@example.test", "--yes")
+    told = house("--json", "restore", "--account", "alice@example.test")
+    assert (told["imported_count"], told["duplicate_count"]) == (3, 0)
+    fill(house, tmp_path, range(10, 12))
+    told = house("--json", "restore", "--account", "alice@example.test", "--at", str(datetime.now(UTC).date()))
+    assert (told["imported_count"], told["duplicate_count"]) == (0, 3)
+    assert "no account carl" in house("restore", "--account", "carl@example.test", code=65).stderr
+
+
+def test_what_is_wrong_is_told(house, tmp_path, monkeypatch):
+    assert "There are no backups" in house("backup", "list", code=65).stderr
+    assert "is no time" in house("restore", "--at", "yesterday", code=65).stderr
+    house("backup")
+    assert "the oldest is" in house("restore", "--account", "alice@example.test", "--at", "2020-01-01", code=65).stderr
+    for target, said in {"": "No place for backups", "x/y": "whole path", "s3://": "s3://bucket",
+                         str(tmp_path / "data" / "x"): "outside of it"}.items():  # fmt: skip
+        monkeypatch.setenv("MAILSTEAD_BACKUP_TARGET", target)
+        assert said in house("backup", code=78).stderr.replace("\n", " ")
+    monkeypatch.setenv("MAILSTEAD_BACKUP_HOUR", "24")
+    assert "0 to 23" in house("backup", code=78).stderr
+
+
+def test_the_settings_file_goes_along(house, tmp_path, monkeypatch):
+    settings = tmp_path / "mailstead.toml"
+    settings.write_text("[smtp]\nrecipients_max = 7\n")
+    monkeypatch.setenv("MAILSTEAD_CONFIG", str(settings))
+    house("backup")
+    (tmp_path / "data").rename(tmp_path / "lost")
+    house("restore")
+    assert (tmp_path / "data.settings.toml").read_text() == settings.read_text()
+
+
+def test_an_unfinished_restore_is_not_served(house, tmp_path):
+    (tmp_path / "data" / "restore.unfinished").touch()
+    assert "run `mailstead restore` again" in house("account", "list", code=78).stderr
+
+
+def test_machines_get_json(house):
+    assert json.loads(house("backup", "--json", "list", code=65).stderr)["error"] == "BadBackup"

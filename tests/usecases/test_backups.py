@@ -1,0 +1,274 @@
+"""Backups of a house that is open, and the way back; the place is a folder."""
+
+import pytest
+
+from mailstead.model.address import Address
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import BackupFailed, BadBackup, BadSettings, NotAllowed
+from mailstead.model.secret import Secret
+from mailstead.policy.retention import Retention
+from mailstead.storage.embedded.keys import FileAccountKeys
+from mailstead.storage.embedded.snapshots import FileStores
+from mailstead.storage.objects.folder import FolderObjects
+from mailstead.usecases import backups as backups_module
+from mailstead.usecases.backup_vault import Vault, key_of, key_text
+from mailstead.usecases.backups import Backups
+from mailstead.usecases.restores import Restores
+
+KEY, MASTER = bytes(range(32)), bytes(32)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return FolderObjects(tmp_path / "place")
+
+
+@pytest.fixture
+def stores(storage, tmp_path, clock):
+    data = tmp_path / "data"
+    return FileStores(data, MASTER, FileAccountKeys(data, MASTER), clock, {"master.key": MASTER})
+
+
+@pytest.fixture
+def backups(stores, place, clock):
+    return Backups(stores, Vault(place, KEY), clock, "1.0")
+
+
+@pytest.fixture
+def restores(place):
+    return Restores(Vault(place, KEY))
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith("-shm")
+    }
+
+
+def objects(tmp_path, kind):
+    return sorted(path for path in (tmp_path / "place" / kind).rglob("*") if path.is_file())
+
+
+@pytest.fixture
+async def snapshot(backups, restores, alice, admin):
+    await backups.run(admin)
+    return await restores.pick(admin)
+
+
+async def test_what_is_restored_is_what_was_there(snapshot, restores, admin, tmp_path):
+    shown = []
+    count = await restores.run(admin, snapshot, tmp_path / "back", progress=lambda *seen: shown.append(seen))
+    data, back = files(tmp_path / "data"), files(tmp_path / "back")
+    assert {name: octets for name, octets in data.items() if octets} == {k: v for k, v in back.items() if v}
+    assert shown[-1][0] == shown[-1][1] == snapshot.size_octets
+    assert count == len(snapshot.files)
+    assert snapshot.secrets == {"master.key": MASTER}
+
+
+async def test_nothing_of_it_can_be_read_by_others(snapshot, tmp_path):
+    said = b"".join(path.read_bytes() for path in objects(tmp_path, "."))
+    for clear in (b"alice", b"SQLite format", b"BEGIN", MASTER, b"mailstead wrapped key", b"directory"):
+        assert clear not in said
+
+
+async def test_what_has_not_changed_is_not_sent_again(backups, alice, accounts, admin, clock, stores, monkeypatch):
+    monkeypatch.setattr("mailstead.storage.embedded.snapshots.UNSURE_S", -1e10)  # the test's clock is in the past
+    first = await backups.run(admin)
+    second = await backups.run(admin)
+    assert (first.unchanged_count, second.unchanged_count, second.sent_octets) == (0, first.file_count, 0)
+    await accounts.set_quota(admin, Address.parse("alice@example.test"), 12345678)
+    third = await backups.run(admin)
+    assert 0 < third.file_count - third.unchanged_count <= 2
+    assert 0 < third.sent_octets < first.sent_octets
+
+
+async def test_a_chunk_that_is_missing_at_the_place_is_sent_again(
+    backups, alice, admin, tmp_path, monkeypatch, restores
+):
+    monkeypatch.setattr("mailstead.storage.embedded.snapshots.UNSURE_S", -1e10)
+    await backups.run(admin)
+    objects(tmp_path, "chunks")[0].unlink()
+    again = await backups.run(admin)
+    assert again.sent_octets > 0
+    await restores.run(admin, await restores.pick(admin), tmp_path / "back")
+
+
+async def test_accounts_that_come_and_go_meanwhile(
+    backups, restores, accounts, alice, admin, stores, tmp_path, monkeypatch
+):
+    pieces, done = stores.pieces, []
+
+    def meanwhile(name, size):
+        if name.startswith("accounts/") and not done:
+            done.append(name)
+            raise backups_module.NoSuchStore(name)
+        return pieces(name, size)
+
+    monkeypatch.setattr(stores, "pieces", meanwhile)
+    await backups.run(admin)
+    found = await restores.pick(admin)
+    names = [file.name for file in found.files]
+    assert done[0] in names
+    assert names.index("directory.db") > names.index("queue.db")  # copied again, as it spoke of what had gone
+
+
+async def test_another_key_is_refused_by_all_verbs(snapshot, stores, place, clock, admin):
+    other = Vault(place, bytes(32))
+    for verb in (Backups(stores, other, clock, "1").run(admin), Backups(stores, other, clock, "1").list(admin),
+                 Backups(stores, other, clock, "1").prune(admin, Retention()), Restores(other).pick(admin)):  # fmt: skip
+        with pytest.raises(BadBackup, match="backup key is not the one"):
+            await verb
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda octets: octets[:-1] + bytes([octets[-1] ^ 1]), lambda octets: octets[:20], lambda _: b""]
+)
+@pytest.mark.parametrize("kind", ["chunks", "snapshots"])
+async def test_what_was_changed_or_cut_short_is_named(snapshot, restores, admin, tmp_path, damage, kind):
+    path = objects(tmp_path, kind)[0]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BadBackup, match=path.name):
+        await restores.run(admin, await restores.pick(admin), tmp_path / "back")
+
+
+async def test_one_object_does_not_stand_for_another(snapshot, restores, admin, tmp_path):
+    first, second = objects(tmp_path, "chunks")[:2]
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(BadBackup, match=first.name):
+        await restores.run(admin, snapshot, tmp_path / "back")
+
+
+async def test_what_is_missing_is_named_and_the_restore_can_go_on_later(snapshot, restores, admin, tmp_path):
+    path = objects(tmp_path, "chunks")[0]
+    kept = path.read_bytes()
+    path.unlink()
+    with pytest.raises(BadBackup, match=f"{path.name} is missing"):
+        await restores.run(admin, snapshot, tmp_path / "back")
+    assert (tmp_path / "back" / "restore.unfinished").exists()
+    path.write_bytes(kept)
+    await restores.run(admin, snapshot, tmp_path / "back")
+    assert not (tmp_path / "back" / "restore.unfinished").exists()
+
+
+async def test_a_folder_in_use_is_left_alone(snapshot, restores, admin, tmp_path):
+    before = files(tmp_path / "data")
+    with pytest.raises(BadBackup, match="not empty"):
+        await restores.run(admin, snapshot, tmp_path / "data")
+    assert files(tmp_path / "data") == before
+
+
+async def test_a_name_that_leads_outside_is_refused(snapshot, restores, admin, tmp_path):
+    evil = snapshot.__class__(
+        snapshot.name, snapshot.made_at, "1", tuple(
+            file.__class__("../../evil", file.signature, file.parts) for file in snapshot.files
+        ), {},
+    )  # fmt: skip
+    with pytest.raises(BadBackup, match="outside"):
+        await restores.run(admin, evil, tmp_path / "back")
+
+
+async def test_snapshots_are_picked_by_name_and_time(backups, restores, alice, admin, clock):
+    names = []
+    for _ in range(3):
+        names.append((await backups.run(admin)).snapshot)
+        clock.passed_s += 86400
+    assert await backups.list(admin) == names
+    assert (await restores.pick(admin)).name == names[2]
+    assert (await restores.pick(admin, names[0])).name == names[0]
+    middle = (await restores.pick(admin, names[1])).made_at
+    assert (await restores.pick(admin, at=middle)).name == names[1]
+    for arguments in ({"name": "nothing"}, {"at": middle.replace(year=2000)}):
+        with pytest.raises(BadBackup, match=f"the oldest is {names[0]}"):
+            await restores.pick(admin, **arguments)
+
+
+async def test_pruning_leaves_what_stays_whole(backups, restores, accounts, alice, admin, clock, tmp_path):
+    for number in range(4):
+        await accounts.set_quota(admin, Address.parse("alice@example.test"), 1000 + number)
+        await backups.run(admin)
+        clock.passed_s += 2 * 86400
+    before = len(objects(tmp_path, "chunks"))
+    report = await backups.prune(admin, Retention(2, 0, 0))
+    assert (len(report.removed), report.locked_count) == (2, 0)
+    assert len(objects(tmp_path, "chunks")) == before - report.chunk_count < before
+    for name in await backups.list(admin):
+        await restores.run(admin, await restores.pick(admin, name), tmp_path / name)
+
+
+async def test_objects_that_are_locked_stay_with_all_they_need(
+    backups, restores, alice, admin, clock, place, monkeypatch, tmp_path
+):
+    for _ in range(2):
+        await backups.run(admin)
+        clock.passed_s += 2 * 86400
+
+    async def locked(names):
+        return len(names)
+
+    monkeypatch.setattr(place, "remove", locked)
+    report = await backups.prune(admin, Retention(1, 0, 0))
+    assert (report.locked_count, report.chunk_count) == (1, 0)
+    await restores.run(admin, await restores.pick(admin, report.removed[0]), tmp_path / "back")
+
+
+async def test_a_place_that_fails_leaves_no_snapshot(backups, restores, alice, admin, place, monkeypatch):
+    await backups.run(admin)
+    put = place.put
+
+    async def failing(name, octets):
+        if name.startswith("chunks/"):
+            raise BackupFailed("the disk is full")
+        await put(name, octets)
+
+    before = await backups.list(admin)
+    monkeypatch.setattr(place, "put", failing)
+    monkeypatch.setattr(place, "names", lambda prefix: _none(prefix, place))
+    with pytest.raises(BackupFailed, match="disk is full"):
+        await backups.run(admin)
+    monkeypatch.undo()
+    assert await backups.list(admin) == before
+
+
+async def _none(prefix, place):
+    """The place says that no chunk is there, so all are sent."""
+    return {} if prefix.startswith("chunks") else await FolderObjects.names(place, prefix)
+
+
+async def test_a_vault_that_lost_its_mark_is_not_begun_anew(snapshot, backups, admin, tmp_path):
+    (tmp_path / "place" / "vault").unlink()
+    with pytest.raises(BadBackup, match="vault is missing"):
+        await backups.run(admin)
+    (tmp_path / "place" / "vault").write_text('{"format": 2}')
+    with pytest.raises(BadBackup, match="newer release"):
+        await backups.run(admin)
+    (tmp_path / "place" / "vault").write_text("x")
+    with pytest.raises(BadBackup, match="damaged"):
+        await backups.run(admin)
+
+
+async def test_only_administrators(backups, restores, snapshot, tmp_path):
+    nobody = Actor(None, None)
+    for verb in (backups.run(nobody), backups.list(nobody), backups.prune(nobody, Retention()), restores.pick(nobody),
+                 restores.run(nobody, snapshot, tmp_path / "back")):  # fmt: skip
+        with pytest.raises(NotAllowed):
+            await verb
+
+
+def test_a_key_is_read_as_people_type_it():
+    text = key_text(KEY)
+    assert key_of(text) == key_of(text.lower().replace("-", " ")) == KEY
+    assert key_of(text.replace("I", "1").replace("O", "0").replace("B", "8")) == KEY
+    for wrong in ("", "x", text[:-2], text.replace("A", "C", 1), text + "AAAA"):
+        with pytest.raises(BadSettings, match="group by group"):
+            key_of(wrong)
+
+
+async def test_an_account_is_brought_back_with_its_password(accounts, alice, storage, admin, peer):
+    address = Address.parse("alice@example.test")
+    credentials = await storage.directory.credentials(address)
+    await accounts.remove(admin, address)
+    await accounts.bring_back(admin, credentials)
+    actor = await accounts.log_in("alice@example.test", Secret("pw-never-in-a-log-alice"), peer, "imap")
+    assert actor.account_id != alice.account_id
