@@ -34,6 +34,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MAILSTEAD_SERVER_DATA_DIR=/var/lib/mailstead \
     MAILSTEAD_STORE_MASTER_KEY_FILE=/var/lib/mailstead-keys/master.key \
+    MAILSTEAD_BACKUP_KEY_FILE=/var/lib/mailstead-keys/backup.key \
     MAILSTEAD_MX_LISTEN=:25 \
     MAILSTEAD_SUBMISSION_LISTEN=:587 \
     MAILSTEAD_SUBMISSION_LISTEN_TLS=:465 \

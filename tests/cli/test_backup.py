@@ -45,6 +45,7 @@ def test_a_lost_machine_comes_back_from_key_and_place(house, tmp_path):
     assert house("--json", "backup", "list")[-1] == second["snapshot"]
     drilled = house("--json", "backup", "drill")
     assert (drilled["account_count"], drilled["message_count"], drilled["findings"]) == (2, 3, [])
+    assert list((tmp_path / "data" / "scratch").iterdir()) == []
     lose(tmp_path)
     assert "by --key-stdin" in house("restore", code=78).stderr
     assert "group by group" in house("restore", "--key-stdin", stdin="AAAA-BBBB\n", code=78).stderr

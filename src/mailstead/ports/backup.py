@@ -9,6 +9,9 @@ from typing import Final, Protocol
 UNFINISHED_FILE: Final = "restore.unfinished"
 """In a data folder into which a restore has not come to its end: nobody may use it as it is."""
 
+SCRATCH_FOLDER: Final = "scratch"
+"""Of a data folder: what is put aside for a while, and not backed up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from mailstead.config.settings import Settings
 from mailstead.model.address import Address
@@ -16,6 +18,7 @@ from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadBackup, BadSettings
 from mailstead.model.secret import Secret
+from mailstead.ports.backup import SCRATCH_FOLDER
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.backup_vault import Snapshot
 from mailstead.usecases.exports import Exports
@@ -32,6 +35,9 @@ from mailstead.wiring.backup import (
 )
 from mailstead.wiring.house import ADMINISTRATOR, House, open_house
 from mailstead.wiring.master_key import master_key_file
+
+LEFT_S: Final = 2 * 86400.0
+"""A folder of a restore that is so old is nobody's."""
 
 _log = log.get("backup")
 
@@ -149,8 +155,13 @@ def _of(account: Account) -> Callable[[str], bool]:
 
 @asynccontextmanager
 async def _scratch(settings: Settings, snapshot: Snapshot) -> AsyncIterator[Settings]:
-    """Give settings of a house in a folder that goes again."""
-    with tempfile.TemporaryDirectory(prefix="mailstead-restore-") as folder:
+    """Give settings of a house in a folder that goes again; it lies where there is room for as much as there is."""
+    place = settings.server.data_dir / SCRATCH_FOLDER
+    place.mkdir(mode=0o700, exist_ok=True)
+    for left in place.iterdir():  # by a process that died
+        if left.stat().st_mtime < time.time() - LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         yield replace(
             settings,
             server=replace(settings.server, data_dir=Path(folder) / "data"),

@@ -138,7 +138,7 @@ def test_a_log_that_was_begun_anew_within_the_copy_is_read_again(stores, tmp_pat
 
 def test_the_directory_comes_first_and_accounts_last(stores, tmp_path):
     for name in ("accounts/ab/abcdef0123456789.db", "directory.db", "queue.db", "queue.db-wal", "keys/ab/abcdef0123456789.key",
-                 "tls/.lock", "tls/key.pem", "backup.lock", "x.new"):  # fmt: skip
+                 "tls/.lock", "tls/key.pem", "backup.lock", "x.new", "scratch/x/directory.db"):  # fmt: skip
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")

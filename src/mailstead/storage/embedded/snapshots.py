@@ -25,7 +25,7 @@ import apsw
 
 from mailstead.model.errors import NoSuchAccount, StorageUnavailable, StoreDamaged
 from mailstead.model.ids import AccountId
-from mailstead.ports.backup import NoSuchStore, Piece
+from mailstead.ports.backup import SCRATCH_FOLDER, NoSuchStore, Piece
 from mailstead.ports.clock import Clock
 from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, CIPHERS, translated_errors
 from mailstead.storage.embedded.account_keys import AccountKeys
@@ -104,7 +104,9 @@ class FileStores:
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:
-    for at, _, names in os.walk(folder):
+    for at, folders, names in os.walk(folder):
+        if Path(at) == folder:
+            folders[:] = [name for name in folders if name != SCRATCH_FOLDER]
         for name in names:
             path = Path(at) / name
             if not name.endswith(_NOT_COPIED) and stat.S_ISREG(path.lstat().st_mode):
