@@ -145,6 +145,26 @@ def test_one_container_with_mail_through_it_keeps_it(engine, image, tmp_path):
         assert engine.inspect("container", container)["State"]["ExitCode"] == 0
 
 
+def test_what_was_backed_up_comes_back_into_an_empty_volume(engine, image, tmp_path):
+    place = (
+        "MAILSTEAD_BACKUP_TARGET=/var/lib/mailstead-keys/place"  # a volume of its own, as a disk of its own would be
+    )
+    with stack(engine, image, tmp_path / "kept", [place]) as kept:
+        kept.up()
+        kept.prepare("mailstead")
+        kept.send("first")
+        kept.mailstead("mailstead", "backup")
+        assert "1 messages" in kept.mailstead("mailstead", "backup", "drill")
+        key = kept.mailstead("mailstead", "backup", "key")
+        kept.send("later")
+        kept.compose("down", "-t", "30")
+        (volume,) = (name for name in engine.docker("volume", "ls", "-q").split() if name.endswith("_data"))
+        engine.docker("volume", "rm", volume)
+        kept.compose("run", "--rm", "-T", "mailstead", "restore", "--key-stdin", stdin=key)
+        kept.up()
+        assert kept.subjects() == ["first"]
+
+
 def test_on_the_host_s_own_network_clients_have_their_true_address(engine, image, tmp_path):
     names = {25: "MX_LISTEN", 465: "SUBMISSION_LISTEN_TLS", 587: "SUBMISSION_LISTEN", 143: "IMAP_LISTEN",
              993: "IMAP_LISTEN_TLS", 110: "POP3_LISTEN", 995: "POP3_LISTEN_TLS", 4190: "SIEVE_LISTEN",
