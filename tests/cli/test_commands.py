@@ -429,6 +429,25 @@ def test_the_variables_of_a_relay_s_container_are_settings_too(house, tmp_path, 
     assert "cannot be read" in house("config", "show", code=78).stderr
 
 
+def test_the_settings_of_forward_email(run, tmp_path, monkeypatch):
+    file, settings = tmp_path / ".env", tmp_path / "mailstead.toml"
+    file.write_text("DOMAIN=example.org\nMX_HOST=mx.{{DOMAIN}}\nAWS_SECRET_ACCESS_KEY=hush\nREDIS_HOST=x\n")
+    told = run("--json", "import-env", file)
+    assert [row["name"] for row in told] == ["DOMAIN", "MX_HOST", "AWS_SECRET_ACCESS_KEY", "REDIS_HOST"]
+    shown = run("import-env", file)
+    assert 'hostname = "mx.example.org"' in shown.stderr
+    assert "hush" not in shown.output
+    monkeypatch.setenv("MAILSTEAD_CONFIG", str(settings))
+    run("import-env", file, "--dry-run")
+    assert not settings.exists()
+    run("import-env", file)
+    assert settings.stat().st_mode & 0o777 == 0o640
+    shown = run("--json", "config", "show")
+    assert shown["server.hostname"] == {"value": "mx.example.org", "origin": f"file {settings}"}
+    file.write_text("MAX_RECIPIENTS=many\n")
+    assert "a number" in run("import-env", file, code=78).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [

@@ -26,6 +26,7 @@ from mailstead.cli import (
     domain,
     exports,
     health,
+    import_env,
     imports,
     init,
     junk,
@@ -36,6 +37,7 @@ from mailstead.cli import (
     sieve,
     suppression,
     trace,
+    trial,
     vacation,
 )
 from mailstead.cli.terminal import Terminal
@@ -105,6 +107,7 @@ app.command("dns")(dns.dns)
 app.add_typer(certificate.app, name="certificate")
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
+app.command("trial")(trial.trial)
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")
@@ -116,6 +119,7 @@ app.command("trace")(trace.trace)
 app.command("reports")(reports.reports)
 app.add_typer(config.app, name="config")
 app.command("import")(imports.import_)
+app.command("import-env")(import_env.import_env)
 app.command("export")(exports.export)
 app.add_typer(backup.app, name="backup")
 app.command("restore")(restore.restore)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -39,17 +38,15 @@ def import_ini(
 
     What a relay has for its whole server goes into the settings file, if one is named (--config, MAILSTEAD_CONFIG).
     """
+    from mailstead.cli.adoption import settle
     from mailstead.cli.containers import ini_text
-    from mailstead.config.edit import change_file, with_settings
-    from mailstead.config.load import file_of
+    from mailstead.config.edit import with_settings
     from mailstead.policy.chatmail_ini import read_ini
 
     terminal = terminal_of(context)
     with terminal.clear_errors():
         relay = read_ini(ini_text(file))
-        lines = with_settings(
-            "", relay.settings, f"file {file}"
-        ).rstrip()  # what is wrong is told before anything is done
+        with_settings("", relay.settings, f"file {file}")  # what is wrong is told before anything is done
 
     async def work(house: House) -> Domain:
         from mailstead.usecases.relay_settings import adopt
@@ -65,15 +62,7 @@ def import_ini(
         rows,
         [dict(zip(names, row, strict=True)) for row in rows],
     )
-    if not relay.settings:
-        return
-    settings_file = file_of(terminal.config, os.environ)
-    if settings_file is None or dry_run:
-        terminal.remark(f"\nFor the settings file (named with --config, it is changed without --dry-run):\n\n{lines}")
-    else:
-        with terminal.clear_errors():
-            change_file(settings_file, relay.settings, f"file {file}")
-        terminal.remark(f"\nWritten to {settings_file}, for the next start: {', '.join(relay.settings)}")
+    settle(terminal, relay.settings, f"file {file}", changes=not dry_run)
 
 
 @app.command()

@@ -117,7 +117,7 @@ def ask(port: Port, limit_s: float = LIMIT_S) -> Answer:
             if port.is_behind_proxy:
                 connection.sendall(_PROXY_OF_NOBODY)
             if port.is_tls:
-                with _tls_context(port.alpn).wrap_socket(connection) as encrypted:
+                with tls_context(port.alpn).wrap_socket(connection) as encrypted:
                     return _greeted(port, encrypted)
             return _greeted(port, connection)
     except TimeoutError:
@@ -144,7 +144,7 @@ def _greeted(port: Port, connection: socket.socket) -> Answer:
     return Answer(port, is_well, line or "closed without a word")
 
 
-def _tls_context(alpn: str) -> ssl.SSLContext:
+def tls_context(alpn: str) -> ssl.SSLContext:
     """Give a context that believes everybody: the question is whether this machine answers, not who it is."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -11,8 +11,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from mailstead.config.schema import entries
-from mailstead.config.values import value_of
+from mailstead.config.values import text_of, value_of
 from mailstead.model.errors import BadSettings
+from mailstead.model.secret import Secret
 
 
 def change_file(file: Path, values: Mapping[str, str], origin: str) -> None:
@@ -35,8 +36,10 @@ def change_file(file: Path, values: Mapping[str, str], origin: str) -> None:
         raise BadSettings(f"The settings file {file} is not UTF-8") from None
 
 
-def with_settings(text: str, values: Mapping[str, str], origin: str) -> str:
+def with_settings(text: str, values: Mapping[str, str], origin: str, *, hides_secrets: bool = False) -> str:
     """Give the text of a settings file with these values in it: ``section.name`` → text.
+
+    `hides_secrets`: where people are only shown what would be written.
 
     Errors: BadSettings, for a file that is no TOML and a value that cannot be.
     """
@@ -53,5 +56,7 @@ def with_settings(text: str, values: Mapping[str, str], origin: str) -> str:
         section = document[entry.section]
         if not isinstance(section, tomlkit.items.Table):
             raise BadSettings(f"{entry.section} in the settings file is a section: write [{entry.section}]")
+        if isinstance(value, Secret):
+            value = text_of(value) if hides_secrets else value.reveal()
         section[entry.name] = str(value) if isinstance(value, Path) else value
     return tomlkit.dumps(document)

@@ -14,7 +14,7 @@ from typing import Final
 
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BackupFailed, BadBackup
-from mailstead.ports.backup import UNFINISHED_FILE
+from mailstead.ports.backup import SCRATCH_FOLDER, UNFINISHED_FILE
 from mailstead.usecases.backup_vault import Part, Snapshot, StoredFile, Vault, moment_of
 
 AT_ONCE: Final = 8
@@ -109,7 +109,7 @@ def _place(folder: Path, file: StoredFile, part: Part) -> Path:
 def _begin(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        left = {each.name for each in folder.iterdir()} - {"lost+found"}
+        left = {each.name for each in folder.iterdir()} - {"lost+found", SCRATCH_FOLDER}
         if left and UNFINISHED_FILE not in left:
             raise BadBackup(f"{folder} is not empty: a restore never writes over what is there; give an empty folder")
         (folder / UNFINISHED_FILE).touch()
