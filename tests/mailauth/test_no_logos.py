@@ -17,6 +17,7 @@ MESSAGE = (
 )
 FETCHERS = {
     "mailauth/mta_sts.py",
+    "net/acme/jws.py",
     "net/outbound/mxdeliv.py",
     "usecases/push.py",
     "usecases/record_checks.py",

@@ -114,6 +114,25 @@ async def test_accounts_that_come_and_go_meanwhile(
     assert names.index("directory.db") > names.index("queue.db")  # copied again, as it spoke of what had gone
 
 
+async def test_a_damaged_store_does_not_keep_the_others_from_being_copied(backups, restores, alice, admin, tmp_path):
+    first = await backups.run(admin)
+    whole = await restores.pick(admin)
+    name = f"accounts/{alice.account_id[:2]}/{alice.account_id}.db"
+    (tmp_path / "data" / name).write_bytes(b"x" * 50_000)
+    kept = {each: (tmp_path / "data" / f"{name}{each}") for each in ("-wal", "-shm")}
+    for path in kept.values():
+        path.unlink(missing_ok=True)
+    report = await backups.run(admin)
+    assert (report.damaged, report.file_count) == ((name,), first.file_count)
+    found = await restores.pick(admin)
+    assert [each for each in found.files if each.name == name] == [each for each in whole.files if each.name == name]
+    (tmp_path / "data" / name).unlink()  # the fixture looks all stores over in the end
+    await restores.run(admin, found, tmp_path / "back", wants=lambda each: each == name)
+    (tmp_path / "back" / name).rename(tmp_path / "data" / name)
+    if (tmp_path / "back" / f"{name}-wal").exists():
+        (tmp_path / "back" / f"{name}-wal").rename(tmp_path / "data" / f"{name}-wal")
+
+
 async def test_another_key_is_refused_by_all_verbs(snapshot, stores, place, clock, admin):
     other = Vault(place, bytes(32))
     for verb in (Backups(stores, other, clock, "1").run(admin), Backups(stores, other, clock, "1").list(admin),

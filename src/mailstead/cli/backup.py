@@ -62,10 +62,17 @@ def make(context: typer.Context) -> None:
                 f"\nA backup key was made: {backup_key_file(settings)}. Print it (`mailstead backup key`) and keep it "
                 "elsewhere: without it no backup can be read."
             )
+        if made.damaged:
+            text += (
+                "\nDAMAGED, and taken over from the last backup as far as it has them: "
+                f"{', '.join(made.damaged)}. See `mailstead check`."
+            )
         return {name: getattr(made, name) for name in made.__slots__} | {"removed": list(pruned.removed)}, text
 
     value, text = work_on(terminal, work)
     terminal.say(text, value)
+    if value["damaged"]:
+        raise typer.Exit(FOUND)
 
 
 @app.command("list")

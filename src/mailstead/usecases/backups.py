@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BackupFailed, BadBackup
+from mailstead.model.errors import BackupFailed, BadBackup, StoreDamaged
 from mailstead.policy.retention import Retention, kept
 from mailstead.ports.backup import NoSuchStore, Piece, Stores
 from mailstead.ports.clock import Clock
@@ -44,6 +44,8 @@ class BackupReport:
     """Of all files together."""
     sent_octets: int
     """What had to be stored anew."""
+    damaged: tuple[str, ...] = ()
+    """Stores that cannot be read; what the last snapshot has of them is in this one, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ class Backups:
         snapshot = Snapshot(snapshot_name(made_at), made_at, self._release, files, secrets)
         await self._vault.keep(snapshot)
         report = BackupReport(
-            snapshot.name, len(files), running.unchanged_count, snapshot.size_octets, running.sent_octets
+            snapshot.name,
+            len(files),
+            running.unchanged_count,
+            snapshot.size_octets,
+            running.sent_octets,
+            tuple(running.damaged),
         )
         metrics.BACKUP_MADE_AT.set(made_at.timestamp())
         _log.info("backup made", snapshot=snapshot.name, files=len(files), sent_octets=running.sent_octets)
@@ -140,6 +147,7 @@ class _Run:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._sending: set[asyncio.Task[None]] = set()
         self._failed: BackupFailed | None = None
+        self.damaged: list[str] = []
         self.unchanged_count = 0
         self.sent_octets = 0
 
@@ -162,17 +170,23 @@ class _Run:
         return tuple(copied.values())
 
     async def _take(self, name: str, copied: dict[str, StoredFile], total: int) -> bool:
-        """Copy one file, if it is still there."""
+        """Copy one file, if it is still there. One that is damaged must not keep the others from being copied."""
+        before = self._before.get(name)
+        if before is not None and not _needs(before) <= self._known:
+            before = None
         try:
             signature = await asyncio.to_thread(self._stores.signature, name)
-            before = self._before.get(name)
-            if before and signature and before.signature == signature and _needs(before) <= self._known:
+            if before and signature and before.signature == signature:
                 self.unchanged_count += 1
                 copied[name] = before
             else:
                 copied[name] = StoredFile(name, signature, await self._parts(name))
         except NoSuchStore:
             return False
+        except StoreDamaged as error:
+            self.damaged.append(name)
+            _log.error("a store cannot be backed up", store=name, error=error.public_text)
+            copied[name] = before or StoredFile(name, "", ())
         if self._progress is not None:
             self._progress(len(copied), max(total, len(copied)))
         return True

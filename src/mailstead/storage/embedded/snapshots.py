@@ -35,7 +35,7 @@ FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db
 """The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice."""
 UNSURE_S: Final = 2.0
 """A file written to just now may be written to again within one tick of the file system's clock."""
-_DATABASE: Final = ".db"
+_ACCOUNTS: Final = "accounts/"
 _NOT_COPIED: Final = ("-wal", "-shm", ".lock", ".new")
 _LOG_HEADER_OCTETS: Final = 32
 _LOG_TRIES: Final = 3
@@ -58,7 +58,7 @@ class FileStores:
         with translated_errors():
             found = {path.relative_to(self._folder).as_posix() for path in _plain_files(self._folder)}
         first = [name for name in FIRST if name in found]
-        rest = sorted(found - set(first), key=lambda name: (name.startswith("accounts/"), name))
+        rest = sorted(found - set(first), key=lambda name: (name.startswith(_ACCOUNTS), name))
         return [*first, *rest]
 
     def signature(self, name: str) -> str:
@@ -80,7 +80,7 @@ class FileStores:
     def pieces(self, name: str, size_octets: int) -> Iterator[Piece]:
         """See `ports.backup.Stores`."""
         path = self._folder / name
-        if not name.endswith(_DATABASE):
+        if not _is_store(name):
             yield from _read(path, "", size_octets)
             return
         with _held(path, self._key(name)):
@@ -95,12 +95,16 @@ class FileStores:
 
     def _key(self, name: str) -> bytes:
         stem = Path(name).stem
-        if not name.startswith("accounts/"):
+        if not name.startswith(_ACCOUNTS):
             return derived_key(self._master, stem)
         try:
             return self._keys.account_key(AccountId(stem))
         except NoSuchAccount:
             raise NoSuchStore(name) from None
+
+
+def _is_store(name: str) -> bool:
+    return name in FIRST or name.startswith(_ACCOUNTS)
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:
