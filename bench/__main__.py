@@ -234,6 +234,7 @@ def with_mailboxes(folder: Path, names: list[str], options: argparse.Namespace) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--messages", type=int, default=0, help="how many `backup` has; 0: 20,000")
     parser.add_argument("--only", default=",".join((*WORKS, *WORKS_ALONE)))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")

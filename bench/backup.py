@@ -79,7 +79,7 @@ def timed(folder: Path, *words: str) -> tuple[float, float]:
 def measure(folder: Path, options: argparse.Namespace) -> None:
     folder = folder / "backup"
     (folder / "data").mkdir(parents=True)
-    count = 2_000 if options.quick else 20_000
+    count = options.messages or (2_000 if options.quick else 20_000)
     asyncio.run(fill(folder, count))
     size = sum(path.stat().st_size for path in (folder / "data").rglob("*.db")) / 1e6
     work = f"backup of {size / 1000:.1f} GB, {count} messages"

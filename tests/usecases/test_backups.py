@@ -4,7 +4,7 @@ import pytest
 
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BackupFailed, BadBackup, BadSettings, NotAllowed
+from mailstead.model.errors import BackupFailed, BadBackup, BadSettings, NotAllowed, StoreDamaged
 from mailstead.model.secret import Secret
 from mailstead.policy.retention import Retention
 from mailstead.storage.embedded.keys import FileAccountKeys
@@ -131,6 +131,19 @@ async def test_a_damaged_store_does_not_keep_the_others_from_being_copied(backup
     (tmp_path / "back" / name).rename(tmp_path / "data" / name)
     if (tmp_path / "back" / f"{name}-wal").exists():
         (tmp_path / "back" / f"{name}-wal").rename(tmp_path / "data" / f"{name}-wal")
+
+
+async def test_what_is_looked_at_in_several_turns_is_told_once(backups, alice, admin, stores, monkeypatch):
+    names, pieces = stores.names, stores.pieces
+
+    def damaged(name, size):
+        if name == "directory.db":
+            raise StoreDamaged("The store cannot be decrypted")
+        return pieces(name, size)
+
+    monkeypatch.setattr(stores, "pieces", damaged)
+    monkeypatch.setattr(stores, "names", lambda: [*names(), "accounts/ab/gone.db"])  # listed, and gone, each time
+    assert (await backups.run(admin)).damaged == ("directory.db",)
 
 
 async def test_another_key_is_refused_by_all_verbs(snapshot, stores, place, clock, admin):

@@ -184,7 +184,8 @@ class _Run:
         except NoSuchStore:
             return False
         except StoreDamaged as error:
-            self.damaged.append(name)
+            if name not in self.damaged:  # the directory may be looked at in several turns
+                self.damaged.append(name)
             _log.error("a store cannot be backed up", store=name, error=error.public_text)
             copied[name] = before or StoredFile(name, "", ())
         if self._progress is not None:
