@@ -50,8 +50,6 @@ with() { tag=$1; shift; MAILSTEAD_TAG=$tag docker compose "$@"; }
 once() { tag=$1; shift; with "$tag" run --rm --no-deps -T "$@" </dev/null; }
 
 [ -n "$(docker compose ps -q mailstead)" ] || fail 'the service mailstead does not run; start it first (split is not supported)'
-trap 'fail "interrupted; see docker compose ps"' INT TERM
-
 say "from $old to $new"
 with "$new" pull -q mailstead || fail "the image $new cannot be pulled; nothing was changed"
 docker compose exec -T mailstead mailstead backup </dev/null >>update.log 2>&1 ||
@@ -59,7 +57,9 @@ docker compose exec -T mailstead mailstead backup </dev/null >>update.log 2>&1 |
 once "$new" mailstead backup drill >>update.log 2>&1 ||
     fail "$new cannot take over a copy of the data (see update.log); $old goes on as before, nothing was changed"
 
-say "$old stops"
+# From here on the way leads through, or back: one that ends in between, by Ctrl-C or a lost line, would leave nobody running.
+trap '' INT TERM HUP
+say "$old stops; this cannot be interrupted until $new or $old runs"
 with "$old" stop -t 60 mailstead
 snapshot=$(once "$old" mailstead --json backup 2>>update.log | sed -n 's/^ *"snapshot": "\([^"]*\)".*/\1/p')
 if [ -z "$snapshot" ]; then

@@ -84,8 +84,8 @@ class Ordering:
 
     async def run(self) -> None:
         """Order whenever it is due, until cancelled."""
-        while True:  # noqa: ASYNC110  # what is waited for is a date, or a file that another process writes
-            await asyncio.sleep(await self._look())
+        while True:  # noqa: ASYNC110  # no event tells of a date, nor of a file that another process writes
+            await asyncio.sleep(await self._look())  # until the next date, within LOOK_MIN_S and LOOK_MAX_S
 
     async def order(self) -> Held:
         """Order now, due or not, and put the new pair in place; the old one stays where that fails.
