@@ -173,14 +173,14 @@ class Vault:
 
 
 def snapshot_name(moment: datetime) -> str:
-    """Give a new name; names sort by time."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H-%M-%SZ}-{secrets.token_hex(3)}"
+    """Give a new name; names sort by time, also of two that are made in the same second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H-%M-%S.%fZ}-{secrets.token_hex(3)}"
 
 
 def moment_of(name: str) -> datetime:
     """Give when a snapshot was made, by its name. Errors: BadBackup."""
     try:
-        return datetime.strptime(name[:20], "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(name.partition("Z")[0], "%Y-%m-%dT%H-%M-%S.%f").replace(tzinfo=UTC)
     except ValueError:
         raise BadBackup(f"{name} is no name of a snapshot") from None
 
