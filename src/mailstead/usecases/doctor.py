@@ -14,8 +14,6 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
-from mailstead.mailauth import iprev
-from mailstead.model.authentication import Result
 from mailstead.model.diagnosis import Diagnosis, Health
 from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
@@ -31,6 +29,7 @@ from mailstead.ports.storage import Storage
 from mailstead.ports.web import WebClient
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.network_checks import NetworkChecks
 from mailstead.usecases.record_checks import RecordChecks
 
 AT_ONCE_MAX: Final = 8
@@ -99,6 +98,7 @@ class Doctor:
         self._resolver = resolver
         self._web = web
         self._probes = probes
+        self._network = NetworkChecks(resolver, probes)
         self._plan = plan
         self._terms = terms
 
@@ -137,10 +137,11 @@ class Doctor:
         yield self._client_addresses
         yield self._queue
         yield self._destinations
-        yield self._port_25
+        network = self._network
+        yield partial(_one, partial(network.port_25, self._terms.port_25_target))
         for address in host.addresses:
-            yield partial(self._reverse_name, address)
-        yield partial(self._blocklists, host)
+            yield partial(_one, partial(network.reverse_name, address, self._terms.hostname))
+        yield partial(_one, partial(network.blocklists, host.addresses, self._terms.dns_blocklists))
 
     async def _of_host(self, actor: Actor, records: RecordChecks) -> list[Check]:
         return [partial(_one, partial(records.check, record)) for record in await self._plan.of_host(actor)]
@@ -332,67 +333,6 @@ class Doctor:
             )
         ]
 
-    # the network
-
-    async def _port_25(self) -> list[Diagnosis]:
-        name, target = "port 25 outward", self._terms.port_25_target
-        if not target:
-            advice = "Set doctor.port_25_target to a mail exchanger that you may ask, and it is tried."
-            return [Diagnosis(name, Health.SKIPPED, "no server is named to try it at", "", advice)]
-        host, port = _host_and_port(target)
-        advice = "Many providers close it: ask yours to open it, or send through a relay (relay.smarthost)."
-        try:
-            greeting = await self._probes.port_25(host, port)
-        except ProbeFailed as error:
-            return [Diagnosis(name, Health.ERROR, f"{target}: {error}", "greets with 220", advice)]
-        if not greeting.startswith("220"):
-            return [Diagnosis(name, Health.WARNING, f"{target}: {greeting[:100]!a}", "greets with 220", advice)]
-        return [Diagnosis(name, Health.OK, f"{target} answers")]
-
-    async def _reverse_name(self, address: str) -> list[Diagnosis]:
-        """Whether forward and reverse names of an address agree. Spec: RFC 8601 §3 (iprev)."""
-        name, hostname = f"reverse name {address}", self._terms.hostname
-        expected = f"{address} <-> {hostname}"
-        advice = f"Ask your hosting provider to set the reverse name (PTR) of {address} to {hostname}."
-        found = await iprev.check(self._resolver, address)
-        if found.result is Result.PASS and found.name == hostname:
-            return [Diagnosis(name, Health.OK, expected)]
-        if found.result is Result.PASS:
-            return [Diagnosis(name, Health.WARNING, f"{address} <-> {found.name}", expected, advice)]
-        if found.result is Result.TEMPERROR:
-            advice = "See what is said about the resolver."
-            return [Diagnosis(name, Health.WARNING, "the DNS does not answer", expected, advice)]
-        said = "there is none" if found.result is Result.PERMERROR else "it leads to another address"
-        return [Diagnosis(name, Health.ERROR, said, expected, f"{advice} Many refuse mail until then.")]
-
-    async def _blocklists(self, host: MailHost) -> list[Diagnosis]:
-        """Whether our own addresses are on the lists that we ask about others. Spec: RFC 5782 §2."""
-        zones = [entry.partition("=")[0].strip().strip(".") for entry in self._terms.dns_blocklists]
-        if not zones:
-            return [Diagnosis("block lists", Health.SKIPPED, "none is set (policy.dns_blocklists)")]
-        if not host.addresses:
-            return [Diagnosis("block lists", Health.SKIPPED, "this machine does not know its public address")]
-        listed: list[str] = []
-        silent: list[str] = []
-        for address in host.addresses:
-            reverse = ip_address(address).reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
-            for zone in zones:
-                try:
-                    answer = await self._resolver.a(f"{reverse}.{zone}")
-                except DnsUnavailable:
-                    silent.append(zone)
-                    continue
-                # RFC 5782 §2.1: an entry is an address of 127.0.0.0/8; others are error messages.
-                if any(each.startswith("127.") and not each.startswith("127.255.255.") for each in answer.records):
-                    listed.append(f"{address} on {zone}")
-        if listed:
-            advice = "See the list's own page why, end the cause, then ask to be taken off."
-            return [Diagnosis("block lists", Health.ERROR, ", ".join(listed), "on none", advice)]
-        if silent:
-            found = f"{', '.join(dict.fromkeys(silent))} did not answer"
-            return [Diagnosis("block lists", Health.WARNING, found, "on none", "Try again later, or remove the list.")]
-        return [Diagnosis("block lists", Health.OK, f"on none of {', '.join(zones)}")]
-
 
 def _judged(certificate: CertificateFacts, hostname: str, now: datetime) -> tuple[Health, str, str]:
     """Give status, finding and advice."""
@@ -417,13 +357,6 @@ def _is_public(address: str) -> bool:
         return ip_address(address).is_global
     except ValueError:
         return False
-
-
-def _host_and_port(target: str) -> tuple[str, int]:
-    host, colon, port = target.rpartition(":")
-    if colon and port.isdecimal() and (":" not in host or host.startswith("[")):
-        return host.strip("[]"), int(port)
-    return target.strip("[]"), 25
 
 
 async def _one(check: Callable[[], Awaitable[Diagnosis]]) -> Sequence[Diagnosis]:
