@@ -1,6 +1,6 @@
 """Several processes that share the ports (`serve --workers N`).
 
-The parent only supervises: it passes stop signals on and waits. It restarts nothing, as the supervisor of the machine
+The parent only supervises: it passes signals on and waits. It restarts nothing, as the supervisor of the machine
 does that better: a worker that dies ends the whole, with its status.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from mailstead.net.supervision import hang_up_means_reload
 from mailstead.telemetry import log
 
 _log = log.get("net")
@@ -80,6 +81,8 @@ def _watch(workers: dict[int, int], stop_limit_s: float) -> int:
             _signal_all(workers, signal.SIGKILL)
             kill_at_s = None
             status = status or EXIT_BUG
+        elif caught is not None and caught.si_signo == signal.SIGHUP and hang_up_means_reload():
+            _signal_all(workers, signal.SIGHUP)
         elif caught is not None and caught.si_signo != signal.SIGCHLD:
             _signal_all(workers, signal.SIGTERM)
             kill_at_s = kill_at_s or monotonic() + stop_limit_s

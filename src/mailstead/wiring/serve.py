@@ -13,8 +13,9 @@ from typing import Final
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 from mailstead.net.certificates import open_certificates
-from mailstead.net.listener import Endpoint
+from mailstead.net.endpoint import Endpoint
 from mailstead.net.run import Servers, forbid_core_dumps, raise_file_limit
+from mailstead.net.supervision import hang_up_means_reload, notify
 from mailstead.telemetry import log
 from mailstead.usecases.reporting import Counting
 from mailstead.wiring.acme import make_ordering, orders_certificates
@@ -31,7 +32,7 @@ _FILES_PER_CONNECTION_AND_STORE: Final = 20_000
 async def serve(
     settings: Settings, *, worker: int = 0, is_port_shared: bool = False, when_ready: Callable[[], None] | None = None
 ) -> None:
-    """Run the chosen services until SIGTERM or SIGINT.
+    """Run the chosen services until SIGTERM or SIGINT; on SIGHUP, look at the certificate's files at once.
 
     Order: open storage, bind all ports, start, report ready. Stop: stop accepting, say goodbye, finish what has
     promised 250, close storage. Errors: BadSettings and whatever `open_house` raises.
@@ -52,6 +53,8 @@ async def serve(
             tls.watch_s,
             is_ordered=orders_certificates(settings),
         )
+        if hang_up_means_reload():
+            loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, certificates.look)
         # Made before any port is bound: settings that do not fit together are told at start.
         ordering = make_ordering(house) if orders_certificates(settings) and worker == 0 else None
         services = chosen_services(server.services)
@@ -71,6 +74,13 @@ async def serve(
         if server.metrics_listen:
             _show_metrics(server.metrics_listen, worker)
         bound = [at for each in servers.listeners for at in each.bound] + (web.bound if web else [])
+
+        def tell_ready() -> None:
+            if when_ready is not None:
+                when_ready()
+            if worker == 0:
+                notify("READY=1")
+
         _log.info("ready", services=server.services, addresses=[str(at) for at in bound])
         async with asyncio.TaskGroup() as group:
             if "queue" in services:
@@ -85,7 +95,7 @@ async def serve(
             nothing_comes = asyncio.Event()
             group.create_task(house.push.run(nothing_comes))
             orders = group.create_task(ordering.run()) if ordering is not None else None
-            await servers.run(stop, when_ready)
+            await servers.run(stop, tell_ready)
             nothing_comes.set()
             if orders is not None:
                 orders.cancel()
