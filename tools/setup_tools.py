@@ -53,6 +53,7 @@ MORE_DEBIAN = {
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "/usr/lib/dovecot/pop3": "dovecot-pop3d",
     "/usr/lib/python3/dist-packages/authres": "python3-authres",
+    "/usr/share/keyrings/ubuntu-archive-keyring.gpg": "ubuntu-keyring",
     "/usr/bin/docker": "docker-cli",
     "/usr/libexec/docker/cli-plugins/docker-buildx": "docker-buildx",
     "/usr/libexec/docker/cli-plugins/docker-compose": "docker-compose",
