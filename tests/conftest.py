@@ -26,6 +26,23 @@ def pytest_collection_modifyitems(config, items):
         items[:] = chosen
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """`--dist loadfile`: tests of a file share servers, and all tests with containers one engine, so one worker has them.
+
+    `loadgroup` would be the way to say so, but pytest-xdist 3.8 cannot mark tests of pytest 9.2: it would mix them.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrEngine(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "containers" if nodeid.startswith("tests/containers/") else super()._split_scope(nodeid)
+
+    return ByFileOrEngine(config, log)
+
+
 SECRET_MARK = "pw-never-in-a-log"
 """Tests use passwords that begin with this, so that a leak can be seen."""
 

@@ -16,7 +16,8 @@ import urllib.request
 import pytest
 
 from system.certificates import Authority
-from system.dns import DnsServers, free_port
+from system.dns import DnsServers
+from system.server import free_ports
 
 LIMIT_S = 30.0
 ROOT_HOST = "authority.test"
@@ -42,7 +43,7 @@ class Pebble:
         self.folder = folder / "pebble"
         self.resolver = resolver
         self.http_port, self.tls_port = http_port, tls_port
-        self.port, self.management_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self.port, self.management_port = free_ports(2)
         self.nonces_rejected_percent = nonces_rejected_percent
         self._authority = Authority(self.folder)
         self._pair = self._authority.pair(ROOT_HOST, "localhost")

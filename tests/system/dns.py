@@ -10,7 +10,6 @@ once. A zone in `bogus` is signed, but by another key than the resolver expects:
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 
@@ -20,6 +19,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
+
+from system.server import free_ports
 
 LIMIT_S = 30.0
 
@@ -37,8 +38,8 @@ class DnsServers:
         self.folder = folder / "dns"
         self.zones = dict(zones)
         self.signed, self.bogus = set(signed) | set(bogus), set(bogus)
-        self.address, self.port = address, port or free_port(address)
-        self.authoritative_port = free_port("127.0.0.1")
+        self.address, self.port = address, port or free_ports(1, address)[0]
+        [self.authoritative_port] = free_ports(1)
         self._serial = 1
         self._processes = []
         self._logs = []
@@ -221,19 +222,3 @@ def ask(address, port, name, kind):
         return dns.query.udp(query, address, port=port, timeout=0.5, ignore_unexpected=True)
     except (dns.exception.Timeout, OSError):
         return None
-
-
-def free_port(address):
-    """A port that is free for UDP and TCP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        ):
-            tcp.bind((address, 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind((address, port))
-            except OSError:
-                continue
-            return port

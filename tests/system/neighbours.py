@@ -35,7 +35,7 @@ from mailstead.wiring.house import ADMINISTRATOR, open_house
 from mailstead.wiring.house import House as OpenedHouse
 from system.certificates import Authority
 from system.dns import DnsServers, program
-from system.server import PASSWORD, Server, tls_context
+from system.server import PASSWORD, Server, loopback_block, tls_context
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIM = ROOT / ".test-tools" / "exim"
@@ -56,9 +56,8 @@ class Loopback:
     """Addresses that only this process of tests uses, a resolver on one of them, and an authority for certificates."""
 
     def __init__(self, folder: Path, zones: dict[str, list[str]], *, signed: Sequence[str] = ()) -> None:
-        process_id = os.getpid()
         self.folder = folder
-        self._block = f"127.{1 + process_id // 250 % 250}.{process_id % 250}"
+        self._block = loopback_block()
         self.authority = Authority(folder / "certificates")
         self.dns = DnsServers(folder, zones, signed=signed, address=self.address(53), port=53)
         self._stack = ExitStack()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -21,12 +22,41 @@ MAILSTEAD = str(Path(sys.executable).with_name("mailstead"))
 PORT_NAMES = ("mx", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve", "sieves")
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
+    """Give ports that are free for TCP and UDP, and stay so until a server takes them.
+
+    They are below those that Linux gives to outgoing connections. A name in the abstract name space keeps each from other
+    processes of tests; it goes when this process ends.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        if _is_free(address, port):
+            found.append(port)
+    return found
+
+
+def _is_free(address: str, port: int) -> bool:
+    with (
+        socket.socket(socket.AF_UNIX) as reservation,
+        socket.socket(socket.AF_INET) as tcp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+    ):
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tcp.bind((address, port))
+            udp.bind((address, port))
+            reservation.bind(f"\0mailstead-test-port-{port}")
+        except OSError:
+            return False
+        reservation.detach()  # kept open
+        return True
+
+
+def loopback_block() -> str:
+    """Give the beginning of addresses that only this process of tests uses, for what needs an address of its own."""
+    process_id = os.getpid()
+    return f"127.{1 + process_id // 250 % 250}.{process_id % 250}"
 
 
 @dataclass

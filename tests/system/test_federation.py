@@ -16,11 +16,11 @@ import pytest
 from policy.pgp import mail
 from system.dns import DnsServers
 from system.relays import Clients, Relay, eventually, received, within
-from system.server import free_ports, tls_context
+from system.server import free_ports, loopback_block, tls_context
 
 pytestmark = pytest.mark.full
 
-ADDRESSES = {"_one.test": "127.0.0.61", "_two.test": "127.0.0.62"}
+ADDRESSES = {"_one.test": f"{loopback_block()}.61", "_two.test": f"{loopback_block()}.62"}
 CMPING = """
     import sys, cmping
     uris = {sys.argv[1]: sys.argv[2].split(" "), sys.argv[3]: sys.argv[4].split(" ")}

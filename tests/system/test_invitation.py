@@ -7,10 +7,11 @@ import pytest
 
 from system.neighbours import must_be_root
 from system.relays import Clients, Relay, received
+from system.server import loopback_block
 
 pytestmark = pytest.mark.full
 
-DOMAIN, ADDRESS = "_invited.test", "127.0.0.63"
+DOMAIN, ADDRESS = "_invited.test", f"{loopback_block()}.65"
 
 
 @pytest.fixture(scope="module")

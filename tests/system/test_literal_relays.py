@@ -11,13 +11,13 @@ import pytest
 
 from policy.pgp import armored, data, mail, plain, session_key
 from system.relays import Relay
-from system.server import free_ports
+from system.server import free_ports, loopback_block
 
 pytestmark = pytest.mark.full
 
 LIMIT_S = 30
 NO_DNS = SimpleNamespace(resolver="127.0.0.1:9")
-ADDRESSES = ("127.0.0.63", "127.0.0.64")
+ADDRESSES = (f"{loopback_block()}.63", f"{loopback_block()}.64")
 PASSWORD = "a password of theirs"
 ANN, BOB, EVE = (f"anna12345@[{ADDRESSES[0]}]", f"bobb12345@[{ADDRESSES[1]}]", f"evee12345@[{ADDRESSES[1]}]")
 
