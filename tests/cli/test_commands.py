@@ -150,6 +150,18 @@ def test_terms_of_a_domain(house):
     house("domain", "show", "nope.test", code=67)
 
 
+def test_a_link_that_sets_the_password(house, monkeypatch):
+    monkeypatch.setenv("MAILSTEAD_SERVER_HOSTNAME", "mail.example.test")
+    made = house("account", "link", "alice@example.test", "--days", "2", "--json")
+    assert made["url"].startswith("https://mail.example.test/log-in/")
+    assert made["days"] == 2
+    monkeypatch.setenv("MAILSTEAD_WEB_LISTEN_TLS", "127.0.0.1:8443")
+    told = house("account", "link", "alice@example.test").stdout
+    assert told.startswith("https://mail.example.test:8443/log-in/")
+    assert "Good for 3 days" in told
+    house("account", "link", "nobody@example.test", code=67)
+
+
 def test_accounts_forward(house):
     house("account", "forward", "alice@example.test", "x@elsewhere.test", "https://h.test/", "--no-copy")
     [shown] = house("account", "list", "--json")

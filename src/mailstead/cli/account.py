@@ -1,4 +1,4 @@
-"""`mailstead account`: add, list, remove, password, quota, forward, sending-limit, app-password."""
+"""`mailstead account`: add, list, remove, password, link, quota, forward, sending-limit, app-password."""
 
 from __future__ import annotations
 
@@ -204,3 +204,24 @@ def _as_json(account: Account) -> dict[str, object]:
         "keeps_copy": account.keeps_copy,
         "sending_limit": account.sending_limit,
     }
+
+
+@app.command()
+def link(
+    context: typer.Context,
+    address: _AddressText,
+    days: Annotated[int, typer.Option(min=1, max=30, help="How long it is good.")] = 3,
+) -> None:
+    """Print a link with which the owner of an account sets the password, once; the web service must run."""
+    from datetime import timedelta
+
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+
+    async def work(house: House) -> str:
+        from mailstead.wiring.house import ADMINISTRATOR, log_in_url
+
+        return await log_in_url(house, ADMINISTRATOR, account_address, timedelta(days=days))
+
+    url = terminal.run(work)
+    terminal.say(f"{url}\nGood for {days} days, or until the password is set.", {"url": url, "days": days})

@@ -27,12 +27,24 @@ class Server:
     """The server as a whole."""
 
     hostname: str = setting("localhost", "Name that the server gives itself in greetings and Received fields.")
+    public_addresses: tuple[str, ...] = setting(
+        (),
+        "Public IP addresses of this machine, for the DNS records; empty: those from which packets leave. Needed behind "
+        "NAT, and in a container that does not have the network of the host.",
+    )
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
     services: tuple[str, ...] = setting(
         ("mx", "submission", "imap", "pop3", "sieve", "queue", "web"),
-        "Services to run; smtp means mx and submission. One that has no address to listen on is left out, queue aside.",
-        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "web"),
+        "Services to run; smtp means mx and submission, worker the queue. One that has no address to listen on is left "
+        "out, queue aside.",
+        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "worker", "web"),
+    )
+    offered_services: tuple[str, ...] = setting(
+        (),
+        "Services of the whole house, where several containers share them out, for what mail programs and the DNS are "
+        "told; empty: server.services.",
+        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "worker", "web"),
     )
     metrics_listen: str = setting(
         "", "Address and port of the Prometheus metrics page; workers use the ports after it, one each; empty: none."
@@ -75,7 +87,7 @@ class Acme:
     challenge: str = setting(
         "http-01",
         "How names are proven: http-01 on port 80 (web.listen), tls-alpn-01 on port 443 (web.listen_shared), dns-01 by "
-        "updates of the zone.",
+        "a record in the zone (dns_provider.kind).",
         choices=("http-01", "tls-alpn-01", "dns-01"),
     )
     names: tuple[str, ...] = setting(
@@ -86,11 +98,34 @@ class Acme:
         "PEM file of the authorities that are believed when the directory is asked, for a private one, which may then "
         "have a private address; empty: as relay.ca_file.",
     )
-    rfc2136_server: str = setting(
-        "", "For dns-01: name server that takes updates (RFC 2136), as address or address:port."
+
+
+@dataclass(frozen=True, slots=True)
+class DnsProvider:
+    """Who publishes our DNS records, where the server may change them: for dns-01, and `mailstead dns --write`."""
+
+    kind: str = setting(
+        "",
+        "How records are changed: by the API of a provider, or by signed updates of a name server (rfc2136); empty: "
+        "they are not.",
+        choices=("", "cloudflare", "digitalocean", "route53", "rfc2136"),
     )
-    rfc2136_key_name: str = setting("", "For dns-01: name of the TSIG key, whose algorithm is hmac-sha256.")
-    rfc2136_key: Secret = setting(Secret(""), "For dns-01: the TSIG key in base64.")
+    api_token: Secret = setting(
+        Secret(""),
+        "Token of Cloudflare (permissions Zone.Zone read and Zone.DNS edit) or DigitalOcean (scope domain).",
+    )
+    aws_access_key_id: str = setting(
+        "",
+        "Access key for Route 53, which may ListHostedZones, ListResourceRecordSets, ChangeResourceRecordSets and "
+        "GetChange.",
+    )
+    aws_secret_access_key: Secret = setting(Secret(""), "Secret of the access key.")
+    endpoint: str = setting(
+        "", "Address of the API, for a private one, which may then have a private address; empty: the provider's own."
+    )
+    rfc2136_server: str = setting("", "Name server that takes updates (RFC 2136), as address or address:port.")
+    rfc2136_key_name: str = setting("", "Name of the TSIG key, whose algorithm is hmac-sha256.")
+    rfc2136_key: Secret = setting(Secret(""), "The TSIG key in base64.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,12 +431,21 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """What `mailstead setup` was told, so that it can go on and be run again; nothing else reads it."""
+
+    domain: str = setting("", "The first domain.")
+    kind: str = setting("mail", "What it is to be: ordinary mail, or chatmail.", choices=("mail", "chatmail"))
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole."""
 
     server: Server = field(default_factory=Server)
     tls: Tls = field(default_factory=Tls)
     acme: Acme = field(default_factory=Acme)
+    dns_provider: DnsProvider = field(default_factory=DnsProvider)
     store: Store = field(default_factory=Store)
     limits: Limits = field(default_factory=Limits)
     smtp: Smtp = field(default_factory=Smtp)
@@ -422,3 +466,4 @@ class Settings:
     doctor: Doctor = field(default_factory=Doctor)
     chatmail: Chatmail = field(default_factory=Chatmail)
     backup: Backup = field(default_factory=Backup)
+    setup: Setup = field(default_factory=Setup)

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 from mailstead.net.addresses import is_public
-from mailstead.net.listener import Endpoint
+from mailstead.net.endpoint import Endpoint
 from mailstead.ports.probes import CertificateFacts, DiskFacts, Greeted, KeyFacts, ProbeFailed
 
 LIMIT_S: Final = 10.0
@@ -52,7 +52,7 @@ class HostProbes:
 
     async def own_addresses(self) -> tuple[str, ...]:
         """See `Probes.own_addresses`."""
-        return tuple(dict.fromkeys(address for route in _ROUTES if (address := _leaving_from(*route))))
+        return leaving_addresses()
 
     async def certificate(self) -> CertificateFacts:
         """See `Probes.certificate`."""
@@ -131,6 +131,11 @@ def facts_of(certificate: x509.Certificate) -> CertificateFacts:
         certificate.issuer == certificate.subject,
         sha256(key).hexdigest(),
     )
+
+
+def leaving_addresses() -> tuple[str, ...]:
+    """Give the public addresses from which packets to the Internet leave; nothing is sent to find out."""
+    return tuple(dict.fromkeys(address for route in _ROUTES if (address := _leaving_from(*route))))
 
 
 def _leaving_from(family: socket.AddressFamily, route: str) -> str:

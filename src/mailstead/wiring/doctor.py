@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def make_dns_plan(house: House) -> DnsPlan:
     """Give who knows what to publish in the DNS."""
     settings = house.settings
-    sources = (settings.relay.source_ipv4, settings.relay.source_ipv6)
-    return DnsPlan(house.storage, house.routes, _probes(settings), house_offers(settings), sources)
+    sources = (*settings.server.public_addresses, settings.relay.source_ipv4, settings.relay.source_ipv6)
+    return DnsPlan(house.storage, house.routes, make_probes(settings), house_offers(settings), sources)
 
 
-def _probes(settings: Settings) -> Probes:
+def make_probes(settings: Settings) -> Probes:
+    """Give who asks this machine and its network."""
     certificate = certificate_place(
         settings.tls.certificate_file, settings.server.data_dir, is_ordered=orders_certificates(settings)
     )
@@ -53,7 +54,7 @@ def make_doctor(house: House) -> Doctor:
         partial(_last_backup, settings) if settings.backup.target else None,
     )
     plan = make_dns_plan(house)
-    return Doctor(house.storage, house.clock, house.resolver, house.web, _probes(settings), plan, terms)
+    return Doctor(house.storage, house.clock, house.resolver, house.web, make_probes(settings), plan, terms)
 
 
 def make_daily_doctor(house: House) -> DailyDoctor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from mailstead.config.settings import Settings
 from mailstead.mailauth.aggregate import DmarcOutcomes
+from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
 from mailstead.policy.failures import Failures
 from mailstead.policy.srs import Srs
@@ -34,6 +36,7 @@ from mailstead.usecases.idle_accounts import IdleAccounts
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.last_log_ins import LastLogIns
+from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
@@ -95,6 +98,7 @@ class House:
     push: Push
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
+    log_in_links: LogInLinks
 
 
 @contextlib.asynccontextmanager
@@ -254,6 +258,7 @@ async def make_house(
             relay_reports=RelayReports(storage, last_log_ins),
             push=push,
             push_tokens=push_tokens,
+            log_in_links=LogInLinks(storage, accounts, clock, derived_key(master, "log-in links")),
         )
     finally:
         screening.close()
@@ -261,6 +266,15 @@ async def make_house(
         keys.close()
         addresses.close()
         await accounts.close()
+
+
+async def log_in_url(house: House, actor: Actor, address: Address, life: timedelta) -> str:
+    """Give the whole link with which an account's owner sets the password. Errors: NotAllowed, NoSuchAccount."""
+    settings = house.settings
+    token = await house.log_in_links.make(actor, address, life)
+    ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
+    at = "" if not ports or 443 in ports else f":{ports[0]}"  # noqa: PLR2004  # where https is
+    return f"https://{settings.server.hostname}{at}/log-in/{token}"
 
 
 def _relay_terms(settings: Settings) -> HouseRelayTerms:

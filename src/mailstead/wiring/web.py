@@ -8,7 +8,8 @@ from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
-from mailstead.wiring.offers import house_offers, place
+from mailstead.wiring.offers import house_offers
+from mailstead.wiring.services import place
 
 
 def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
@@ -22,5 +23,6 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         invitations=Invitations(house.storage, house.openings.check_room),
         receptions=house.receptions,
         challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
+        log_in_links=house.log_in_links,
         is_port_shared=is_port_shared,
     )

@@ -24,9 +24,11 @@ from mailstead.model.errors import BadAddress, MailsteadError
 from mailstead.policy.client_setup import autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
+from mailstead.services.web.log_in import LogInPage
 from mailstead.services.web.relay import RelayPages
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.invitations import Invitations
+from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.receptions import Receptions
 
@@ -54,8 +56,10 @@ def make_app(
     receptions: Receptions | None = None,
     clock: Clock | None = None,
     challenge_answer: Callable[[str], str | None] | None = None,
+    log_in_links: LogInLinks | None = None,
 ) -> ASGIApp:
-    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail.
+    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail;
+    without `log_in_links` no password is set here.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -69,6 +73,8 @@ def make_app(
     ]
     if receptions is not None:
         routes.append(Route(mxdeliv.PATH, mxdeliv.Mxdeliv(receptions, publications).take, methods=list(_METHODS)))
+    if log_in_links is not None:
+        routes += LogInPage(log_in_links, publications.hostname).routes()
     if invitations is not None:
         relay_pages = RelayPages(pages.relay, invitations, clock or SystemClock(), publications.hostname)
         routes += relay_pages.routes()

@@ -18,12 +18,14 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mailstead.net.listener import Endpoint, bound_sockets
+from mailstead.net.endpoint import Endpoint
+from mailstead.net.listener import bound_sockets
 from mailstead.net.tls import bare_server_context
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.invitations import Invitations
+from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.receptions import Receptions
 
@@ -50,10 +52,13 @@ class WebService:
         invitations: Invitations | None = None,
         receptions: Receptions | None = None,
         challenge_answer: Callable[[str], str | None] | None = None,
+        log_in_links: LogInLinks | None = None,
         is_port_shared: bool = False,
     ) -> None:
         """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`. Errors: BadSettings."""
-        self._app = make_app(publications, invitations, receptions, challenge_answer=challenge_answer)
+        self._app = make_app(
+            publications, invitations, receptions, challenge_answer=challenge_answer, log_in_links=log_in_links
+        )
         self._tls_server: _Server | None = None
         self._endpoints = {
             False: [Endpoint.parse(at) for at in listen],
