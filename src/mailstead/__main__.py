@@ -1,8 +1,14 @@
 """`python -m mailstead` and the `mailstead` command."""
 
+import sys
+
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:] == ["health"]:  # asked each second while a container starts: without what the other commands load
+        from mailstead.cli.answers import tell
+
+        sys.exit(tell())
     from mailstead.cli.app import app
 
     app()

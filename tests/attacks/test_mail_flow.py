@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "services" / "smtp"))
 from smtp_house import ADMIN, HOSTNAME, open_smtp_house
 
 from mailauth.zones import Zones
-from mailstead.cli.terminal import Terminal, printable
+from mailstead.cli.printing import printable
+from mailstead.cli.terminal import Terminal
 from mailstead.mailauth.canonical import CanonicalMessage, Form
 from mailstead.mailauth.results import authentication_results, own_results, without_forged
 from mailstead.model.address import Address

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from mailstead.cli.health import Port, ask, ports_of
+from mailstead.cli.answers import Port, ask, ports_of
 from mailstead.config.load import load
 from mailstead.model.errors import BadSettings
 from system.server import Server, free_ports

@@ -10,7 +10,8 @@ import pytest
 
 from mailstead.model.errors import BadSettings
 from mailstead.net.admission import Admission
-from mailstead.net.listener import Endpoint, Listener
+from mailstead.net.endpoint import Endpoint
+from mailstead.net.listener import Listener
 from mailstead.net.terms import Terms
 from mailstead.telemetry import metrics
 

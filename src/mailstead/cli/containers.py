@@ -1,22 +1,79 @@
-"""What a relay's container is told by variables, taken as the relay's own image takes it.
+"""What a container is told: its services by its command, and by variables, as a relay's own image takes them.
 
 Spec: reference chatmail, section 2.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from mailstead.model.errors import BadSettings
 from mailstead.policy.chatmail_ini import Relay, read_environment
 
 if TYPE_CHECKING:
-    from mailstead.config.load import Further
+    from mailstead.config.load import Further, Loaded
 
 INI_VARIABLE: Final = "INI_FILE"
 INI_OCTETS_MAX: Final = 1024 * 1024
+
+_FIRST_PROCESS: Final = Path("/proc/1/cmdline")
+_OPTIONS_WITH_VALUE: Final = frozenset({"--config", "--workers", "--state"})
+
+
+def load_here(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read the settings as they hold for a command on this machine, or in this container. Errors: BadSettings."""
+    from mailstead.config.load import load
+    from mailstead.wiring.services import with_services
+
+    loaded = load(path, environ, further_settings(environ))
+    services = services_of_container()
+    if not services:
+        return loaded
+    origins = {**loaded.origins, "server.services": "command of the container"}
+    if origins["server.offered_services"] == "default":
+        origins["server.offered_services"] = loaded.origins["server.services"]
+    return replace(loaded, settings=with_services(loaded.settings, services), origins=origins)
+
+
+def services_of_container() -> tuple[str, ...]:
+    """Give the services that this container was started for by words (``serve web``); empty: it was not.
+
+    Commands run beside the server: a health check of the container, the doctor.
+    """
+    with suppress(OSError, UnicodeDecodeError):
+        return services_asked(_FIRST_PROCESS.read_bytes().decode().split("\0"))
+    return ()
+
+
+def services_asked(words: Sequence[str]) -> tuple[str, ...]:
+    """Give the services in a command line of `mailstead serve`, whatever stands before it; of others none."""
+    from mailstead.wiring.services import named_services
+
+    rest = iter(words)
+    if not any(PurePosixPath(word).name == "mailstead" for word in rest):
+        return ()
+    found: list[str] = []
+    is_serve = False
+    for word in rest:
+        if word in _OPTIONS_WITH_VALUE:
+            next(rest, "")
+        elif word == "--demo":
+            return ()
+        elif word == "--services":
+            found.append(next(rest, ""))
+        elif word.startswith("--services="):
+            found.append(word.partition("=")[2])
+        elif word == "serve" and not is_serve:
+            is_serve = True
+        elif not is_serve and not word.startswith("-"):
+            return ()
+        elif not word.startswith("-"):
+            found.append(word)
+    return named_services(found) if is_serve else ()
 
 
 def relay_of(environ: Mapping[str, str]) -> Relay | None:

@@ -5,153 +5,13 @@ It goes by the settings alone and opens no store, so it may run every few second
 
 from __future__ import annotations
 
-import re
-import socket
-import ssl
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
 import typer
 
+from mailstead.cli.answers import HEADS, answers_of, rows_of
 from mailstead.cli.errors import FOUND
 from mailstead.cli.terminal import terminal_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mailstead.config.settings import Settings
-
-LIMIT_S: Final = 5.0
-"""How long a port may take for each step; a health check that waits longer is no use."""
-ANSWER_OCTETS_MAX: Final = 1024
-
-_GREETINGS: Final = {
-    "mx": re.compile(rb"220[ -]"),
-    "submission": re.compile(rb"220[ -]"),
-    "imap": re.compile(rb"\* OK"),
-    "pop3": re.compile(rb"\+OK"),
-    "sieve": re.compile(rb'"IMPLEMENTATION"'),
-    "web": re.compile(rb"HTTP/1\.1 [234]\d\d"),  # there need not be a page, only somebody who says so
-}
-"""How the answer of a service begins that takes new clients."""
-_FAREWELLS: Final = {
-    "mx": b"QUIT\r\n", "submission": b"QUIT\r\n", "imap": b"h LOGOUT\r\n", "pop3": b"QUIT\r\n", "sieve": b"LOGOUT\r\n",
-}  # fmt: skip
-_WEB_QUESTION: Final = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_PROXY_OF_NOBODY: Final = b"PROXY UNKNOWN\r\n"
-_HERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
-"""Where a client on this machine reaches what listens on all its addresses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A port that should answer."""
-
-    service: str
-    where: str
-    """As the setting says it."""
-    host: str
-    number: int
-    is_tls: bool
-    alpn: str = ""
-    is_behind_proxy: bool = False
-    """Whether the server demands a PROXY header of us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a port said."""
-
-    port: Port
-    is_well: bool
-    found: str
-
-
-def ports_of(settings: Settings) -> tuple[Port, ...]:
-    """Give the ports that the chosen services should listen on. Errors: BadSettings.
-
-    Left out are ports with the number 0: which one the system has given, only the server knows.
-    """
-    from mailstead.net.admission import Admission
-    from mailstead.net.listener import Endpoint
-    from mailstead.wiring.offers import place
-    from mailstead.wiring.services import ALPN, LISTENING, chosen_services
-
-    chosen = chosen_services(settings.server.services)
-    wanted = [
-        (service, at, is_tls, "")
-        for service in chosen
-        if service in {*LISTENING, "web"}
-        for section in (getattr(settings, service),)
-        for is_tls, places in ((False, section.listen), (True, section.listen_tls))
-        for at in places
-    ]
-    wanted += [
-        (service, at, True, protocol)
-        for at in settings.web.listen_shared
-        for service, protocol in (("web", "http/1.1"), *((name, alpn.decode()) for name, alpn in ALPN.items()))
-        if service in chosen
-    ]
-    admission = Admission(proxy_from=settings.limits.proxy_from)
-    found = []
-    for service, at, is_tls, protocol in wanted:
-        endpoint = Endpoint.parse(place(at, settings))
-        host = _HERE.get(endpoint.host, endpoint.host)
-        # The web and the port that it shares know no PROXY header.
-        is_behind_proxy = service in LISTENING and not protocol and _is_proxy(admission.is_proxy, host)
-        if endpoint.port:
-            found.append(Port(service, at, host, endpoint.port, is_tls, protocol, is_behind_proxy))
-    return tuple(found)
-
-
-def _is_proxy(is_proxy: Callable[[str], bool], host: str) -> bool:
-    """Whether the server takes us for a proxy: who connects to an address of this machine comes from it."""
-    return is_proxy("127.0.0.1" if host == "localhost" else host)
-
-
-def ask(port: Port, limit_s: float = LIMIT_S) -> Answer:
-    """Connect to a port and judge its greeting. Whatever goes wrong is an answer too."""
-    try:
-        with socket.create_connection((port.host, port.number), limit_s) as connection:
-            if port.is_behind_proxy:
-                connection.sendall(_PROXY_OF_NOBODY)
-            if port.is_tls:
-                with tls_context(port.alpn).wrap_socket(connection) as encrypted:
-                    return _greeted(port, encrypted)
-            return _greeted(port, connection)
-    except TimeoutError:
-        return Answer(port, is_well=False, found="no answer in time")
-    except ssl.SSLError as error:
-        return Answer(port, is_well=False, found=f"no TLS: {error.reason or error}")
-    except OSError as error:
-        return Answer(port, is_well=False, found=error.strerror or str(error))
-
-
-def _greeted(port: Port, connection: socket.socket) -> Answer:
-    if port.service == "web":
-        connection.sendall(_WEB_QUESTION)
-    octets = b""
-    while b"\n" not in octets and len(octets) < ANSWER_OCTETS_MAX:
-        part = connection.recv(ANSWER_OCTETS_MAX)
-        if not part:
-            break
-        octets += part
-    line = octets.partition(b"\n")[0].decode("ascii", "replace").strip()
-    is_well = bool(_GREETINGS[port.service].match(octets))
-    if is_well and port.service in _FAREWELLS:
-        connection.sendall(_FAREWELLS[port.service])  # or the log would speak of a client that had gone away
-    return Answer(port, is_well, line or "closed without a word")
-
-
-def tls_context(alpn: str) -> ssl.SSLContext:
-    """Give a context that believes everybody: the question is whether this machine answers, not who it is."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if alpn:
-        context.set_alpn_protocols([alpn])
-    return context
 
 
 def health(
@@ -160,32 +20,21 @@ def health(
         str, typer.Option(metavar="A,B", help="Services to ask, as of `serve`; else those of server.services.")
     ] = "",
 ) -> None:
-    """Ask each port of this machine's services whether it answers. Ends with 1 if one does not."""
-    from dataclasses import replace
+    """Ask each port of this machine's services whether it answers. Ends with 1 if one does not.
+
+    In a container that runs some of the services (`serve web`), those are asked.
+    """
+    from mailstead.wiring.services import named_services, with_services
 
     terminal = terminal_of(context)
     with terminal.clear_errors():
         settings = terminal.load().settings
         if services:
-            chosen = tuple(name.strip() for name in services.split(","))
-            settings = replace(settings, server=replace(settings.server, services=chosen))
-        ports = ports_of(settings)
-    # The mx may greet late on purpose.
-    limit_s = LIMIT_S + settings.smtp.banner_delay_s
-    with ThreadPoolExecutor(max(len(ports), 1)) as threads:
-        answers = list(threads.map(lambda port: ask(port, limit_s), ports))
+            settings = with_services(settings, named_services([services]))
+        answers = answers_of(settings)
     terminal.say_table(
-        ("SERVICE", "ADDRESS", "TLS", "HEALTH", "ANSWER"),
-        [
-            (
-                each.port.service,
-                each.port.where,
-                "from the first octet" if each.port.is_tls else "-",
-                "well" if each.is_well else "ill",
-                each.found,
-            )
-            for each in answers
-        ],
+        HEADS,
+        rows_of(answers),
         [
             {
                 "service": each.port.service,

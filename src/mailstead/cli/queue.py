@@ -9,7 +9,8 @@ import typer
 
 from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.moments import as_json, past_moment, shown
-from mailstead.cli.terminal import Terminal, printable, terminal_of
+from mailstead.cli.printing import printable
+from mailstead.cli.terminal import Terminal, terminal_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

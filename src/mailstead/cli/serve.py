@@ -161,7 +161,7 @@ def print_demo(settings: Settings, demo: Demo) -> None:
 
 def _host_and_port(listen: str) -> tuple[str, int]:
     """Give where a client on this machine reaches what listens there."""
-    from mailstead.net.listener import Endpoint
+    from mailstead.net.endpoint import Endpoint
 
     endpoint = Endpoint.parse(listen)
     return endpoint.host or "127.0.0.1", endpoint.port
@@ -169,9 +169,15 @@ def _host_and_port(listen: str) -> tuple[str, int]:
 
 def serve(
     context: typer.Context,
-    services: Annotated[
-        str, typer.Option(metavar="A,B", help="Services to run, of those of server.services; smtp means both of SMTP.")
-    ] = "",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SERVICE]...",
+            help="Services to run, else those of server.services: web, mx, submission, imap, pop3, sieve, queue; smtp "
+            "means mx and submission, worker the queue.",
+        ),
+    ] = None,
+    services: Annotated[str, typer.Option(metavar="A,B", help="The same, in one word.")] = "",
     workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the ports.", min=0, max=64)] = 0,
     demo: Annotated[bool, typer.Option("--demo", help="A throw-away house on localhost, with two accounts.")] = False,
     state: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its state.")] = Path(".state"),
@@ -185,7 +191,7 @@ def serve(
     from mailstead.config.load import load
     from mailstead.model.errors import BadSettings
     from mailstead.telemetry import log
-    from mailstead.wiring.services import chosen_services
+    from mailstead.wiring.services import named_services, not_yet, with_services
 
     terminal: Terminal = context.find_root().obj
     with terminal.clear_errors():
@@ -195,16 +201,17 @@ def serve(
             os.environ["MAILSTEAD_CONFIG"] = str(terminal.config)  # backups take the file along
         further = {} if demo else further_settings(environ)
         settings = load(terminal.config, environ, further).settings
-        names = tuple(name.strip() for name in services.split(",")) if services else settings.server.services
-        server = replace(
-            settings.server, services=chosen_services(names), workers=workers or settings.server.workers or 1
-        )
+        asked = named_services([*(names or ()), services])
+        settings = with_services(settings, asked or settings.server.services)
+        server = replace(settings.server, workers=workers or settings.server.workers or 1)
         settings = replace(settings, server=server)
         if house is None and not init and not server.data_dir.is_dir():
             raise BadSettings(
                 f"There is no data folder {server.data_dir}; run `mailstead init`, or try `mailstead serve --demo`"
             )
         log.configure(server.log_level, server.log_format)
+        if later := not_yet(asked):
+            log.get("cli").warning("services that are not yet in this version are left out", services=later)
         if house is None and init:
             _make_data_folder(settings)
         when_ready = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 from mailstead.cli.errors import DATA, INTERRUPTED, exit_for
+from mailstead.cli.printing import printable, table
 from mailstead.model.errors import BadSettings, MailsteadError, NoSuchAccount
 from mailstead.model.secret import Secret
 
@@ -28,11 +29,6 @@ T = TypeVar("T")
 PASSWORD_OCTETS_MAX = 4096
 
 
-def printable(text: str) -> str:
-    """Give a text that does nothing to a terminal: much of what we show was written by strangers (attack row 100)."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else json.dumps(letter)[1:-1] for letter in text)
-
-
 @dataclass(slots=True)
 class Terminal:
     """The global options, and how a command speaks."""
@@ -42,10 +38,9 @@ class Terminal:
 
     def load(self) -> Loaded:
         """Read the settings. Errors: BadSettings."""
-        from mailstead.cli.containers import further_settings
-        from mailstead.config.load import load
+        from mailstead.cli.containers import load_here
 
-        return load(self.config, os.environ, further_settings(os.environ))
+        return load_here(self.config, os.environ)
 
     def say(self, text: str, value: object) -> None:
         """Print the text, or for machines the value."""
@@ -53,12 +48,7 @@ class Terminal:
 
     def say_table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], value: object) -> None:
         """Print aligned columns, or for machines the value."""
-        lines = [heads, *rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-        text = "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
-        self.say(text if rows else "(none)", value)
+        self.say(table(heads, rows), value)
 
     def remark(self, text: str) -> None:
         """Print something beside the result, for people only."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from mailstead.cli.answers import Port, ports_of, tls_context
 from mailstead.cli.errors import FOUND
-from mailstead.cli.health import Port, ports_of, tls_context
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:

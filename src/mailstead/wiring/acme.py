@@ -130,7 +130,8 @@ async def _names_served(house: House, present: frozenset[str]) -> tuple[str, ...
     from mailstead.wiring.house import ADMINISTRATOR
 
     names = [house.settings.server.hostname]
-    if "web" in house.settings.server.services and (house.settings.web.listen_tls or house.settings.web.listen_shared):
+    server, web = house.settings.server, house.settings.web
+    if "web" in (server.offered_services or server.services) and (web.listen_tls or web.listen_shared):
         for domain in await house.domains.list(ADMINISTRATOR):
             if domain.name.startswith("["):
                 continue  # an IP address: no name to prove

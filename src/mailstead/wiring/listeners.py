@@ -16,8 +16,7 @@ from mailstead.net.terms import Terms
 from mailstead.telemetry import log
 from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
-from mailstead.wiring.offers import place
-from mailstead.wiring.services import ALPN, LISTENING, chosen_services
+from mailstead.wiring.services import ALPN, LISTENING, chosen_services, place
 from mailstead.wiring.sessions import MAKE_SESSIONS, Sessions
 
 if TYPE_CHECKING:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mailstead.config.settings import Listeners, Settings
-from mailstead.net.listener import Endpoint
+from mailstead.net.endpoint import Endpoint
 from mailstead.policy.client_setup import Offer
 from mailstead.usecases.doctor import Listening
 from mailstead.usecases.publications import HouseOffers
@@ -11,13 +13,14 @@ from mailstead.wiring.services import ALPN, LISTENING, chosen_services
 
 
 def house_offers(settings: Settings) -> HouseOffers:
-    """Give what mail programs are offered, by the addresses that the chosen services listen on."""
+    """Give what mail programs are offered, by the addresses that the services of the house listen on."""
+    server = settings.server
+    chosen = chosen_services(server.offered_services or server.services)
     offers = [
         Offer(each.service, Endpoint.parse(each.where).port, each.is_tls)
-        for each in listening(settings)
+        for each in _listening(settings, chosen)
         if each.service in {"submission", "imap", "pop3", "sieve"}
     ]
-    chosen = chosen_services(settings.server.services)
     offers += [
         Offer(service, Endpoint.parse(at).port, is_tls=True)
         for at in settings.web.listen_shared
@@ -29,10 +32,12 @@ def house_offers(settings: Settings) -> HouseOffers:
 
 def listening(settings: Settings) -> tuple[Listening, ...]:
     """Give where the chosen services listen."""
+    return _listening(settings, chosen_services(settings.server.services))
+
+
+def _listening(settings: Settings, services: Iterable[str]) -> tuple[Listening, ...]:
     sections: list[tuple[str, Listeners]] = [
-        (service, getattr(settings, service))
-        for service in chosen_services(settings.server.services)
-        if service in {*LISTENING, "web"}
+        (service, getattr(settings, service)) for service in services if service in {*LISTENING, "web"}
     ]
     return tuple(
         Listening(service, where, is_tls)
@@ -40,10 +45,3 @@ def listening(settings: Settings) -> tuple[Listening, ...]:
         for is_tls, places in ((False, section.listen), (True, section.listen_tls))
         for where in places
     )
-
-
-def place(at: str, settings: Settings) -> str:
-    """Give an address to listen on with a host, if it names none and `server.ip_version` chooses one."""
-    host = {"4": "0.0.0.0", "6": "[::]"}.get(settings.server.ip_version)  # noqa: S104  # ":25" asks for just that
-    port = at.strip().removeprefix("*")
-    return f"{host}{port}" if host and port.startswith(":") else at

@@ -1,9 +1,13 @@
-"""Which services there are, and which of them the settings choose."""
+"""Which services there are, which of them are chosen, and where they listen."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 
 SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "queue", "web")
@@ -11,16 +15,68 @@ LISTENING: Final = ("mx", "submission", "imap", "pop3", "sieve")
 """Those whose conversations the driver holds."""
 ALPN: Final = {"imap": b"imap", "submission": b"smtp"}
 """What clients offer on a port that mail shares with the web. Spec: reference chatmail, section 7.1."""
-_SHORT_NAMES: Final = {"smtp": ("mx", "submission")}
+FURTHER_NAMES: Final = {"smtp": ("mx", "submission"), "worker": ("queue",)}
+NOT_YET: Final = ("api", "caldav", "carddav")
+"""Services of a later version."""
 
 
-def chosen_services(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the services behind names, ``smtp`` meaning mx and submission. Errors: BadSettings."""
+def chosen_services(names: Sequence[str]) -> tuple[str, ...]:
+    """Give the services behind names: ``smtp`` means mx and submission, ``worker`` the queue. Errors: BadSettings.
+
+    Services of a later version are left out; `not_yet` gives them.
+    """
     chosen: list[str] = []
     for name in names:
-        for service in _SHORT_NAMES.get(name, (name,)):
-            if service not in SERVICE_NAMES:
-                raise BadSettings(f"There is no service '{name}'; services are {', '.join(SERVICE_NAMES)}, and smtp")
-            if service not in chosen:
+        for service in FURTHER_NAMES.get(name, (name,)):
+            if service not in (*SERVICE_NAMES, *NOT_YET):
+                raise BadSettings(_unknown(service))
+            if service not in (*chosen, *NOT_YET):
                 chosen.append(service)
+    later = not_yet(names)
+    if later and not chosen:
+        raise BadSettings(
+            f"{_in_words(later)} not yet in this version; the services that there are: {', '.join(SERVICE_NAMES)}"
+        )
     return tuple(chosen)
+
+
+def not_yet(names: Sequence[str]) -> tuple[str, ...]:
+    """Give those of the names that stand for services of a later version."""
+    return tuple(dict.fromkeys(name for name in names if name in NOT_YET))
+
+
+def named_services(words: Sequence[str]) -> tuple[str, ...]:
+    """Give the names in the words of a command line, each of which may hold several: ``mx,smtp``."""
+    return tuple(name for word in words for part in word.split(",") if (name := part.strip()))
+
+
+def with_services(settings: Settings, names: Sequence[str]) -> Settings:
+    """Give the settings of a process that runs these services; those of the house are offered as before.
+
+    Errors: BadSettings.
+    """
+    server = settings.server
+    offered = server.offered_services or server.services
+    return replace(settings, server=replace(server, services=chosen_services(names), offered_services=offered))
+
+
+def place(at: str, settings: Settings) -> str:
+    """Give an address to listen on with a host, if it names none and `server.ip_version` chooses one."""
+    host = {"4": "0.0.0.0", "6": "[::]"}.get(settings.server.ip_version)  # noqa: S104  # ":25" asks for just that
+    port = at.strip().removeprefix("*")
+    return f"{host}{port}" if host and port.startswith(":") else at
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, [*SERVICE_NAMES, *FURTHER_NAMES, *NOT_YET], 1, 0.5)
+    nearest = f" (did you mean {near[0]}?)" if near else ""
+    return (
+        f"There is no service '{name}'{nearest}; services are {', '.join(SERVICE_NAMES)}; "
+        "smtp means mx and submission, worker the queue"
+    )
+
+
+def _in_words(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"The service {names[0]} is"
+    return f"The services {', '.join(names[:-1])} and {names[-1]} are"
