@@ -1,11 +1,18 @@
 """`mailstead backup` and `restore`, on a folder: a machine that is lost comes back from key and place alone."""
 
+import asyncio
 import json
-from datetime import UTC, datetime
+import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cli.test_commands import PASSWORD, run  # noqa: F401  # the fixture
+from mailstead.config.load import load
+from mailstead.model.address import Address
+from mailstead.model.envelope import Recipient
+from mailstead.model.queue import Destination, DestinationKind, ItemKind, NewItem, NewRecipient
+from mailstead.wiring.house import open_house
 
 MAIL = b"Subject: %d\r\nMessage-ID: <%d@x.test>\r\n\r\nnumber %d\r\n"
 
@@ -106,6 +113,45 @@ def test_the_settings_file_goes_along(house, tmp_path, monkeypatch):
     (tmp_path / "data").rename(tmp_path / "lost")
     house("restore")
     assert (tmp_path / "data.settings.toml").read_text() == settings.read_text()
+
+
+async def put_into_the_queue():
+    now, author = datetime.now(UTC), Address("alice", "example.test")
+    recipients = [
+        NewRecipient(Recipient(Address(name, "there.test")), Destination(DestinationKind.DOMAIN, "there.test"))
+        for name in ("one", "two")
+    ]
+    item = NewItem(
+        queue_id="waiting", kind=ItemKind.SUBMISSION, mail_from=author, recipients=tuple(recipients),
+        octets=b"From: alice@example.test\r\n\r\nx\r\n", accepted_at=now, expires_at=now + timedelta(days=5),
+    )  # fmt: skip
+    async with open_house(load(None, dict(os.environ)).settings) as opened:
+        await opened.storage.queue.put([item])
+
+
+def test_mail_that_was_waiting_is_held_after_a_restore(house, tmp_path):
+    """It may have gone out since the snapshot; who restores knows it, the snapshot does not."""
+    asyncio.run(put_into_the_queue())
+    house("backup")
+    (tmp_path / "data").rename(tmp_path / "lost")
+    told = house("restore").stdout
+    assert "Mail to 2 recipients was waiting" in told
+    assert "mailstead queue release --all" in told
+    [item] = house("--json", "queue", "list")
+    assert {recipient["state"] for recipient in item["recipients"]} == {"held"}
+    house("queue", "release", "--all")
+    [item] = house("--json", "queue", "list")
+    assert {recipient["state"] for recipient in item["recipients"]} == {"waiting"}
+
+
+def test_who_knows_that_nothing_was_sent_lets_it_go_out(house, tmp_path):
+    asyncio.run(put_into_the_queue())
+    house("backup")
+    assert house("--json", "backup", "drill")["held_count"] == 0
+    (tmp_path / "data").rename(tmp_path / "lost")
+    assert house("--json", "restore", "--send-queue")["held_count"] == 0
+    [item] = house("--json", "queue", "list")
+    assert {recipient["state"] for recipient in item["recipients"]} == {"waiting"}
 
 
 def test_an_unfinished_restore_is_not_served(house, tmp_path):

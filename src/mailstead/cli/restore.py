@@ -31,10 +31,15 @@ def restore(
         str, typer.Option(metavar="ADDRESS", help="Only this account's mail, into the house as it is now.")
     ] = "",
     key_stdin: Annotated[bool, typer.Option("--key-stdin", help="Read the backup key from standard input.")] = False,
+    send_queue: Annotated[
+        bool, typer.Option("--send-queue", help="Let mail go out that was waiting then; else it is held.")
+    ] = False,
 ) -> None:
     """Bring everything back into an empty data folder, or what one account has lost into the living house.
 
     On a new machine nothing is needed but backup.target and the key. The server must not run, unless for one account.
+    Mail that was waiting to go out is held, as most of it has gone out since; --send-queue is for a snapshot after
+    which nothing was sent.
     """
     terminal = terminal_of(context)
     moment = _moment(terminal, at)
@@ -54,7 +59,7 @@ def restore(
         restores = Restores(make_vault(settings, key))
         found = await restores.pick(ADMINISTRATOR, snapshot, moment)
         with terminal.progress("Restoring") as progress:
-            restored = await restore_house(settings, restores, found, progress)
+            restored = await restore_house(settings, restores, found, progress, sends_queue=send_queue)
         if not settings.backup.key:
             keep_backup_key(settings, key)
         return restored
@@ -63,8 +68,13 @@ def restore(
     lines = [
         f"Restored {restored.snapshot}: {restored.account_count} accounts, {restored.message_count} messages",
         *restored.findings,
-        "Next: `mailstead serve`; mail that was waiting to go out then goes out again, some of it perhaps twice.",
     ]
+    if restored.held_count:
+        lines += [
+            f"Mail to {restored.held_count} recipients was waiting to go out then; it is held, as it may have gone out.",
+            "See `mailstead queue list`; `mailstead queue release --all` sends it, `mailstead queue cancel` drops it.",
+        ]
+    lines.append("Next: `mailstead serve`.")
     terminal.say("\n".join(lines), {name: getattr(restored, name) for name in restored.__slots__})
     if restored.findings:
         raise typer.Exit(FOUND)

@@ -17,12 +17,14 @@ from mailstead.model.address import Address
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadBackup, BadSettings
+from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.ports.backup import SCRATCH_FOLDER
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.backup_vault import Snapshot
 from mailstead.usecases.exports import Exports
 from mailstead.usecases.imports import ImportReport, Imports
+from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.restores import Progress, Restores
 from mailstead.wiring.backup import (
     CERTIFICATE,
@@ -52,13 +54,21 @@ class Restored:
     message_count: int
     findings: tuple[str, ...]
     """What `mailstead check` says; nothing, as a rule."""
+    held_count: int = 0
+    """Recipients of mail that was waiting to go out, and is held now."""
 
 
 async def restore_house(
-    settings: Settings, restores: Restores, snapshot: Snapshot, progress: Progress | None = None
+    settings: Settings,
+    restores: Restores,
+    snapshot: Snapshot,
+    progress: Progress | None = None,
+    *,
+    sends_queue: bool = False,
 ) -> Restored:
     """Bring back the data folder, its keys and certificates; the server must not run.
 
+    Mail that was waiting to go out is held, as it may have gone out since; `sends_queue`: it goes out (again).
     Errors: BadBackup, BackupFailed, BadSettings (another master key is in the place of the right one).
     """
     master = snapshot.secrets[MASTER_KEY]
@@ -78,7 +88,7 @@ async def restore_house(
     if SETTINGS_FILE in snapshot.secrets:
         data_dir = settings.server.data_dir.absolute()
         write_secret(data_dir.with_name(f"{data_dir.name}.settings.toml"), snapshot.secrets[SETTINGS_FILE])
-    return await _looked_at(settings, snapshot, file_count)
+    return await _looked_at(settings, snapshot, file_count, holds_queue=not sends_queue)
 
 
 async def drill(
@@ -171,12 +181,15 @@ async def _scratch(settings: Settings, snapshot: Snapshot) -> AsyncIterator[Sett
         )  # fmt: skip
 
 
-async def _looked_at(settings: Settings, snapshot: Snapshot, file_count: int) -> Restored:
+async def _looked_at(settings: Settings, snapshot: Snapshot, file_count: int, *, holds_queue: bool = False) -> Restored:
+    held_count = 0
     async with open_house(settings) as house:
+        if holds_queue:
+            held_count = await Outgoing(house.storage, house.clock).hold(ADMINISTRATOR, [QueueQuery()])
         accounts = await house.storage.directory.accounts()
         message_count = 0
         for account in accounts:
             mailboxes = await house.storage.accounts.of(account.account_id).mailboxes()
             message_count += sum(mailbox.message_count for mailbox in mailboxes)
         findings = tuple([f"{each.account_id or 'house'}: {each.text}" async for each in house.storage.check()])
-    return Restored(snapshot.name, file_count, len(accounts), message_count, findings)
+    return Restored(snapshot.name, file_count, len(accounts), message_count, findings, held_count)
