@@ -71,7 +71,7 @@ def restore(
     ]
     if restored.held_count:
         lines += [
-            f"Mail to {restored.held_count} recipients was waiting to go out then; it is held, as it may have gone out.",
+            f"Mail to {restored.held_count} recipients was waiting to go out then; it is held: it may have gone out.",
             "See `mailstead queue list`; `mailstead queue release --all` sends it, `mailstead queue cancel` drops it.",
         ]
     lines.append("Next: `mailstead serve`.")
