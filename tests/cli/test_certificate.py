@@ -85,15 +85,30 @@ def test_one_that_is_ordered_is_shown_with_how_the_last_order_has_failed(run, tm
     [
         ({}, "web.listen"),
         ({"acme_challenge": "tls-alpn-01"}, "web.listen_shared"),
-        ({"acme_challenge": "dns-01"}, "acme.rfc2136_server"),
+        ({"acme_challenge": "dns-01"}, "set dns_provider.kind"),
+        ({"acme_challenge": "dns-01", "dns_provider_kind": "cloudflare"}, "needs dns_provider.api_token, too"),
+        (
+            {"acme_challenge": "dns-01", "dns_provider_kind": "route53", "dns_provider_aws_access_key_id": "A"},
+            "needs dns_provider.aws_secret_access_key, too",
+        ),
         (
             {
                 "acme_challenge": "dns-01",
-                "acme_rfc2136_server": "ns.test",
-                "acme_rfc2136_key_name": "k",
-                "acme_rfc2136_key": "a2V5",
+                "dns_provider_kind": "digitalocean",
+                "dns_provider_api_token": "t",
+                "dns_provider_endpoint": "http://198.51.100.1",
             },
-            "acme.rfc2136_server is not an IP address",
+            "dns_provider.endpoint does not begin with https://",
+        ),
+        (
+            {
+                "acme_challenge": "dns-01",
+                "dns_provider_kind": "rfc2136",
+                "dns_provider_rfc2136_server": "ns.test",
+                "dns_provider_rfc2136_key_name": "k",
+                "dns_provider_rfc2136_key": "a2V5",
+            },
+            "dns_provider.rfc2136_server is not an IP address",
         ),
         ({"acme_directory_url": "http://authority.test/"}, "https://"),
         ({"acme_ca_file": "/nowhere.pem"}, "there is no file /nowhere.pem"),

@@ -31,7 +31,7 @@ def zones(tmp_path):
 
 
 @contextlib.contextmanager
-def house(folder, zones, challenge, **acme):
+def house(folder, zones, challenge, provider=None, **acme):
     """A server that may order, and the authority that it orders from; not started."""
     http_port, tls_port = free_ports(2)
     with Pebble(folder, zones.resolver, http_port, tls_port) as pebble:
@@ -46,6 +46,7 @@ def house(folder, zones, challenge, **acme):
             "MAILSTEAD_ACME_CA_FILE": pebble.ca_file,
             "MAILSTEAD_ACME_CHALLENGE": challenge,
             **{f"MAILSTEAD_ACME_{name.upper()}": value for name, value in acme.items()},
+            **{f"MAILSTEAD_DNS_PROVIDER_{name.upper()}": value for name, value in (provider or {}).items()},
         }
         server = Server(folder, settings)
         server.prepare(ALICE)
@@ -130,14 +131,18 @@ def test_tls_alpn_01_on_the_shared_port_of_two_workers(tmp_path, zones):
             context.wrap_socket(plain, server_hostname=HOSTNAME)  # nothing is proven any more
 
 
-def test_dns_01_by_signed_updates(tmp_path, zones):
-    settings = {
-        "names": f"{HOSTNAME},*.example.test,example.test",
+def by_updates(zones):
+    return {
+        "kind": "rfc2136",
         "rfc2136_server": zones.authoritative,
         "rfc2136_key_name": zones.key_name,
         "rfc2136_key": zones.key,
     }
-    with house(tmp_path, zones, "dns-01", **settings) as (server, pebble, _):
+
+
+def test_dns_01_by_signed_updates(tmp_path, zones):
+    names = f"{HOSTNAME},*.example.test,example.test"
+    with house(tmp_path, zones, "dns-01", by_updates(zones), names=names) as (server, pebble, _):
         server.start()
         found = verified(pebble, server.port["imaps"], "anything.example.test")
         assert names_of(found) == {HOSTNAME, "*.example.test", "example.test"}
@@ -151,15 +156,10 @@ def texts(zones, owner):
 
 
 def test_dns_01_with_a_wrong_key_says_so(tmp_path, zones):
-    settings = {
-        "names": HOSTNAME,
-        "rfc2136_server": zones.authoritative,
-        "rfc2136_key_name": zones.key_name,
-        "rfc2136_key": "d3Jvbmc=",
-    }
-    with house(tmp_path, zones, "dns-01", **settings) as (server, _, _):
+    provider = by_updates(zones) | {"rfc2136_key": "d3Jvbmc="}
+    with house(tmp_path, zones, "dns-01", provider, names=HOSTNAME) as (server, _, _):
         server.run("certificate", "renew", expect=75)
-        assert "acme.rfc2136_key right" in shown(server)["renewal"]["failure"]
+        assert "dns_provider.rfc2136_key right" in shown(server)["renewal"]["failure"]
 
 
 def test_a_failed_order_leaves_the_pair_and_says_why(tmp_path, zones):

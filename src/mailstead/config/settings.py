@@ -234,6 +234,11 @@ class Web(Listeners):
     listen_shared: tuple[str, ...] = setting(
         (), "Addresses with port, as :443, that the web shares with IMAP and submission: clients choose by ALPN."
     )
+    custom_folder: str = setting(
+        "",
+        "Folder whose files take the place of ours in all domains, one by one: pages as www/src/index.md or www/ru/info.md, "
+        "www/layout.html, www/relay.css; `mailstead config show` lists them. Empty: none.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,24 @@ class SafeWebClient:
 
     async def get(self, url: str, *, octets_max: int = 65536, limit_s: float = 30.0) -> WebResponse:
         """See `WebClient.get`."""
-        async with self._asked("GET", url, [], None, limit_s) as response:
-            octets = await _read(response, octets_max + 1)
-            if len(octets) > octets_max:
+        return await self.send("GET", url, None, {}, octets_max=octets_max, limit_s=limit_s)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        octets: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        octets_max: int = 65536,
+        limit_s: float = 30.0,
+    ) -> WebResponse:
+        """See `WebClient.send`."""
+        async with self._asked(method, url, list(headers.items()), octets, limit_s) as response:
+            read = await _read(response, octets_max + 1)
+            if len(read) > octets_max:
                 raise WebFailed("The web server answers with more than we take")
-            return _answer(response, octets)
+            return _answer(response, read)
 
     async def post(
         self,

@@ -45,3 +45,15 @@ class WebClient(Protocol):
 
         `verifies` False takes any certificate: for places that can have none.
         """
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        octets: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        octets_max: int = 65536,
+        limit_s: float = 30.0,
+    ) -> WebResponse:
+        """Any method, for APIs; `octets` None sends no body. A body of the answer above `octets_max` is WebFailed."""

@@ -48,6 +48,7 @@ def make_ordering(house: House) -> Ordering:
     from mailstead.net.acme.jws import AccountKey
     from mailstead.net.acme.ordering import Ordering
     from mailstead.net.web import SafeWebClient
+    from mailstead.wiring.zones import provider_mark
 
     settings, acme = house.settings, house.settings.acme
     if not acme.directory_url.startswith("https://"):
@@ -77,7 +78,7 @@ def make_ordering(house: House) -> Ordering:
         _prover(house),
         wanted,
         house.clock,
-        mark=f"{acme.directory_url} {acme.challenge} {acme.rfc2136_server} {acme.rfc2136_key_name}",
+        mark=f"{acme.directory_url} {acme.challenge} {provider_mark(house.settings.dns_provider)}",
         chance=random.random(),  # noqa: S311  # no secret: it spreads the load of an authority
     )
 
@@ -96,21 +97,19 @@ def _prover(house: House) -> Prover:
         if not settings.web.listen_shared:
             raise BadSettings('acme.challenge tls-alpn-01 needs the shared port: set web.listen_shared = [":443"]')
         return AlpnProver(files)
-    from mailstead.net.acme.rfc2136 import DnsProver, tsig_key
+    from mailstead.net.acme.dns import DnsProver
     from mailstead.net.acme.secondaries import Secondaries
     from mailstead.net.dns_exchange import name_servers
+    from mailstead.wiring.zones import make_zone_editor, update_server
 
-    if not (acme.rfc2136_server and acme.rfc2136_key_name and acme.rfc2136_key):
+    zones, provider = make_zone_editor(house), settings.dns_provider
+    if zones is None:
         raise BadSettings(
-            "acme.challenge dns-01 needs acme.rfc2136_server, acme.rfc2136_key_name and acme.rfc2136_key; other ways "
-            "to change a zone are not supported"
+            "acme.challenge dns-01 needs who publishes the zone: set dns_provider.kind, and its credentials"
         )
-    try:
-        (server,) = name_servers((acme.rfc2136_server,))
-    except BadSettings:
-        raise BadSettings("acme.rfc2136_server is not an IP address, nor one with a port") from None
-    key = tsig_key(acme.rfc2136_key_name, acme.rfc2136_key)
-    return DnsProver(server, key, house.clock, Secondaries(house.resolver).wait)
+    # The server that takes updates may be the only one to know the zone as it is meant, and who serves it.
+    server = update_server(provider) if provider.kind == "rfc2136" else name_servers(settings.dns.servers)[0]
+    return DnsProver(zones, Secondaries(house.resolver, server).wait)
 
 
 def _certificate_name(name: str) -> str:

@@ -11,7 +11,7 @@ from mailstead.ports.resolver import Answer
 from net.name_server import NameServerDouble, records
 
 OWNER = "_acme-challenge.example.test"
-RECORD = Shown(name_of("example.test"), name_of(OWNER), b"proof")
+RECORD = Shown(name_of(OWNER), b"proof")
 NAME_SERVERS = records("example.test. 60 IN NS ns1.example.test.", "example.test. 60 IN NS ns2.elsewhere.test.")
 PROOF = records(f"{OWNER}. 0 IN TXT proof")
 
@@ -56,8 +56,8 @@ def addresses():
 
 async def waited(server, addresses, until=0, wanted=(RECORD,)):
     pauses = Pauses(server, until)
-    waiting = Secondaries(addresses, port=server.port, pause=pauses)
-    await waiting.wait(NameServer("127.0.0.1", server.port), list(wanted))
+    waiting = Secondaries(addresses, NameServer("127.0.0.1", server.port), port=server.port, pause=pauses)
+    await waiting.wait(list(wanted))
     return pauses.count
 
 
@@ -74,7 +74,7 @@ async def test_an_older_record_is_not_the_one(server, addresses):
 async def test_where_all_show_it_nobody_waits(server, addresses):
     server.answers[f"{OWNER} TXT"] = PROOF
     assert await waited(server, addresses) == 0
-    assert server.asked == ["example.test NS", f"{OWNER} TXT"]
+    assert server.asked == [f"{OWNER} NS", "example.test NS", f"{OWNER} TXT"]
 
 
 async def test_not_for_ever(server, addresses):

@@ -29,33 +29,40 @@ SERVERS_MAX: Final = 26
 
 
 class Shown(NamedTuple):
-    """A TXT record, names as on the wire."""
+    """A TXT record; its name as on the wire."""
 
-    zone: bytes
     owner: bytes
     text: bytes
 
 
-Seen = Callable[[NameServer, Sequence[Shown]], Awaitable[None]]
-"""Waits until records that a server has taken are shown by all servers of their zones."""
+Seen = Callable[[Sequence[Shown]], Awaitable[None]]
+"""Waits until records that were put into zones are shown by all servers of these zones."""
 
 
 class Secondaries:
     """Asks them directly, as resolvers may remember what was before."""
 
     def __init__(
-        self, resolver: Resolver, *, port: int = 53, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        resolver: Resolver,
+        server: NameServer,
+        *,
+        port: int = 53,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`resolver` tells their addresses; `pause` waits so many seconds. Another port than 53 is for tests."""
+        """`server` tells a zone's name servers, and `resolver` their addresses; `pause` waits so many seconds.
+
+        `server` may be the first of the zone's own or a resolver. Another port than 53 is for tests.
+        """
         self._resolver = resolver
+        self._server = server
         self._port = port
         self._pause = pause
 
-    async def wait(self, server: NameServer, records: Sequence[Shown]) -> None:
+    async def wait(self, records: Sequence[Shown]) -> None:
         """See `Seen`. Where it takes too long, the authority may see for itself."""
-        zones = dict.fromkeys(record.zone for record in records)
-        servers = {zone: await self._servers(server, zone) for zone in zones}
-        missing = [(at, record) for record in records for at in servers[record.zone]]
+        servers = {owner: await self._servers(owner) for owner in dict.fromkeys(record.owner for record in records)}
+        missing = [(at, record) for record in records for at in servers[record.owner]]
         for look in range(LOOKS_MAX):
             if look:
                 await self._pause(PAUSE_S)
@@ -66,15 +73,20 @@ class Secondaries:
         slow = sorted({at.address for at, _ in missing})
         _log.warning("name servers do not show the proof for a certificate", servers=slow)
 
-    async def _servers(self, server: NameServer, zone: bytes) -> list[NameServer]:
-        """Give the addresses of all servers of a zone, as far as they can be had."""
+    async def _servers(self, owner: bytes) -> list[NameServer]:
+        """Give the addresses of all servers of the zone that holds a name, as far as they can be had."""
+        hosts: tuple[str, ...] = ()
+        zone = owner
         try:
-            async with asyncio.timeout(LOOK_LIMIT_S):
-                answer = read(await exchange(server, zone, Kind.NS, wants_dnssec=False), zone, Kind.NS)
+            while zone[1 + zone[0]] and not hosts:  # a top-level domain is nobody's
+                async with asyncio.timeout(LOOK_LIMIT_S):
+                    answer = read(await exchange(self._server, zone, Kind.NS, wants_dnssec=False), zone, Kind.NS)
+                hosts = answer.records
+                zone = zone[1 + zone[0] :]
         except (OSError, EOFError, TimeoutError, BadAnswer):
             return []
         addresses: dict[str, None] = {}
-        for host in answer.records[:SERVERS_MAX]:
+        for host in hosts[:SERVERS_MAX]:
             for look_up in (self._resolver.a, self._resolver.aaaa):
                 try:
                     addresses |= dict.fromkeys((await look_up(host)).records)

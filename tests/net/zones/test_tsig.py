@@ -11,8 +11,8 @@ import dns.tsigkeyring
 import dns.update
 import pytest
 
-from mailstead.net.acme.tsig import BadSignature, Signed, TsigKey, check, sign
 from mailstead.net.dns_wire import name_of
+from mailstead.net.zones.tsig import BadSignature, Signed, TsigKey, check, sign
 
 KEY = TsigKey(name_of("acme-key"), b"0123456789abcdef0123456789abcdef")
 RING = {dns.name.from_text("acme-key."): dns.tsig.Key("acme-key.", KEY.octets, "hmac-sha256")}

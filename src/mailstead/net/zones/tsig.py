@@ -20,8 +20,9 @@ _RECORD: Final = struct.Struct("!HHIH")
 _POINTER: Final = 0xC0
 
 ERRORS: Final = {
-    16: "the key does not fit (BADSIG): is acme.rfc2136_key right?",
-    17: "the name server does not know the key (BADKEY): see acme.rfc2136_key_name; hmac-sha256 is its algorithm",
+    16: "the key does not fit (BADSIG): is dns_provider.rfc2136_key right?",
+    17: "the name server does not know the key (BADKEY): see dns_provider.rfc2136_key_name; its algorithm is "
+    "hmac-sha256",
     18: "the clocks differ (BADTIME): set the clock of this server",
     22: "the name server cuts signatures short (BADTRUNC)",
 }

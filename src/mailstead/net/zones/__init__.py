@@ -1,0 +1,1 @@
+"""DNS providers: each implements `ports.zones.ZoneEditor` by the provider's own protocol."""
