@@ -36,8 +36,10 @@ from mailstead.cli import (
     serve,
     sieve,
     suppression,
+    systemd,
     trace,
     trial,
+    update,
     vacation,
 )
 from mailstead.cli.terminal import Terminal
@@ -108,6 +110,8 @@ app.add_typer(certificate.app, name="certificate")
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("trial")(trial.trial)
+app.add_typer(systemd.app, name="systemd")
+app.command("update")(update.update)
 app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")

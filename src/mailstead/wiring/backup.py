@@ -123,6 +123,8 @@ def keep_backup_key(settings: Settings, key: bytes) -> bytes:
 
 def write_secret(path: Path, octets: bytes) -> None:
     """Write a file for its owner only, whole or not at all; one that is there stays. Errors: BadSettings."""
+    if path.exists():  # perhaps where only others may write
+        return
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

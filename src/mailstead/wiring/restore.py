@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -87,7 +88,10 @@ async def restore_house(
             write_secret(Path(path), snapshot.secrets[name])
     if SETTINGS_FILE in snapshot.secrets:
         data_dir = settings.server.data_dir.absolute()
-        write_secret(data_dir.with_name(f"{data_dir.name}.settings.toml"), snapshot.secrets[SETTINGS_FILE])
+        beside = data_dir.with_name(f"{data_dir.name}.settings.toml")
+        # A service's user may write nothing beside its folder.
+        copy = beside if os.access(data_dir.parent, os.W_OK) else data_dir / SETTINGS_FILE
+        write_secret(copy, snapshot.secrets[SETTINGS_FILE])
     return await _looked_at(settings, snapshot, file_count, holds_queue=not sends_queue)
 
 
