@@ -42,6 +42,7 @@ from mailstead.cli import (
     update,
     vacation,
 )
+from mailstead.cli.setup import command as setup
 from mailstead.cli.terminal import Terminal
 
 
@@ -110,6 +111,8 @@ app.add_typer(certificate.app, name="certificate")
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("trial")(trial.trial)
+app.command("setup")(setup.setup)
+app.command("firewall")(setup.firewall)
 app.add_typer(systemd.app, name="systemd")
 app.command("update")(update.update)
 app.add_typer(account.app, name="account")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import imaplib
 import secrets
-import smtplib
 import time
-from collections.abc import Sequence
+from dataclasses import replace
+from email.utils import make_msgid
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mailstead.cli.answers import Port, ports_of, tls_context
 from mailstead.cli.errors import FOUND
 from mailstead.cli.terminal import terminal_of
+from mailstead.cli.trial_mail import TRIAL_ERRORS, TrialProgram
 
 if TYPE_CHECKING:
     from mailstead.model.address import Address
     from mailstead.wiring.house import House
 
-STEP_LIMIT_S: Final = 20.0
-"""How long a server may take for one answer."""
 LOOK_AGAIN_S: Final = 0.2
 
 
@@ -34,15 +31,14 @@ def trial(
     nothing is sent, and that is said.
     """
     terminal = terminal_of(context)
+    password = secrets.token_urlsafe(18)
     with terminal.clear_errors():
-        ports = ports_of(terminal.load().settings)
-    submission, imap = _chosen(ports, "submission"), _chosen(ports, "imap")
-    if submission is None or imap is None:
+        program = TrialProgram.of(terminal.load().settings, "", password)
+    if program is None:
         terminal.say(
             "Nothing was sent: submission and IMAP are not both here", {"is_well": None, "found": "no service"}
         )
         return
-    password = secrets.token_urlsafe(18)
 
     async def make(house: House) -> Address | None:
         from mailstead.model.address import Address
@@ -68,7 +64,7 @@ def trial(
 
     begin = time.monotonic()
     try:
-        is_well, found = _tried(submission, imap, str(address), password, limit_s)
+        is_well, found = _tried(replace(program, address=str(address)), limit_s)
     finally:
         terminal.run(remove)
     seconds = round(time.monotonic() - begin, 2)
@@ -78,57 +74,17 @@ def trial(
         raise typer.Exit(FOUND)
 
 
-def _chosen(ports: Sequence[Port], service: str) -> Port | None:
-    """Give the port to be tried, TLS from the first octet before others; those for proxies are not for us."""
-    fitting = [port for port in ports if port.service == service and not port.is_behind_proxy]
-    return min(fitting, key=lambda port: not port.is_tls, default=None)
-
-
-def _tried(submission: Port, imap: Port, address: str, password: str, limit_s: float) -> tuple[bool, str]:
+def _tried(program: TrialProgram, limit_s: float) -> tuple[bool, str]:
     """Send and read; gives whether it arrived, and else what went wrong."""
     subject = f"Trial {secrets.token_hex(8)}"
+    domain = program.address.rpartition("@")[2]
     try:
-        _send(submission, address, password, subject)
+        program.send(program.address, subject, "This message tries the server out.", make_msgid(domain=domain))
         end = time.monotonic() + limit_s
-        while not _has(imap, address, password, subject):
+        while not program.found_in("SUBJECT", f'"{subject}"'):
             if time.monotonic() > end:
                 return False, f"it was accepted, and did not arrive within {limit_s:.0f} s"
             time.sleep(LOOK_AGAIN_S)  # another process delivers it, and tells nobody here
-    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
+    except TRIAL_ERRORS as error:
         return False, str(error) or type(error).__name__
     return True, ""
-
-
-def _send(port: Port, address: str, password: str, subject: str) -> None:
-    context = tls_context(port.alpn)
-    client: smtplib.SMTP
-    if port.is_tls:
-        client = smtplib.SMTP_SSL(port.host, port.number, timeout=STEP_LIMIT_S, context=context)
-    else:
-        client = smtplib.SMTP(port.host, port.number, timeout=STEP_LIMIT_S)
-    with client:
-        if not port.is_tls:
-            client.starttls(context=context)
-        client.login(address, password)
-        text = (
-            f"From: <{address}>\r\nTo: <{address}>\r\nSubject: {subject}\r\n\r\nThis message tries the server out.\r\n"
-        )
-        client.sendmail(address, [address], text)
-
-
-def _has(port: Port, address: str, password: str, subject: str) -> bool:
-    context = tls_context(port.alpn)
-    client: imaplib.IMAP4
-    if port.is_tls:
-        client = imaplib.IMAP4_SSL(port.host, port.number, ssl_context=context, timeout=STEP_LIMIT_S)
-    else:
-        client = imaplib.IMAP4(port.host, port.number, timeout=STEP_LIMIT_S)
-    with client:
-        if not port.is_tls:
-            client.starttls(ssl_context=context)
-        client.login(address, password)
-        for mailbox in ("INBOX", "Junk"):
-            client.select(mailbox, readonly=True)
-            if client.search(None, "SUBJECT", f'"{subject}"')[1][0]:
-                return True
-    return False

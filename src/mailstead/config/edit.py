@@ -36,6 +36,17 @@ def change_file(file: Path, values: Mapping[str, str], origin: str) -> None:
         raise BadSettings(f"The settings file {file} is not UTF-8") from None
 
 
+def said_in(file: Path) -> set[str]:
+    """Give the settings (``section.name``) that a file says; none if it is not there. Errors: BadSettings."""
+    try:
+        document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else {}
+    except OSError as error:
+        raise BadSettings(f"The settings file {file} cannot be read: {error.strerror}") from None
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise BadSettings(f"The settings file {file} is not valid TOML: {error}") from None
+    return {f"{section}.{name}" for section, table in document.items() if isinstance(table, dict) for name in table}
+
+
 def with_settings(text: str, values: Mapping[str, str], origin: str, *, hides_secrets: bool = False) -> str:
     """Give the text of a settings file with these values in it: ``section.name`` → text.
 

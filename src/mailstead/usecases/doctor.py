@@ -125,6 +125,14 @@ class Doctor:
             found.insert(0, self._clock_state(begin, begin_s))
         return found
 
+    async def records(self, actor: Actor, domain: str) -> list[Diagnosis]:
+        """Look at the DNS records of the mail host and of one domain only. Errors: BadAddress, NoSuchDomain."""
+        actor.must_be_admin()
+        found = await self._domains.get(actor, domain)
+        records = RecordChecks(self._resolver, self._web, self._clock, await self._plan.host())
+        checks = [*await self._of_host(actor, records), *await self._of_domain(actor, found, records)]
+        return await _all(checks, lambda _done, _total: None)
+
     def _of_house(self, host: MailHost) -> Iterable[Check]:
         yield self._disk
         yield self._master_key

@@ -273,7 +273,7 @@ async def log_in_url(house: House, actor: Actor, address: Address, life: timedel
     settings = house.settings
     token = await house.log_in_links.make(actor, address, life)
     ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
-    at = "" if not ports or 443 in ports else f":{ports[0]}"  # noqa: PLR2004  # where https is
+    at = "" if not ports or 443 in ports else f":{ports[0]}"
     return f"https://{settings.server.hostname}{at}/log-in/{token}"
 
 

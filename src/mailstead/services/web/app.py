@@ -57,9 +57,12 @@ def make_app(
     clock: Clock | None = None,
     challenge_answer: Callable[[str], str | None] | None = None,
     log_in_links: LogInLinks | None = None,
+    custom_folder: str = "",
 ) -> ASGIApp:
-    """Give the application. Without `invitations` there are no relays' pages; without `receptions` it takes no mail;
-    without `log_in_links` no password is set here.
+    """Give the application.
+
+    Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
+    password is set here.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -76,7 +79,9 @@ def make_app(
     if log_in_links is not None:
         routes += LogInPage(log_in_links, publications.hostname).routes()
     if invitations is not None:
-        relay_pages = RelayPages(pages.relay, invitations, clock or SystemClock(), publications.hostname)
+        relay_pages = RelayPages(
+            pages.relay, invitations, clock or SystemClock(), publications.hostname, custom_folder=custom_folder
+        )
         routes += relay_pages.routes()
     app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})
     app.router.redirect_slashes = False
