@@ -51,6 +51,20 @@ async def test_get(server):
     assert b"\r\nAccept-Encoding: identity\r\n" in request
 
 
+async def test_any_method_with_or_without_a_body(server):
+    await client().send("DELETE", f"http://web.test:{server.port}/a", None, {"Authorization": "Bearer x"})
+    await client().send("PUT", f"http://web.test:{server.port}/a", b"{}", {})
+    first, second = server.requests
+    assert first.startswith(b"DELETE /a HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer x\r\n" in first
+    assert b"Content-Length" not in first
+    assert second.startswith(b"PUT /a HTTP/1.1\r\n")
+    assert b"\r\nContent-Length: 2\r\n" in second
+    assert second.endswith(b"\r\n\r\n{}")
+    with pytest.raises(WebFailed, match="more than we take"):
+        await client().send("PUT", f"http://web.test:{server.port}/a", b"{}", {}, octets_max=1)
+
+
 async def test_post(server):
     server.answer = b"HTTP/1.1 429 Slow down\r\nRetry-After: 5\r\nContent-Length: 10\r\n\r\n0123456789"
     answer = await client().post(
