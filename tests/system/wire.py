@@ -15,7 +15,7 @@ class Wire:
     def __init__(self, server, name, *, limit_s=LIMIT_S):
         self.socket = socket.create_connection(("127.0.0.1", server.port[name]), limit_s)
         self.socket.settimeout(limit_s)
-        if name in {"imaps", "pop3s", "submissions"}:
+        if name in {"imaps", "pop3s", "submissions", "https"}:
             self._wrap()
         self.buffer = b""
         self.count = 0
