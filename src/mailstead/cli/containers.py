@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from mailstead.config.load import Further, Loaded
 
 INI_VARIABLE: Final = "INI_FILE"
+CONTAINER_VARIABLES: Final = (
+    "MAIL_DOMAIN", "INI_FILE", "FORCE_REINIT_INI_FILE", "ACME_EMAIL", "USE_FOREIGN_CERT_MANAGER", "PATH_TO_SSL",
+    "ENABLE_CERTS_MONITORING", "CERTS_MONITORING_TIMEOUT", "CHANGE_KERNEL_SETTINGS", "RECREATE_VENV",
+    "DEBUG_COMMANDS_ENABLED", "IS_DEVELOPMENT_INSTANCE", "FS_INOTIFY_MAX_USER_INSTANCES_AND_WATCHERS",
+)  # fmt: skip
+"""Beside these, each key of a chatmail.ini in upper case is one."""
 INI_OCTETS_MAX: Final = 1024 * 1024
 
 _FIRST_PROCESS: Final = Path("/proc/1/cmdline")
@@ -85,6 +91,16 @@ def relay_of(environ: Mapping[str, str]) -> Relay | None:
     # The relay's image makes the file from the variables; here none is needed.
     is_there = bool(file) and (Path(file).exists() or not environ.get("MAIL_DOMAIN"))
     return read_environment(environ, ini_text(Path(file)) if is_there else "")
+
+
+def told_by_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what comes of the variables of a relay's container that are set, by their names. Errors: BadSettings."""
+    relay = relay_of(environ)
+    present = [name for name in CONTAINER_VARIABLES if environ.get(name)]
+    if relay is None:
+        return dict.fromkeys(present, "of no effect without MAIL_DOMAIN or INI_FILE")
+    fates = {fate.key.upper(): fate.text for fate in relay.fates}
+    return {name: fates[name] for name in present}
 
 
 def ini_text(file: Path) -> str:

@@ -187,7 +187,7 @@ def serve(
     ] = False,
 ) -> None:
     """Start the services and run until SIGTERM or Ctrl-C."""
-    from mailstead.cli.containers import further_settings
+    from mailstead.cli.containers import further_settings, told_by_variables
     from mailstead.config.load import load
     from mailstead.model.errors import BadSettings
     from mailstead.telemetry import log
@@ -210,6 +210,8 @@ def serve(
                 f"There is no data folder {server.data_dir}; run `mailstead init`, or try `mailstead serve --demo`"
             )
         log.configure(server.log_level, server.log_format)
+        if told := told_by_variables(environ):
+            log.get("cli").info("variables of a relay's container", **told)
         if later := not_yet(asked):
             log.get("cli").warning("services that are not yet in this version are left out", services=later)
         if house is None and init:

@@ -240,7 +240,7 @@ _MAY_BE_EMPTY: Final = frozenset(
 )  # fmt: skip
 
 _HOP: Final = "an inner hop that does not exist here: one process does it all"
-_CONTAINER: Final = "of the relay's container; nothing here needs it"
+_KERNEL: Final = "not needed: nothing of the machine is changed, and an idle connection takes no inotify watch here"
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "imap_compress": "always offered: an idle connection costs little here, compressed or not",
     "filtermail_smtp_port": _HOP,
@@ -256,13 +256,13 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "tmpfs_index": "there are no index files here",
     "dkim_selector": "keys are made with the domain: see `mailstead dkim list`",
     "allow_account_autocreation": "set the domain's opens_accounts to yes or no",
-    "use_foreign_cert_manager": _CONTAINER,
-    "change_kernel_settings": _CONTAINER,
-    "fs_inotify_max_user_instances_and_watchers": _CONTAINER,
-    "is_development_instance": _CONTAINER,
-    "debug_commands_enabled": _CONTAINER,
-    "force_reinit_ini_file": _CONTAINER,
-    "recreate_venv": _CONTAINER,
-    "ini_file": _CONTAINER,
-    "enable_certs_monitoring": "always: see tls.watch_s",
+    "use_foreign_cert_manager": "not needed: where path_to_ssl or tls.certificate_file is set, none is ordered here",
+    "change_kernel_settings": _KERNEL,
+    "fs_inotify_max_user_instances_and_watchers": _KERNEL,
+    "is_development_instance": "there is no banner of a trial on the pages here; a page of your own may have one",
+    "debug_commands_enabled": "not needed: `mailstead doctor` shows what is wrong, server.transcript every conversation",
+    "force_reinit_ini_file": "not needed: the variables count anew at each start, above the file",
+    "recreate_venv": "not needed: nothing is installed at a start; another version is another image",
+    "ini_file": "read where the file is there; without it the variables are enough",
+    "enable_certs_monitoring": "always on: new files are taken over while the server runs; how often says tls.watch_s",
 }

@@ -24,5 +24,6 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         receptions=house.receptions,
         challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
         log_in_links=house.log_in_links,
+        custom_folder=settings.web.custom_folder,
         is_port_shared=is_port_shared,
     )

@@ -8,9 +8,8 @@ import pytest
 from mailstead.model.directory import Domain, DomainTerms
 from mailstead.policy.domain_terms import LANGUAGES
 from mailstead.policy.profiles import PROFILES
+from mailstead.services.web.custom import LANGUAGE_NAMES, PAGES
 from mailstead.services.web.rendering import (
-    LANGUAGE_NAMES,
-    PAGES,
     WORDS,
     Rendering,
     asset,

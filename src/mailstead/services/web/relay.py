@@ -23,8 +23,8 @@ from mailstead.model.directory import Domain
 from mailstead.model.errors import MailsteadError
 from mailstead.policy.send_rate import SendRate
 from mailstead.ports.clock import Clock
+from mailstead.services.web.custom import PAGES
 from mailstead.services.web.rendering import (
-    PAGES,
     Rendering,
     asset,
     is_self_signed,
@@ -46,12 +46,15 @@ FindRelay = Callable[[Request], Awaitable[Domain | None]]
 class RelayPages:
     """The routes of relays; each answers 404 where the host is none."""
 
-    def __init__(self, find: FindRelay, invitations: Invitations, clock: Clock, mail_host: str) -> None:
+    def __init__(
+        self, find: FindRelay, invitations: Invitations, clock: Clock, mail_host: str, *, custom_folder: str = ""
+    ) -> None:
         self._find = find
         self._invitations = invitations
         self._clock = clock
         self._mail_host = mail_host
-        self._rendering = Rendering()
+        self._custom_folder = custom_folder
+        self._rendering = Rendering(custom_folder)
         self._rate = SendRate()
 
     def routes(self) -> list[Route]:
@@ -94,7 +97,7 @@ class RelayPages:
             return Response(
                 await asyncio.to_thread(qr_code, f"DCACCOUNT:https://{domain.name}/new"), media_type="image/png"
             )
-        found = await asyncio.to_thread(asset, domain, path)
+        found = await asyncio.to_thread(asset, domain, path, self._custom_folder)
         if found is None:
             return _not_found()
         return Response(found[0], media_type=found[1], headers=_PAGE_HEADERS)

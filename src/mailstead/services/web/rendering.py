@@ -1,6 +1,6 @@
 """Pages of a relay: Markdown with Jinja variables, ours or the operator's, in a layout.
 
-An operator's folder is data: nothing outside it is read, whatever links lie in it, and its templates run in a sandbox.
+An operator's folder is data: its templates run in a sandbox.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from mailstead.model.directory import MIB, Domain
+from mailstead.services.web.custom import (
+    LANGUAGE_NAMES,
+    LAYOUT,
+    MEDIA_TYPES,
+    OWN_FILES,
+    TEMPLATES,
+    asset_paths,
+    custom_file,
+    layout_paths,
+    page_paths,
+    www_folders,
+)
 from mailstead.telemetry import log
 
 _log = log.get("web")
 
-PAGES: Final = ("index", "info", "privacy")
-LANGUAGE_NAMES: Final = {"en": "English", "ru": "Русский", "fr": "Français", "es": "Español", "ko": "한국어"}
 WORDS: Final = {
     "en": {"home": "Home", "info": "How it works", "privacy": "Privacy"},
     "ru": {"home": "Главная", "info": "Как это устроено", "privacy": "Конфиденциальность"},
@@ -29,20 +39,6 @@ WORDS: Final = {
     "es": {"home": "Inicio", "info": "Cómo funciona", "privacy": "Privacidad"},
     "ko": {"home": "홈", "info": "작동 방식", "privacy": "개인정보"},
 }
-MEDIA_TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".webp": "image/webp",
-    ".woff2": "font/woff2",
-}
-"""Of files that are served as they are; others are not."""
-FILE_OCTETS_MAX: Final = 8 * MIB
 RENDERED_MAX: Final = 200
 """Pages that are remembered."""
 
@@ -53,37 +49,47 @@ def _own(path: str) -> str:
 
 
 class Rendering:
-    """Makes pages, and remembers them until their file or the domain's terms change."""
+    """Makes pages, and remembers them until a file of theirs or the domain's terms change."""
 
-    def __init__(self) -> None:
+    def __init__(self, custom_folder: str = "") -> None:
+        """`custom_folder`: the house's, for the files of all domains; empty: there is none."""
+        self._custom_folder = custom_folder
         self._environment = SandboxedEnvironment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
         self._rendered: OrderedDict[tuple[object, ...], str] = OrderedDict()
 
     def page(self, domain: Domain, mail_host: str, language: str, page: str) -> str:
         """Give a page as HTML. A page of the operator's that cannot be rendered is told in the log; ours is given."""
-        file = _custom(domain.terms.www_folder, [f"{language}/{page}.md", f"src/{page}.md", f"{page}.md"])
-        stamp = file.stat().st_mtime_ns if file else 0
-        key = (domain, mail_host, language, page, file, stamp)
+        folders = www_folders(domain, self._custom_folder)
+        file, layout = custom_file(folders, page_paths(language, page)), custom_file(folders, layout_paths())
+        stamps = tuple(each.stat().st_mtime_ns if each else 0 for each in (file, layout))
+        key = (domain, mail_host, language, page, file, layout, stamps)
         found = self._rendered.get(key)
         if found is None:
-            found = self._rendered[key] = self._made(domain, mail_host, language, page, file)
+            found = self._rendered[key] = self._made(domain, mail_host, language, page, file, layout)
             if len(self._rendered) > RENDERED_MAX:
                 self._rendered.popitem(last=False)
         return found
 
-    def _made(self, domain: Domain, mail_host: str, language: str, page: str, file: Path | None) -> str:
-        if file is not None:
+    def _made(
+        self, domain: Domain, mail_host: str, language: str, page: str, file: Path | None, layout: Path | None
+    ) -> str:
+        own = _own(f"{language}/{page}.md")
+        if file is not None or layout is not None:
             try:
-                return self._in_layout(file.read_text("utf-8"), domain, mail_host, language, page)
+                text = file.read_text("utf-8") if file else own
+                frame = layout.read_text("utf-8") if layout else _own(LAYOUT)
+                return self._in_layout(text, frame, domain, mail_host, language, page)
             except Exception as error:  # noqa: BLE001  # whatever an operator has written, visitors get a page
-                _log.warning("a page of the www folder cannot be rendered; ours is shown", page=file, cause=repr(error))
-        return self._in_layout(_own(f"{language}/{page}.md"), domain, mail_host, language, page)
+                _log.warning(
+                    "a custom page cannot be rendered; ours is shown", page=file, layout=layout, cause=repr(error)
+                )
+        return self._in_layout(own, _own(LAYOUT), domain, mail_host, language, page)
 
-    def _in_layout(self, text: str, domain: Domain, mail_host: str, language: str, page: str) -> str:
+    def _in_layout(self, text: str, frame: str, domain: Domain, mail_host: str, language: str, page: str) -> str:
         variables = variables_of(domain, mail_host)
         content = self._markdown.render(self._environment.from_string(text).render(variables))
-        layout = self._environment.from_string(_own("layout.html"))
+        layout = self._environment.from_string(frame)
         shown = [
             {
                 "code": each,
@@ -105,15 +111,15 @@ class Rendering:
         )
 
 
-def asset(domain: Domain, path: str) -> tuple[bytes, str] | None:
+def asset(domain: Domain, path: str, custom_folder: str = "") -> tuple[bytes, str] | None:
     """Give a file that is served as it is, with its media type; None if there is none."""
     media_type = MEDIA_TYPES.get(PurePosixPath(path).suffix.lower())
-    if media_type is None:
+    if media_type is None or path.removeprefix("src/") in TEMPLATES:
         return None
-    file = _custom(domain.terms.www_folder, [path])
+    file = custom_file(www_folders(domain, custom_folder), asset_paths(path))
     if file is not None:
         return file.read_bytes(), media_type
-    return (_own(path).encode(), media_type) if path in {"relay.css", "relay.js"} else None
+    return (_own(path).encode(), media_type) if path in OWN_FILES else None
 
 
 def language_asked(accept_language: str, languages: tuple[str, ...]) -> str:
@@ -188,17 +194,3 @@ def size_in_words(octets: int) -> str:
         if octets >= unit:
             return f"{octets / unit:.3g} {name}"
     return f"{octets} B"
-
-
-def _custom(folder: str, paths: list[str]) -> Path | None:
-    """Give the first of these files that lies in the operator's folder, and really does."""
-    if not folder:
-        return None
-    root = Path(folder).resolve()
-    for path in paths:
-        if any(part in {"", ".", ".."} or part.startswith(".") for part in path.split("/")):
-            continue
-        file = (root / path).resolve()
-        if file.is_relative_to(root) and file.is_file() and file.stat().st_size <= FILE_OCTETS_MAX:
-            return file
-    return None

@@ -53,11 +53,17 @@ class WebService:
         receptions: Receptions | None = None,
         challenge_answer: Callable[[str], str | None] | None = None,
         log_in_links: LogInLinks | None = None,
+        custom_folder: str = "",
         is_port_shared: bool = False,
     ) -> None:
         """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`. Errors: BadSettings."""
         self._app = make_app(
-            publications, invitations, receptions, challenge_answer=challenge_answer, log_in_links=log_in_links
+            publications,
+            invitations,
+            receptions,
+            challenge_answer=challenge_answer,
+            log_in_links=log_in_links,
+            custom_folder=custom_folder,
         )
         self._tls_server: _Server | None = None
         self._endpoints = {
