@@ -34,6 +34,7 @@ def test_an_installation_of_another_kind_is_told_its_own_way(call, monkeypatch, 
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (tmp_path / "pipx_metadata.json").touch()
     assert "pipx upgrade mailstead" in call("update", "--newest", code=77)
+    (tmp_path / "pipx_metadata.json").unlink()
     monkeypatch.setattr(update, "_IN_A_CONTAINER", (tmp_path,))
     assert "self-hosting/update.sh" in call("update", "1.2.0", code=77)
 

@@ -80,10 +80,10 @@ def _home(terminal: Terminal) -> Path:
 
     home = this_place().home
     if home is None:
-        if any(each.exists() for each in _IN_A_CONTAINER):
-            way = _BY_IMAGE
-        elif (Path(sys.prefix) / "pipx_metadata.json").exists():
+        if (Path(sys.prefix) / "pipx_metadata.json").exists():
             way = _BY_PIPX
+        elif any(each.exists() for each in _IN_A_CONTAINER):
+            way = _BY_IMAGE
         else:
             way = _BY_HAND
         terminal.fail(NOT_ALLOWED, "This installation cannot be updated by itself", way, "NotUpdatable")

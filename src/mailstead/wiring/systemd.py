@@ -187,9 +187,12 @@ class Systemd:
         self._must_be_able()
         self._make_user()
         settings = load(self.settings_file, {}).settings
+        self._must_be_open_to_user()
         owner = pwd.getpwnam(USER)
         os.chown(self.settings_file, 0, owner.pw_gid)  # secrets may stand in it
         self.settings_file.chmod(0o640)
+        if self.settings_file.parent == SETTINGS_FILE.parent:
+            self.settings_file.parent.chmod(0o755)  # whatever root's umask made of it
         for folder in (*_STATE_FOLDERS, *written_folders(settings)):
             _make_folder(folder, owner.pw_uid, owner.pw_gid)
         files = {
@@ -265,6 +268,16 @@ class Systemd:
                 f"{program} lies in a home, which the service may not see: install Mailstead for the whole machine, "
                 f"in {HOME}/versions (docs/without-docker.md)"
             )
+
+    def _must_be_open_to_user(self) -> None:
+        words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--"]
+        try:
+            self._run([*words, str(self.place.program), "--version"])
+        except MachineFailed as error:
+            raise MachineFailed(
+                f"The user {USER} cannot run {self.place.program}: see to it that others may read and enter its "
+                f"folders (`chmod -R go+rX`). {error}"
+            ) from None
 
     def _make_user(self) -> None:
         try:
