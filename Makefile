@@ -39,7 +39,7 @@ check: setup-dev  ## format, lint, types, import contracts, spelling, generated 
 	$(BIN)/lint-imports
 	$(BIN)/codespell src tests docs bench tools changes README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md self-hosting/README.md .github
 	$(BIN)/python tools/generate.py --check
-	$(BIN)/shellcheck .ci/run self-hosting/*.sh tools/*.sh
+	$(BIN)/shellcheck .ci/run self-hosting/*.sh tools/*.sh src/mailstead/systemd/*.sh
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
