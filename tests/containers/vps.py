@@ -21,8 +21,8 @@ PLAIN: Final = (
     "systemd,systemd-sysv,dbus,cron,openssh-server,ufw,nftables,iptables,iproute2,procps,ca-certificates,sudo"
 )
 PYTHON: Final = "python3,python3-venv,python3-pip,pipx"
-DOCKER_DEBIAN: Final = "docker.io docker-cli docker-compose docker-registry"
-DOCKER_UBUNTU: Final = "docker.io docker-compose-v2 docker-registry"
+DOCKER_DEBIAN: Final = "docker.io,docker-cli,docker-compose,docker-registry"
+DOCKER_UBUNTU: Final = "docker.io,docker-compose-v2,docker-registry"
 
 # Debian 12 has no Compose of our time: as tools/setup_tools.py does, take these few packages from Debian 13, from the
 # same place as the rest.
@@ -155,14 +155,18 @@ def make_image(engine: Engine, system: str, *, has_docker: bool) -> str:
     (folder / "ca").mkdir(parents=True)
     archive = folder / "root.tar"
     suite = SUITES[system]
-    words = ["mmdebstrap", "-q", "--variant=minbase", f"--include={PLAIN},{PYTHON}"]
+    packages = [PLAIN, PYTHON]
+    words = ["mmdebstrap", "-q", "--variant=minbase"]
     if system.startswith("ubuntu"):
         words += [f"--keyring={UBUNTU_KEYS}", "--components=main,universe"]
-    if has_docker:
-        before = NEXT_DEBIAN if system == "debian:12" else ""
-        packages = DOCKER_UBUNTU if system.startswith("ubuntu") else DOCKER_DEBIAN
-        install = f"{before}DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {packages}"
-        words.append(f'--customize-hook=chroot "$1" sh -ec {shlex.quote(install)} >/dev/null')
+    if has_docker and system == "debian:12":
+        install = f"{NEXT_DEBIAN}apt-get install -y -qq --no-install-recommends {DOCKER_DEBIAN.replace(',', ' ')}"
+        words.append(
+            f'--customize-hook=DEBIAN_FRONTEND=noninteractive chroot "$1" sh -ec {shlex.quote(install)} >/dev/null'
+        )
+    elif has_docker:
+        packages.append(DOCKER_UBUNTU if system.startswith("ubuntu") else DOCKER_DEBIAN)
+    words.append(f"--include={','.join(packages)}")
     subprocess.run(
         [*words, suite, str(archive)], env={**engine.environment, "TMPDIR": str(folder)}, check=True, timeout=600
     )

@@ -35,9 +35,11 @@ _ENVIRONMENT_HEAD: Final = """\
 
 # --- Read by Compose alone
 
-# Which image runs; an update is another tag.
+# Which image runs; an update is another tag, and self-hosting/update.sh writes its digest behind it.
 #MAILSTEAD_IMAGE=mailstead
 #MAILSTEAD_TAG=latest
+# off: the nightly update stays at this version (read by self-hosting/update.sh --newest alone).
+#MAILSTEAD_UPDATE=
 
 # One container for everything is the default. With these two lines mail and web have one each.
 #COMPOSE_PROFILES=split
