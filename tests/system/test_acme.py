@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from net.zones.providers import Cloudflare, DigitalOcean
 from system.authority import ROOT_HOST, Pebble, UpdatableDns
 from system.dns import ask
 from system.server import ALICE, PASSWORD, Server, free_ports
@@ -148,6 +149,36 @@ def test_dns_01_by_signed_updates(tmp_path, zones):
         assert names_of(found) == {HOSTNAME, "*.example.test", "example.test"}
         for owner in ("_acme-challenge.example.test", f"_acme-challenge.{HOSTNAME}"):
             assert not texts(zones, owner), "proofs are taken away"
+
+
+@pytest.mark.parametrize("kind", [Cloudflare, DigitalOcean], ids=["cloudflare", "digitalocean"])
+def test_dns_01_through_the_api_of_a_provider(tmp_path, zones, kind):
+    """The double of the provider publishes what it holds through the real name server that the authority asks."""
+
+    def publish(zone):
+        lines = [f"{owner_of(each, zone)} TXT {text_of(each)}" for each in provider.zones[zone]]
+        counts.append(len(lines))
+        zones.replace(zone, [*ZONES[zone], *lines])
+
+    counts = []
+    with kind({"example.test": []}, publish) as provider:
+        settings = {"kind": kind.__name__.lower(), "api_token": provider.token, "endpoint": provider.endpoint}
+        names = f"{HOSTNAME},*.example.test,example.test"
+        with house(tmp_path, zones, "dns-01", settings, names=names) as (server, pebble, _):
+            server.start()
+            found = verified(pebble, server.port["imaps"], "anything.example.test")
+            assert names_of(found) == {HOSTNAME, "*.example.test", "example.test"}
+            assert max(counts) == 3, "the proofs of a name and its wildcard stood side by side"
+            assert provider.zones["example.test"] == [], "proofs are taken away"
+
+
+def owner_of(record, zone):
+    name = record["name"]
+    return f"{name}." if name.endswith(zone) else f"{name}.{zone}."
+
+
+def text_of(record):
+    return record["content"] if "content" in record else f'"{record["data"]}"'
 
 
 def texts(zones, owner):

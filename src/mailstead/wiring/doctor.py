@@ -19,6 +19,7 @@ from mailstead.wiring.offers import house_offers, listening
 
 if TYPE_CHECKING:
     from mailstead.usecases.daily_doctor import DailyDoctor
+    from mailstead.usecases.dns_writing import DnsWriting
 
 
 def make_dns_plan(house: House) -> DnsPlan:
@@ -34,6 +35,15 @@ def make_probes(settings: Settings) -> Probes:
         settings.tls.certificate_file, settings.server.data_dir, is_ordered=orders_certificates(settings)
     )
     return HostProbes(settings, certificate, master_key_file(settings), master_key_place(settings))
+
+
+def make_dns_writer(house: House) -> DnsWriting | None:
+    """Give who writes records at the DNS provider; None where none is set. Errors: BadSettings."""
+    from mailstead.usecases.dns_writing import DnsWriting
+    from mailstead.wiring.zones import make_zone_editor
+
+    zones = make_zone_editor(house)
+    return DnsWriting(make_dns_plan(house), zones) if zones else None
 
 
 async def _last_backup(settings: Settings) -> datetime | None:
