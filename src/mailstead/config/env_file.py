@@ -94,6 +94,8 @@ def _quoted(variable: str, text: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    return text.partition(" #")[0].rstrip()
+    """Give a value as Compose understands it; in double quotes nothing of ours ever stands."""
+    quoted = re.fullmatch(r"'([^']*)'(\s+#.*)?|\"([^\"]*)\"(\s+#.*)?", text)
+    if quoted:
+        return quoted[1] or quoted[3] or ""
+    return re.split(r"\s#", text, maxsplit=1)[0].rstrip()

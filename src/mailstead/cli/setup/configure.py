@@ -47,8 +47,10 @@ def configure(terminal: Terminal, questions: Questions, options: Options, file: 
     """Look, ask, write. `file` is where settings go, unless `options` name a `.env`. Ends where it is not wanted."""
     import asyncio
 
+    from mailstead.telemetry import log
     from mailstead.wiring.machine_checks import make_preflight
 
+    log.configure("error", "console")  # findings are told as such
     before = settings_before(terminal, options, file)
     domain, kind, hostname = _names(questions, options, before)
     addresses = _addresses(questions, options, before)
@@ -232,6 +234,8 @@ def _method_before(before: Settings) -> str:
         return "files"
     if before.acme.directory_url and before.acme.challenge == "dns-01":
         return before.dns_provider.kind or "http"
+    if before.setup.domain and not before.acme.directory_url:
+        return "self-signed"  # it was chosen
     return "alpn" if before.acme.directory_url and before.acme.challenge == "tls-alpn-01" else "http"
 
 
