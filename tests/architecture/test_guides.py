@@ -1,10 +1,14 @@
 """The guide of the set-up says the same in all its languages, and what it points to is there."""
 
 import re
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import typer
+
+from mailstead.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "self-hosting"
@@ -123,8 +127,63 @@ def test_a_guide_names_its_own_language_and_leads_to_all_others(guide):
 def test_links_of_a_guide_lead_somewhere(guide):
     text = guide.read_text()
     for target in LINK.findall(text):
+        if target.startswith("https://"):
+            continue  # nothing is asked outside
         path, _, anchor = target.partition("#")
         file = guide if not path else (FOLDER / path).resolve()
         assert file.is_file(), target
         if anchor:
             assert anchor in anchors(file.read_text()), target
+
+
+def command_lines():
+    """Command lines of ours in the guide, without what brings them into a container."""
+    text = ENGLISH.read_text()
+    lines = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
+    lines += re.findall(r"`((?:\S+/)?mailstead [^`…]+)`", prose(text))
+    brought = re.compile(
+        r"^(?:docker compose (?:exec|run)(?: -\S+)* mailstead |\S+/bin/)?(mailstead (?!…).+|restore .+)$"
+    )
+    found = [match[1].removeprefix("mailstead ") for line in lines if (match := brought.match(line))]
+    return [shlex.split(line.partition(" < ")[0]) for line in found]
+
+
+def test_commands_of_the_guide_are_there_with_their_options():
+    assert len(command_lines()) >= 30
+    for words in command_lines():
+        command = typer.main.get_command(app)
+        taken = []
+        while words and words[0] in getattr(command, "commands", ()):
+            taken.append(words.pop(0))
+            command = command.commands[taken[-1]]
+        assert taken, words
+        options = {option for parameter in command.params for option in parameter.opts}
+        for word in words:
+            if word.startswith("--"):
+                assert word in options, (taken, word)
+            else:
+                assert not hasattr(command, "commands"), (taken, word)
+
+
+def test_variables_of_the_guide_are_settings():
+    known = set(re.findall(r"(?m)^#?([A-Z_0-9]+)=", (ROOT / ".env.example").read_text()))
+    named = set(re.findall(r"\bMAILSTEAD_[A-Z_0-9]+[A-Z0-9]\b(?!_…)", ENGLISH.read_text())) - {"MAILSTEAD_BACKUP"}
+    assert len(named) >= 10
+    assert named - known == set()
+
+
+def test_options_of_the_set_up_script_are_known():
+    script = (FOLDER / "setup.sh").read_text()
+    guide = {option for parameter in typer.main.get_command(app).commands["setup"].params for option in parameter.opts}
+    said = [
+        line for line in ENGLISH.read_text().splitlines() if "self-hosting/setup.sh" in line or line.startswith("| `--")
+    ]
+    options = {option for line in said for option in re.findall(r"--[a-z0-9-]+", line)} - {"--help"}
+    assert len(options) >= 10
+    assert {option for option in options if f"{option} " not in script and option not in guide} == set()
+
+
+def test_files_named_in_the_guide_are_there():
+    names = re.findall(r"self-hosting/[\w.-]+\.sh|compose[\w.-]*\.yaml", ENGLISH.read_text())
+    assert len(set(names)) >= 4
+    assert [name for name in set(names) - {"compose.override.yaml"} if not (ROOT / name).is_file()] == []
