@@ -1,7 +1,9 @@
 """What `self-hosting/setup.sh` says to Docker, and what it keeps to itself: with a Docker that only writes down what it is told."""
 
 import os
+import pty
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -25,31 +27,57 @@ esac
 
 
 @pytest.fixture
-def setup(tmp_path):
-    """Run setup.sh with the stand-in of Docker; gives exit code, what was said, and what Docker was told."""
+def environment(tmp_path):
+    """Give an environment in which `docker` is the stand-in, and the log lies in a folder of the test."""
     if os.geteuid() != 0:
         pytest.skip("setup.sh runs as root alone")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "docker").write_text(DOCKER)
     (tmp_path / "bin" / "docker").chmod(0o755)
+    (tmp_path / "calls").write_text("")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAILSTEAD_"))}
-    # Without the machine's sbin, where ufw and nft would be.
-    path = ":".join([str(tmp_path / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
+    return {
+        **inherited,
+        # Without the machine's sbin, where ufw and nft would be.
+        "PATH": ":".join([str(tmp_path / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "CALLS": str(tmp_path / "calls"),
+        "STDIN": str(tmp_path / "stdin"),
+        "MAILSTEAD_SETUP_LOG": str(tmp_path / "log"),
+    }
 
-    def run(*words, stdin="", **environment):
+
+@pytest.fixture
+def setup(environment, tmp_path):
+    """Run setup.sh with the stand-in of Docker; gives exit code, what was said, and what Docker was told."""
+
+    def run(*words, stdin="", **further):
         calls = tmp_path / "calls"
         calls.write_text("")
         done = subprocess.run(
-            ["sh", str(SCRIPT), "--folder", str(tmp_path / "house"), *words],
-            env={
-                **inherited, "PATH": path, "CALLS": str(calls), "STDIN": str(tmp_path / "stdin"),
-                "MAILSTEAD_SETUP_LOG": str(tmp_path / "log"), **environment,
-            },
+            # Without a terminal, whoever runs the tests.
+            ["setsid", "--wait", "sh", str(SCRIPT), "--folder", str(tmp_path / "house"), *words],
+            env={**environment, **further},
             input=stdin, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr, calls.read_text().splitlines()
 
     return run
+
+
+def at_a_terminal(environment, line, typed):
+    """Run a line of shell at a terminal where `typed` is typed; gives exit code and what the terminal showed."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", "sh", "-c", line], env=environment, stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    os.write(ours, typed.encode())
+    shown = b""
+    with suppress(OSError):  # which is how a terminal says that nobody is there any more
+        while octets := os.read(ours, 4096):
+            shown += octets
+    os.close(ours)
+    return process.wait(60), shown.decode()
 
 
 def test_the_guide_gets_its_options_in_both_stages(setup, tmp_path):
@@ -138,6 +166,25 @@ def test_what_cannot_be_is_told(setup, words, said):
     code, told, _ = setup(*words)
     assert code != 0
     assert said in told
+
+
+def test_questions_reach_the_terminal_although_the_script_comes_through_a_pipe(setup, environment, tmp_path):
+    assert setup("--yes", "--domain", "example.test", "--image", "x/y")[0] == 0
+    house = tmp_path / "house"
+    (tmp_path / "calls").write_text("")
+    line = f"cat {SCRIPT} | sh -s -- --folder {house}"
+    code, shown = at_a_terminal(environment, line, "6\nn\n")
+    assert code == 1
+    assert "FAILED: not confirmed; nothing was changed" in shown
+    assert (tmp_path / "calls").read_text() == ""
+    code, shown = at_a_terminal(environment, line, "6\ny\nn\n")
+    assert code == 0, shown
+    assert (tmp_path / "calls").read_text() == "compose down --remove-orphans -t 60\n"
+    assert (house / ".env").exists()
+    code, shown = at_a_terminal(environment, line, "6\ny\ny\n")
+    assert code == 0, shown
+    assert "--volumes" in (tmp_path / "calls").read_text()
+    assert not house.exists()
 
 
 def test_help_names_every_action(setup):
