@@ -27,7 +27,7 @@ from mailstead.policy.sts_policy import policy_id, policy_text
 from mailstead.ports.probes import CertificateFacts, DiskFacts, Greeted, KeyFacts, ProbeFailed
 from mailstead.ports.web import WebResponse
 from mailstead.usecases.dnsplan import DnsPlan
-from mailstead.usecases.doctor import Doctor, DoctorTerms, Listening
+from mailstead.usecases.doctor import BRIDGED, BRIDGED_KEPT, Doctor, DoctorTerms, Listening
 from mailstead.usecases.publications import HouseOffers
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 
@@ -526,6 +526,14 @@ async def test_attack_013_clients_with_addresses_of_their_own_are_well(practice,
     for address in ("172.17.0.1", "10.0.0.1", "8.8.8.8", "not an address"):
         storage.trace.record(arrival(clock, address))
     assert await practice.status("client addresses") is Health.OK
+
+
+async def test_attack_013_what_the_mx_has_turned_away_is_told(practice, storage, clock):
+    storage.trace.record(arrival(clock, "8.8.8.8"))
+    await storage.memory.remember(BRIDGED, {"172.17.0.1": b""}, clock.now() + BRIDGED_KEPT)
+    found = (await practice.examine())["client addresses"]
+    assert (found.status, "172.17.0.1" in found.found) == (Health.ERROR, True)
+    assert "limits.allows_bridged_clients" in found.advice
 
 
 # the queue

@@ -163,6 +163,11 @@ class Limits:
     login_failures_max: int = setting(10, "Failed log-ins per address and account before the delay grows.")
     login_failure_window_s: float = setting(600.0, "How long failures are remembered.")
     proxy_from: tuple[str, ...] = setting((), "Addresses whose PROXY header is believed (and required).")
+    allows_bridged_clients: bool = setting(
+        False,
+        "Let the mx in a container take mail from the gateway of its network, too. Strangers who come from there are seen "
+        "with that one address, so limits and SPF are blind; for mail of the machine itself, and for tests.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

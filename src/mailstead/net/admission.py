@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 from mailstead.model.errors import BadSettings
 
+BRIDGED: Final = "seen as the bridge of our container"
+"""The reason of `UnbridgedAdmission`."""
 _SIXTY_FOUR: Final = ~((1 << 64) - 1)
 
 
@@ -84,11 +87,11 @@ class Admission:
 class ServiceAdmission:
     """Counts the connections of one service, within what all services of the process have room for."""
 
-    def __init__(self, whole: Admission, connections_max: int) -> None:
+    def __init__(self, whole: Admission | ServiceAdmission, connections_max: int) -> None:
         self._whole = whole
         self._connections_max = connections_max
         self._count = 0
-        self.is_proxy = whole.is_proxy
+        self.is_proxy: Callable[[str], bool] = whole.is_proxy
 
     @property
     def has_room(self) -> bool:
@@ -107,6 +110,25 @@ class ServiceAdmission:
         """One who had entered is gone."""
         self._count -= 1
         self._whole.leave(address)
+
+
+class UnbridgedAdmission(ServiceAdmission):
+    """Turns away who comes from the gateway of our own container: whoever that is, we cannot see it."""
+
+    def __init__(
+        self, whole: Admission | ServiceAdmission, gateways: Iterable[str], tell: Callable[[str], None]
+    ) -> None:
+        """`tell` is called with the address of each who is turned away."""
+        super().__init__(whole, sys.maxsize)
+        self._gateways = frozenset(_parse(each) for each in gateways) - {None}
+        self._tell = tell
+
+    def enter(self, address: str) -> str | None:
+        """Let somebody in; or give the reason why not."""
+        if _parse(address) in self._gateways:
+            self._tell(address)
+            return BRIDGED
+        return super().enter(address)
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:

@@ -160,8 +160,9 @@ class Driver(asyncio.BufferedProtocol):
         """Say that there is no room and close. Spec: attack rows 10, 48."""
         assert self._transport is not None
         metrics.refused(self._terms.service, "limit", reason)
-        if self._terms.refusal and not self._terms.is_tls_implicit:
-            self._transport.write(self._terms.refusal)
+        refusal = self._terms.refusals.get(reason, self._terms.refusal)
+        if refusal and not self._terms.is_tls_implicit:
+            self._transport.write(refusal)
         self._is_ending = True
         self._transport.close()
 

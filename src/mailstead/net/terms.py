@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from mailstead.model.envelope import Peer
 from mailstead.net.admission import Admission, ServiceAdmission
@@ -25,6 +25,8 @@ class Terms:
     is_tls_implicit: bool = False
     refusal: bytes = b""
     """What one who comes over a connection limit is told (in clear text only), with CRLF."""
+    refusals: Mapping[str, bytes] = field(default_factory=dict)
+    """What is told instead, by the reason that the admission gives."""
     opening_limit_s: float = 30.0
     """For PROXY header and TLS handshake, together with nothing else."""
     send_limit_s: float = 120.0

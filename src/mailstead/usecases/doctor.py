@@ -44,6 +44,10 @@ BUILT_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock can be right that says less."""
 BACKUP_AGE_MAX: Final = timedelta(hours=36)
 CLOCK_JUMP_S: Final = 5.0
+BRIDGED: Final = "bridged client"
+"""Kind of what the mx remembers: addresses of bridges from which it has turned clients away."""
+BRIDGED_KEPT: Final = timedelta(days=1)
+BRIDGED_TOLD_EVERY: Final = timedelta(hours=1)
 
 _GREETINGS: Final = {"smtp": "220", "imap": "* OK", "pop3": "+OK", "sieve": '"', "http": "HTTP/"}
 
@@ -287,6 +291,15 @@ class Doctor:
         Judged by mail that has come, as no test from this machine can show what strangers look like.
         """
         name = "client addresses"
+        bridges = await self._storage.memory.recall_all(BRIDGED, self._clock.now())
+        if bridges:
+            found = f"the mx turns away who comes from {', '.join(sorted(bridges))}, the gateway of its container"
+            advice = (
+                "Clients hide behind a bridge: use the network of the host, give the container's network IPv6, or a "
+                "proxy that sends the PROXY header and is named in limits.proxy_from. Where only this machine itself "
+                "comes from there, set limits.allows_bridged_clients."
+            )
+            return [Diagnosis(name, Health.ERROR, found, "the addresses of the senders", advice)]
         since = self._clock.now() - timedelta(days=1)
         events = await self._storage.trace.search(TraceQuery(since=since, limit=PEERS_LOOKED_AT))
         peers = [

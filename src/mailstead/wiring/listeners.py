@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 from mailstead.config.settings import MailListeners
 from mailstead.model.envelope import Peer
 from mailstead.model.errors import BadSettings
-from mailstead.net.admission import Admission, ServiceAdmission
+from mailstead.net.admission import BRIDGED, Admission, ServiceAdmission
 from mailstead.net.certificates import Certificates
 from mailstead.net.listener import Listener
 from mailstead.net.shared_port import SharedPort
 from mailstead.net.terms import Terms
 from mailstead.telemetry import log
+from mailstead.wiring import bridges
 from mailstead.wiring.acme import challenge_files, orders_certificates
+from mailstead.wiring.bridges import unbridged
 from mailstead.wiring.house import House
 from mailstead.wiring.services import ALPN, LISTENING, chosen_services, place
 from mailstead.wiring.sessions import MAKE_SESSIONS, Sessions
@@ -50,7 +52,11 @@ def make_listeners(
         if service not in LISTENING:
             continue
         section: MailListeners = getattr(settings, service)
-        admission = ServiceAdmission(whole, section.connections_max) if section.connections_max else whole
+        admission: Admission | ServiceAdmission = whole
+        if section.connections_max:
+            admission = ServiceAdmission(whole, section.connections_max)
+        if service == "mx":
+            admission = unbridged(house, admission)
         make = MAKE_SESSIONS[service](house)
 
         def terms(
@@ -67,6 +73,7 @@ def make_listeners(
                 context=certificates.context,
                 is_tls_implicit=is_tls,
                 refusal=_REFUSALS[service],
+                refusals={BRIDGED: bridges.REFUSAL},
                 make_transcript=_transcripts(service) if settings.server.transcript else None,
             )
 
