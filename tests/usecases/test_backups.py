@@ -1,5 +1,9 @@
 """Backups of a house that is open, and the way back; the place is a folder."""
 
+import os
+import stat
+
+import msgspec
 import pytest
 
 from mailstead.model.address import Address
@@ -11,7 +15,7 @@ from mailstead.storage.embedded.keys import FileAccountKeys
 from mailstead.storage.embedded.snapshots import FileStores
 from mailstead.storage.objects.folder import FolderObjects
 from mailstead.usecases import backups as backups_module
-from mailstead.usecases.backup_vault import Vault, key_of, key_text
+from mailstead.usecases.backup_vault import StoredFile, Vault, key_of, key_text
 from mailstead.usecases.backups import Backups
 from mailstead.usecases.restores import Restores
 
@@ -67,7 +71,7 @@ async def test_what_is_restored_is_what_was_there(snapshot, restores, admin, tmp
     assert snapshot.secrets == {"master.key": MASTER}
 
 
-async def test_nothing_of_it_can_be_read_by_others(snapshot, tmp_path):
+async def test_attack_105_nothing_of_it_can_be_read_by_others(snapshot, tmp_path):
     said = b"".join(path.read_bytes() for path in objects(tmp_path, "."))
     for clear in (b"alice", b"SQLite format", b"BEGIN", MASTER, b"mailstead wrapped key", b"directory"):
         assert clear not in said
@@ -84,7 +88,7 @@ async def test_what_has_not_changed_is_not_sent_again(backups, alice, accounts, 
     assert 0 < third.sent_octets < first.sent_octets
 
 
-async def test_a_chunk_that_is_missing_at_the_place_is_sent_again(
+async def test_attack_105_a_chunk_that_an_intruder_has_removed_is_sent_again(
     backups, alice, admin, tmp_path, monkeypatch, restores
 ):
     monkeypatch.setattr("mailstead.storage.embedded.snapshots.UNSURE_S", -1e10)
@@ -158,14 +162,14 @@ async def test_another_key_is_refused_by_all_verbs(snapshot, stores, place, cloc
     "damage", [lambda octets: octets[:-1] + bytes([octets[-1] ^ 1]), lambda octets: octets[:20], lambda _: b""]
 )
 @pytest.mark.parametrize("kind", ["chunks", "snapshots"])
-async def test_what_was_changed_or_cut_short_is_named(snapshot, restores, admin, tmp_path, damage, kind):
+async def test_attack_105_what_was_changed_or_cut_short_is_named(snapshot, restores, admin, tmp_path, damage, kind):
     path = objects(tmp_path, kind)[0]
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(BadBackup, match=path.name):
         await restores.run(admin, await restores.pick(admin), tmp_path / "back")
 
 
-async def test_one_object_does_not_stand_for_another(snapshot, restores, admin, tmp_path):
+async def test_attack_105_one_object_does_not_stand_for_another(snapshot, restores, admin, tmp_path):
     first, second = objects(tmp_path, "chunks")[:2]
     first.write_bytes(second.read_bytes())
     with pytest.raises(BadBackup, match=first.name):
@@ -191,14 +195,92 @@ async def test_a_folder_in_use_is_left_alone(snapshot, restores, admin, tmp_path
     assert files(tmp_path / "data") == before
 
 
-async def test_a_name_that_leads_outside_is_refused(snapshot, restores, admin, tmp_path):
-    evil = snapshot.__class__(
-        snapshot.name, snapshot.made_at, "1", tuple(
-            file.__class__("../../evil", file.signature, file.parts) for file in snapshot.files
-        ), {},
-    )  # fmt: skip
-    with pytest.raises(BadBackup, match="outside"):
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("../../evil", ""),
+        ("accounts/../../evil", ""),
+        ("/etc/cron.d/evil", ""),
+        ("accounts//evil", ""),
+        ("accounts/./evil", ""),
+        ("..", ""),
+        ("", ""),
+        ("queue.db", "/../../evil"),
+        ("queue.db", "-shm"),
+        ("queue.db\0", ""),
+    ],
+)
+async def test_attack_106_a_name_that_no_backup_of_ours_gives_is_refused(
+    snapshot, restores, admin, tmp_path, name, suffix
+):
+    before = sorted(tmp_path.rglob("*"))
+    [part, *_] = next(file.parts for file in snapshot.files if file.parts)
+    evil = msgspec.structs.replace(
+        snapshot, files=(StoredFile(name, "", (msgspec.structs.replace(part, suffix=suffix),)),)
+    )
+    with pytest.raises(BadBackup, match="none of ours"):
         await restores.run(admin, evil, tmp_path / "back")
+    assert sorted(set(tmp_path.rglob("*")) - set(before)) == [
+        tmp_path / "back",
+        tmp_path / "back" / "restore.unfinished",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hard link", "fifo"])
+async def test_attack_106_what_lies_in_the_way_is_replaced_and_not_written_through(
+    snapshot, restores, admin, tmp_path, kind
+):
+    """Somebody has put it into the folder of a restore that did not come to its end."""
+    back, outside = tmp_path / "back", tmp_path / "outside"
+    back.mkdir()
+    (back / "restore.unfinished").touch()
+    outside.write_text("mine")
+    if kind == "symlink":
+        (back / "queue.db").symlink_to(outside)
+    elif kind == "hard link":
+        (back / "queue.db").hardlink_to(outside)
+    else:
+        os.mkfifo(back / "queue.db")
+    await restores.run(admin, snapshot, back)
+    assert outside.read_text() == "mine"
+    assert stat.S_ISREG((back / "queue.db").lstat().st_mode)
+    assert (back / "queue.db").stat().st_nlink == 1
+    assert (back / "queue.db").read_bytes() == (tmp_path / "data" / "queue.db").read_bytes()
+
+
+async def test_attack_106_a_folder_that_is_a_link_is_refused(snapshot, restores, admin, tmp_path):
+    back, outside = tmp_path / "back", tmp_path / "outside"
+    back.mkdir()
+    outside.mkdir()
+    (back / "restore.unfinished").touch()
+    (back / "accounts").symlink_to(outside)
+    with pytest.raises(BadBackup, match="leads outside"):
+        await restores.run(admin, snapshot, back)
+    assert list(outside.iterdir()) == []
+
+
+async def test_attack_105_an_intruder_with_the_machine_s_rights_removes_nothing_that_is_locked(
+    backups, restores, alice, admin, clock, place, monkeypatch, tmp_path
+):
+    """The place refuses (object lock); backups go on, and the old ones are whole."""
+    first = (await backups.run(admin)).snapshot
+    remove, refused = place.remove, []
+
+    async def locked(names):
+        refused.extend(names)
+        return len(names)
+
+    monkeypatch.setattr(place, "remove", locked)
+    kept = files(tmp_path / "place")
+    vault = Vault(place, KEY)
+    assert await vault.remove([*await vault.chunk_names(), f"snapshots/{first}", "vault"]) == len(refused) > 2
+    assert files(tmp_path / "place") == kept
+    clock.passed_s += 86400
+    second = (await backups.run(admin)).snapshot
+    for name in (first, second):
+        await restores.run(admin, await restores.pick(admin, name), tmp_path / name)
+    monkeypatch.setattr(place, "remove", remove)
+    assert (await backups.prune(admin, Retention(1, 0, 0))).removed == (first,), "once the lock has run out"
 
 
 async def test_snapshots_are_picked_by_name_and_time(backups, restores, alice, admin, clock):
@@ -229,7 +311,7 @@ async def test_pruning_leaves_what_stays_whole(backups, restores, accounts, alic
         await restores.run(admin, await restores.pick(admin, name), tmp_path / name)
 
 
-async def test_objects_that_are_locked_stay_with_all_they_need(
+async def test_attack_105_objects_that_are_locked_stay_with_all_they_need(
     backups, restores, alice, admin, clock, place, monkeypatch, tmp_path
 ):
     for _ in range(2):

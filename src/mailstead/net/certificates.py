@@ -169,11 +169,15 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Write beside and rename, so that nobody ever sees half a file; the mode is right from the first moment."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # on a full disk half a file would only take room
+        raise
 
 
 def _is_good_for_a_while(certificate_file: Path, key_file: Path) -> bool:

@@ -18,6 +18,7 @@ from mailstead.ports.backup import SCRATCH_FOLDER, UNFINISHED_FILE
 from mailstead.usecases.backup_vault import Part, Snapshot, StoredFile, Vault, moment_of
 
 AT_ONCE: Final = 8
+_SUFFIXES: Final = ("", "-wal")
 
 Progress = Callable[[int, int], None]
 """Told how many octets are done of how many."""
@@ -74,9 +75,8 @@ class Restores:
         return len(files)
 
     async def _write(self, path: Path, part: Part) -> int:
-        await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-        handle = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         written = 0
+        handle = await asyncio.to_thread(_new_file, path)
         try:
             # A few chunks are fetched ahead; they are written in order.
             for at in range(0, len(part.chunks), AT_ONCE):
@@ -92,6 +92,16 @@ class Restores:
         return written
 
 
+def _new_file(path: Path) -> int:
+    """Open a file that was not there: not through a link or device that lies in its place. Errors: BackupFailed."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # what an unfinished restore has left
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BackupFailed(f"{path} cannot be written: {error.strerror}") from None
+
+
 def _write_all(handle: int, octets: bytes) -> int:
     view = memoryview(octets)
     while view:
@@ -100,9 +110,16 @@ def _write_all(handle: int, octets: bytes) -> int:
 
 
 def _place(folder: Path, file: StoredFile, part: Part) -> Path:
-    path = folder / (file.name + part.suffix)
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BadBackup(f"{file.name} would lie outside of the folder")
+    """Give the file of a part. Errors: BadBackup, for a name that no backup of ours gives (attack row 106)."""
+    name = file.name + part.suffix
+    words = name.split("/")
+    if part.suffix not in _SUFFIXES or "\0" in name or not all(words) or {".", ".."} & set(words):
+        raise BadBackup(
+            f"The snapshot names a file {name!r}, which would lie outside of the folder, or is none of ours"
+        )
+    path = folder.joinpath(*words)
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise BadBackup(f"{path.parent} leads outside of the folder: remove what is in {folder}, and restore again")
     return path
 
 

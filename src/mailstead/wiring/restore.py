@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from mailstead.config.settings import Settings
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadBackup, BadSettings
+from mailstead.model.errors import BadBackup, BadSettings, StoreDamaged
 from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.ports.backup import SCRATCH_FOLDER
@@ -193,7 +193,8 @@ async def _looked_at(settings: Settings, snapshot: Snapshot, file_count: int, *,
         accounts = await house.storage.directory.accounts()
         message_count = 0
         for account in accounts:
-            mailboxes = await house.storage.accounts.of(account.account_id).mailboxes()
-            message_count += sum(mailbox.message_count for mailbox in mailboxes)
+            with suppress(StoreDamaged):  # what is wrong with it is among the findings; the others are there
+                mailboxes = await house.storage.accounts.of(account.account_id).mailboxes()
+                message_count += sum(mailbox.message_count for mailbox in mailboxes)
         findings = tuple([f"{each.account_id or 'house'}: {each.text}" async for each in house.storage.check()])
     return Restored(snapshot.name, file_count, len(accounts), message_count, findings, held_count)

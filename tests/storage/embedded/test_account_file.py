@@ -81,8 +81,22 @@ async def test_attack_074_nothing_in_a_file_runs_code(files, account, account_id
     db = files.connect(account_id)
     db.create_scalar_function("outside", lambda *_: 1, 1)
     db.execute("CREATE VIEW trap AS SELECT outside(1)")
+    db.execute("CREATE TRIGGER snare AFTER UPDATE ON account BEGIN DELETE FROM mailbox; END")
     with pytest.raises(apsw.SQLError, match="unsafe use"):
         db.execute("SELECT * FROM trap").fetchall()
+    db.execute("CREATE VIEW mask AS SELECT * FROM mailbox")
+    with pytest.raises(apsw.SQLError, match="prohibited"):
+        db.execute("SELECT * FROM mask").fetchall()
+    before = db.execute("SELECT count(*) FROM mailbox").get
+    db.execute("UPDATE account SET modseq = modseq")
+    assert db.execute("SELECT count(*) FROM mailbox").get == before > 0
+    found = [finding.text async for finding in files.opened[0].check()]
+    assert [text.partition(",")[0] for text in found] == [
+        "there is a view 'trap'",
+        "there is a trigger 'snare'",
+        "there is a view 'mask'",
+    ]
+    db.execute("DROP VIEW trap; DROP VIEW mask; DROP TRIGGER snare")
     with pytest.raises(apsw.SQLError):
         db.execute("PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = ''")
     with pytest.raises(apsw.SQLError):

@@ -113,6 +113,8 @@ def _set_up(db: apsw.Connection, cipher: str, key: bytes, cache_kib: int) -> Non
     # Nothing in a file may run code or lead outside it (attack row 74).
     db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # we have none; whoever has put one in has it in vain
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
     db.pragma("cell_size_check", 1)
     if db.pragma("journal_mode") != "wal":
         db.pragma("journal_mode", "wal")

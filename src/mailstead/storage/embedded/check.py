@@ -9,6 +9,7 @@ import apsw
 from mailstead.model.errors import StoreDamaged
 from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX
 from mailstead.storage.embedded import contents, octets, rows
+from mailstead.storage.embedded.encrypted_file import strange_objects
 from mailstead.storage.embedded.rows import DELETED_BIT, MAILBOX_COLUMNS, SEEN_BIT, MailboxRow, select, select_one
 
 
@@ -21,7 +22,7 @@ def findings(db: apsw.Connection) -> list[str]:
         broken_pages = [f"SQLite: {text}" for (text,) in select(db, "PRAGMA integrity_check(20)") if text != "ok"]
         if broken_pages:
             return broken_pages  # the rest would only stumble over them
-        return [*_account(db), *_mailboxes(db), *_contents(db), *_octets(db), *_filters(db)]
+        return [*strange_objects(db), *_account(db), *_mailboxes(db), *_contents(db), *_octets(db), *_filters(db)]
 
 
 def _account(db: apsw.Connection) -> Iterator[str]:

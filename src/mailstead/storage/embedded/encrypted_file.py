@@ -60,6 +60,8 @@ def _set_up(db: apsw.Connection, key: bytes, synchronous: str, cache_kib: int) -
     # Nothing in the file may run code or lead outside it (attack row 74).
     db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     db.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)  # we have none; whoever has put one in has it in vain
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
     db.pragma("cell_size_check", 1)
     # Plans do not depend on the values bound; else SQLite plans anew at each call, which costs more than most calls.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -74,5 +76,11 @@ def _set_up(db: apsw.Connection, key: bytes, synchronous: str, cache_kib: int) -
 
 
 def faults(db: apsw.Connection) -> list[str]:
-    """What SQLite finds wrong with the pages of a file; nothing, as a rule."""
-    return [str(text) for (text,) in db.execute("PRAGMA quick_check(20)") if text != "ok"]
+    """What SQLite finds wrong with the pages of a file, and what others have put in; nothing, as a rule."""
+    return [*(str(text) for (text,) in db.execute("PRAGMA quick_check(20)") if text != "ok"), *strange_objects(db)]
+
+
+def strange_objects(db: apsw.Connection) -> list[str]:
+    """Triggers and views: we make none (attack row 74)."""
+    found = db.execute("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')").fetchall()
+    return [f"there is a {kind} {name!r}, which is not ours; it is not run" for kind, name in found]
