@@ -106,6 +106,8 @@ class Cloudflare(Provider):
 
     def answer(self, method, words, query, body):
         if words == ["zones"]:
+            if "_" in query.get("name", ""):
+                raise Refused(400, 1001, "Invalid zone name")
             names = [name for name in self.zones if query.get("name", name) == name]
             return 200, self._page([{"id": self._id(name), "name": name, "status": "active"} for name in names], query)
         if len(words) < 3 or words[0] != "zones" or words[2] != "dns_records":
@@ -201,6 +203,8 @@ class DigitalOcean(Provider):
         return {"id": refused.code, "message": refused.message, "request_id": "0"}
 
     def answer(self, method, words, query, body):
+        if len(words) == 2 and "_" in words[1]:
+            raise Refused(422, "unprocessable_entity", "Name is invalid")
         if words[0] != "domains" or len(words) < 2 or words[1] not in self.zones:
             raise Refused(404, "not_found", "The resource you were accessing could not be found.")
         zone = words[1]

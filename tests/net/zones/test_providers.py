@@ -168,6 +168,18 @@ async def test_cloudflare_says_that_an_alias_stands_alone():
             await zones.add("a.example.test", "CNAME", "mail.example.test.", 3600)
 
 
+async def test_an_address_behind_cloudflares_proxy_is_another_one():
+    held = {"id": "1", "name": "mail.example.test", "type": "A", "content": "192.0.2.1", "ttl": 1, "proxied": True}
+    with Cloudflare({"example.test": [held]}) as provider:
+        zones = editor(CLOUDFLARE, provider)
+        [found] = await zones.values("mail.example.test", "A")
+        assert found == "192.0.2.1 (hidden behind Cloudflare's proxy)"
+        await zones.replace("mail.example.test", "A", [found], "192.0.2.1", 3600)
+        assert await zones.values("mail.example.test", "A") == ["192.0.2.1"]
+        [record] = provider.zones["example.test"]
+        assert record["proxied"] is False
+
+
 async def test_of_two_zones_of_one_name_the_active_one_counts():
     with Cloudflare({"example.test": []}) as provider:
         both = b'{"success": true, "result": [{"id": "old", "name": "example.test", "status": "moved"}, {"id": "new", '

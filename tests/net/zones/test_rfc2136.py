@@ -122,8 +122,12 @@ async def test_an_alias_is_put_up_and_not_followed(zones):
 
 
 async def test_what_stands_at_the_end_of_an_alias_is_not_of_the_name(zones, updatable):
+    true_answer = updatable.answer
+
     def answer(asked):
         query = dns.message.from_wire(asked)
+        if query.question[0].rdtype == dns.rdatatype.SOA:
+            return true_answer(asked)
         response = dns.message.make_response(query)
         name = query.question[0].name
         response.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "other.test."))
@@ -151,7 +155,7 @@ async def test_the_zone_is_looked_for_from_the_name_upwards(zones, updatable):
 async def test_a_name_of_no_zone_is_told(zones):
     with pytest.raises(NoZone, match=r"no zone for elsewhere.test"):
         await zones.add("elsewhere.test", "TXT", "x", 0)
-    with pytest.raises(ZoneRefused, match="REFUSED"):
+    with pytest.raises(NoZone):
         await zones.values("elsewhere.test", "TXT")
 
 

@@ -21,6 +21,9 @@ from mailstead.ports.zones import ZoneRefused
 URL: Final = "https://api.cloudflare.com/client/v4"
 PER_PAGE: Final = 100
 
+PROXIED: Final = "(hidden behind Cloudflare's proxy)"
+"""After an address that is not what the DNS shows: mail does not come through the proxy."""
+
 _THERE_ALREADY: Final = {81057, 81058}
 _GONE: Final = {81044}
 _BAD_TOKEN: Final = {6003, 6111, 9103, 9106, 9109, 10000, 10001}
@@ -47,7 +50,10 @@ class CloudflareApi:
 
     async def zone(self, name: str) -> Zone | None:
         """See `RecordApi`. Of several zones of one name, as after a move, the active one counts."""
-        answer = await self._asked("GET", "/zones", {"name": name, "per_page": 50})
+        # A name with an underscore may be refused as none; what is truly wrong is told for the next candidate.
+        answer = await self._asked(
+            "GET", "/zones", {"name": name, "per_page": 50}, passes_status=400 if "_" in name else 0
+        )
         found = [each for each in _results(answer) if each.get("name") == name]
         found.sort(key=lambda each: each.get("status") != "active")
         return Zone(name, str(found[0]["id"])) if found else None
@@ -92,10 +98,11 @@ class CloudflareApi:
         query: Mapping[str, object] | None = None,
         body: object = None,
         passes: frozenset[int] | set[int] = frozenset(),
+        passes_status: int = 0,
     ) -> JsonAnswer:
-        """Errors: ZoneRefused, but for the codes that `passes` has."""
+        """Errors: ZoneRefused, but for the codes that `passes` has, and the status."""
         answer = await self._api.ask(method, path, query, body)
-        if answer.document.get("success") is True:
+        if answer.document.get("success") is True or answer.status == passes_status:
             return answer
         codes, texts = _errors(answer.document)
         if codes & passes:
@@ -163,4 +170,6 @@ def _value(record: Mapping[str, Any]) -> str:
         return f"{record.get('priority', 0)} {content}"
     if kind in _PARTS and isinstance(data, dict):
         return " ".join(str(data.get(part, "")) for part in _PARTS[kind])
+    if kind in {"A", "AAAA"} and record.get("proxied"):
+        return f"{content} {PROXIED}"
     return content

@@ -20,9 +20,6 @@ from mailstead.ports.zones import ZoneRefused
 URL: Final = "https://api.digitalocean.com/v2"
 PER_PAGE: Final = 200
 
-_NO_DOMAIN: Final = {404, 422}
-"""The second for what cannot be a domain's name, such as one with an underscore."""
-
 
 class DigitalOceanApi:
     """Implements `held.RecordApi`."""
@@ -36,8 +33,10 @@ class DigitalOceanApi:
 
     async def zone(self, name: str) -> Zone | None:
         """See `RecordApi`."""
-        answer = await self._asked("GET", f"/domains/{name}", passes=_NO_DOMAIN)
-        return None if answer.status in _NO_DOMAIN else Zone(name, name)
+        # A name with an underscore may be refused as none; what is truly wrong is told for the next candidate.
+        is_none = {400, 404, 422} if "_" in name else {404}
+        answer = await self._asked("GET", f"/domains/{name}", passes=is_none)
+        return None if answer.status in is_none else Zone(name, name)
 
     async def records(self, zone: Zone, name: str, kind: str) -> list[Held]:
         """See `RecordApi`."""

@@ -72,6 +72,7 @@ class Rfc2136Zones:
         owner, known = self._owner(name), KINDS[kind]
         asked = question(randbelow(1 << 16), owner, known, wants_dnssec=False)
         async with self._limited():
+            await self._zone(owner)  # of other names the server may give answers that are not its own
             octets = await over_tcp(self._server, asked)
             if not answers(octets, asked):
                 raise BadAnswer("answers another question")
