@@ -163,7 +163,23 @@ async def _can_write(house: House) -> bool:
 
 
 async def _write(house: House, domain: str) -> str:
-    raise NotImplementedError
+    """Add what is missing; what stands there and differs is told, and left to `mailstead dns --write`."""
+    from mailstead.usecases.dns_writing import RecordState
+    from mailstead.wiring.doctor import make_dns_writer
+    from mailstead.wiring.house import ADMINISTRATOR
+
+    writer = make_dns_writer(house)
+    assert writer is not None
+    compared = await writer.look(ADMINISTRATOR, domain)
+    missing = [each for each in compared if each.state is RecordState.MISSING]
+    lines = [
+        f"  {each.state:<8} {each.record.name} {each.record.kind} {each.reason}".rstrip()
+        for each in await writer.write(ADMINISTRATOR, missing)
+    ]
+    different = [each.record.name for each in compared if each.state is RecordState.DIFFERS]
+    if different:
+        lines.append(f"Others stand at {', '.join(different)}: see `mailstead dns {domain} --write`")
+    return "\n".join(["At the DNS provider:", *lines] if lines else ["Nothing was missing at the DNS provider"])
 
 
 # trials
@@ -227,9 +243,10 @@ def _outward(terminal: Terminal, program: TrialProgram, email: str) -> Trial:
         from mailstead.usecases.traces import Traces
         from mailstead.wiring.house import ADMINISTRATOR
 
-        for traced in await Traces(house.storage).messages(ADMINISTRATOR, TraceQuery(message_id=message_id), 1):
+        for traced in await Traces(house.storage).messages(ADMINISTRATOR, TraceQuery(message_id=message_id), 10):
             for step in reversed(traced.steps):
-                if step.step == "attempt":
+                # A refusal makes a notice, which has attempts of its own, to our own account.
+                if step.step == "attempt" and step.recipient.casefold() == email.casefold():
                     return step.decision, f"{step.peer} said: {step.reply}" if step.peer else step.reply
         return "", ""
 
