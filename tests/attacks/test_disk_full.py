@@ -9,6 +9,7 @@ from attacks.full_disk import small_disk
 from attacks.home import DOMAIN, PASSWORD, open_home
 from mailstead.model.address import Address
 from mailstead.model.errors import StorageFull, TryAgainLater
+from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.storage.embedded import writer
 from mailstead.wiring.house import ADMINISTRATOR
@@ -44,6 +45,26 @@ async def test_attack_076_deliveries_at_each_step(home):
     assert await home.findings() == []
     assert (await home.deliver(client, "carol", OCTETS)).startswith("250 2.0.0")
     assert home.house.staging.octets == 0
+
+
+async def test_attack_076_mail_for_others_at_each_step(home):
+    """The queue takes a message whole, or the sender keeps it: 452, and nothing of it is there."""
+    await home.house.aliases.create(ADMINISTRATOR, Address("away", DOMAIN), [Address("them", "elsewhere.test")])
+    client = await home.mx()
+    kept = refused = 0
+    for pages in range(40):
+        home.disk.pages_left = pages
+        answer = await home.deliver(client, "away", OCTETS)
+        home.disk.pages_left = None
+        assert answer.startswith(("250 2.0.0", "452 4.3.1")), answer
+        kept, refused = kept + answer.startswith("250"), refused + answer.startswith("452")
+        items = await home.house.storage.queue.items(QueueQuery(limit=100))
+        assert len(items) == kept
+    for item in items:
+        assert (await home.house.storage.queue.octets(item.item_id)).endswith(OCTETS + b"\r\n")
+    assert refused, "the disk was never full"
+    assert kept, "there was never room"
+    assert await home.findings() == []
 
 
 async def test_attack_076_imap_commands_at_each_step(home):
