@@ -44,6 +44,7 @@ DEBIAN = {
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "iptables": "iptables",
+    "nft": "nftables",
     "mmdebstrap": "mmdebstrap",
 }
 """Command → Debian package."""
