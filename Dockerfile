@@ -1,4 +1,5 @@
-# Mailstead: every service in one image. Which of them a container runs is said by MAILSTEAD_SERVER_SERVICES.
+# Mailstead: every service in one image. Which of them a container runs its command says (`serve --init web`), or
+# MAILSTEAD_SERVER_SERVICES; without either it runs all.
 # How to use it: self-hosting/README.md. Nothing is installed or changed when a container starts.
 
 FROM python:3.13-slim-bookworm AS build
@@ -44,15 +45,16 @@ ENV PATH=/opt/venv/bin:$PATH \
     MAILSTEAD_POP3_LISTEN_TLS=:995 \
     MAILSTEAD_SIEVE_LISTEN=:4190 \
     MAILSTEAD_WEB_LISTEN=:80 \
-    MAILSTEAD_WEB_LISTEN_TLS=:443
+    MAILSTEAD_WEB_LISTEN_TLS=:443 \
+    MAILSTEAD_WEB_CUSTOM_FOLDER=/custom
 
 EXPOSE 25 80 110 143 443 465 587 993 995 4190
 VOLUME ["/var/lib/mailstead", "/var/lib/mailstead-keys"]
 USER 10001:10001
 WORKDIR /var/lib/mailstead
 STOPSIGNAL SIGTERM
-# Asked each second until it is well for the first time, so that whoever waits for the start does not wait for the clock.
-HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --start-interval=1s --retries=3 CMD ["mailstead", "health"]
+# Asked twice a second until it is well for the first time, so that whoever waits for the start does not wait for the clock.
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --start-interval=500ms --retries=3 CMD ["mailstead", "health"]
 ENTRYPOINT ["mailstead"]
 CMD ["serve", "--init"]
 

@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] == ["health"]:  # asked each second while a container starts: without what the other commands load
+    if sys.argv[1:] == ["health"]:  # asked often while a container starts: without what others load
         from mailstead.cli.answers import tell
 
         sys.exit(tell())

@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-from mailstead.cli.containers import CONTAINER_VARIABLES, further_settings, told_by_variables
+from mailstead.cli.containers import CONTAINER_VARIABLES, further_settings, relay_of, told_by_variables
+from mailstead.model.directory import Domain, DomainTerms
+from mailstead.model.errors import DomainExists, NoSuchDomain
+from mailstead.policy.profiles import PROFILES
+from mailstead.usecases.relay_settings import adopt
+from mailstead.wiring.house import ADMINISTRATOR
 from system.server import Server
 
 ALONE = {"MAIL_DOMAIN": "chat.example"}
@@ -76,3 +81,26 @@ def test_a_start_says_once_what_comes_of_the_variables(tmp_path):
     lines = [json.loads(line) for line in server.log().splitlines()]
     (said,) = [line for line in lines if line["event"] == "variables of a relay's container"]
     assert "nothing is installed at a start" in said["RECREATE_VENV"]
+
+
+async def test_containers_that_start_at_once_make_a_relay_s_domain_once():
+    relay = relay_of(ALONE)
+    said = []
+
+    class SecondToCome:
+        """The domains, as a process sees them that another one has overtaken."""
+
+        async def get(self, _actor, name):
+            said.append("get")
+            if said.count("get") == 1:
+                raise NoSuchDomain(name)
+            return Domain(name, DomainTerms(**PROFILES["chatmail"]))
+
+        async def add(self, *_):
+            raise DomainExists
+
+        async def set_terms(self, _actor, name, _terms):
+            said.append(f"set {name}")
+
+    await adopt(SecondToCome(), ADMINISTRATOR, relay)
+    assert said == ["get", "get", "set chat.example"]

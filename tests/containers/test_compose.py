@@ -1,29 +1,41 @@
-"""The Compose files as an operator uses them: checked in all their combinations, and the stack with mail through it."""
+"""The Compose files as an operator uses them: started, with mail through them."""
 
+import http.client
 import imaplib
 import json
+import poplib
 import re
 import secrets
 import shutil
 import smtplib
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
-from containers.engine import ROOT
+from containers.engine import ROOT, until
+from mailstead.net.certificates import make_self_signed
 from system.server import ALICE, DOMAIN, PASSWORD, free_ports, tls_context
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]  # to wait for the machine's one engine counts, too
 
 EMBEDDED_PORTS = (25, 465, 587, 143, 993, 110, 995, 4190, 80, 443)
-WEB_PORTS = (80, 443)
-TRAEFIK = {"MAILSTEAD_SERVER_HOSTNAME": "mail.example.test", "ACME_EMAIL": "postmaster@example.test"}
+ROLES = {
+    "web": (80, 443), "mx": (25,), "smtp": (465, 587), "worker": (), "imap": (143, 993), "pop3": (110, 995),
+    "sieve": (4190,),
+}  # fmt: skip
+SERVICES = {"smtp": {"submission"}, "worker": set()}
+"""What health asks in the container of a role, where that is not its name."""
+# As these tests reach published ports from the machine itself, they come from the bridge; there is a test of that, too.
+BRIDGED = "MAILSTEAD_LIMITS_ALLOWS_BRIDGED_CLIENTS=true"
 
 
 class Stack:
     """A folder as an operator has it: the Compose files unchanged, an `.env`, and an override that moves the ports."""
 
-    def __init__(self, engine, image, folder, lines=()):
+    def __init__(self, engine, image, folder, lines=(), further=""):
         self._engine, self.folder = engine, folder
         self.port = dict(zip(EMBEDDED_PORTS, free_ports(len(EMBEDDED_PORTS)), strict=True))
         for file in ("compose.yaml", "compose.traefik.yaml", "compose.override.example.yaml"):
@@ -36,15 +48,15 @@ class Stack:
             # Nothing goes to the Internet: a resolver that is not there, and senders that are not looked up.
             "MAILSTEAD_DNS_SERVERS=127.0.0.1:9",
             "MAILSTEAD_AUTHENTICATION_IS_ENABLED=false",
+            BRIDGED,
             *lines,
         ]
         (folder / ".env").write_text((ROOT / ".env.example").read_text() + "\n".join(settings) + "\n")
-        services = {"mailstead": EMBEDDED_PORTS, "mail": set(EMBEDDED_PORTS) - set(WEB_PORTS), "web": WEB_PORTS}
         override = ["services:"]
-        for service, ports in services.items():
-            override += [f"  {service}:", "    ports: !override"]
+        for service, ports in {"mailstead": EMBEDDED_PORTS, **ROLES}.items():
+            override += [f"  {service}:", "    ports: !override" if ports else "    ports: !reset []"]
             override += [f'      - "127.0.0.1:{self.port[port]}:{port}"' for port in ports]
-        (folder / "compose.override.yaml").write_text("\n".join(override) + "\n")
+        (folder / "compose.override.yaml").write_text("\n".join(override) + "\n" + further)
 
     def compose(self, *words, **how):
         return self._engine.docker("compose", "--project-directory", str(self.folder), *words, **how)
@@ -55,6 +67,16 @@ class Stack:
     def running(self):
         listed = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
         return {each["Service"]: each for each in listed}
+
+    def inspect(self, service, *options):
+        """Give what the engine says of the service's one container, whether it runs or not."""
+        (container,) = self.compose(*options, "ps", "-aq", service).split()
+        return self._engine.inspect("container", container)
+
+    def landing_page(self, domain):
+        client = http.client.HTTPConnection("127.0.0.1", self.port[80], timeout=20)
+        client.request("GET", "/", headers={"Host": domain})
+        return client.getresponse().read().decode()
 
     def prepare(self, service):
         """Make a domain and an account, as the guide says."""
@@ -87,37 +109,13 @@ class Stack:
 
 
 @contextmanager
-def stack(engine, image, folder, lines=()):
+def stack(engine, image, folder, lines=(), further=""):
     folder.mkdir()
-    made = Stack(engine, image, folder, lines)
+    made = Stack(engine, image, folder, lines, further)
     try:
         yield made
     finally:
         made.compose("down", "-v", "--remove-orphans", "-t", "30")
-
-
-@pytest.mark.parametrize("profile", ["", "split"])
-@pytest.mark.parametrize("further", ["", "compose.override.example.yaml", "compose.traefik.yaml"])
-def test_each_file_with_each_profile_is_sound(engine, tmp_path, further, profile):
-    for file in ("compose.yaml", *filter(None, [further])):
-        shutil.copy(ROOT / file, tmp_path)
-    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in TRAEFIK.items()))
-    words = ["compose", "--project-directory", str(tmp_path), "-f", str(tmp_path / "compose.yaml")]
-    words += ["-f", str(tmp_path / further)] if further else []
-    words += ["--profile", profile] if profile else []
-    engine.docker(*words, "config", "-q")
-    services = json.loads(engine.docker(*words, "config", "--format", "json"))["services"]
-    expected = {"mailstead"} | ({"mail", "web"} if profile else set())
-    expected |= {"prepare", "traefik", "certificates"} if "traefik" in further else set()
-    assert set(services) == expected
-    ours = [service for name, service in services.items() if name in {"mailstead", "mail", "web"}]
-    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
-    mounted = [volume["source"] for service in services.values() for volume in service.get("volumes", ())]
-    assert not any("docker.sock" in source for source in mounted)
-    if "traefik" in further:
-        web_ports = {int(port["published"]) for port in services["traefik"]["ports"]}
-        assert web_ports.isdisjoint(int(port["published"]) for port in services["mailstead"]["ports"])
-        assert services["mailstead"]["environment"]["MAILSTEAD_TLS_CERTIFICATE_FILE"].startswith("/certificates/")
 
 
 def test_one_container_with_mail_through_it_keeps_it(engine, image, tmp_path):
@@ -179,18 +177,188 @@ def test_on_the_host_s_own_network_clients_have_their_true_address(engine, image
         assert "[127.0.0.1]" in host.received()
 
 
-def test_mail_and_web_in_two_containers_from_one_image(engine, image, tmp_path):
-    lines = ("COMPOSE_PROFILES=split", "MAILSTEAD_EMBEDDED=0")
-    with stack(engine, image, tmp_path / "two", lines) as two:
-        two.up()
-        running = two.running()
-        assert set(running) == {"mail", "web"}
+def test_a_container_for_each_role(engine, image, tmp_path):
+    with stack(engine, image, tmp_path / "roles", ("COMPOSE_PROFILES=roles", "MAILSTEAD_EMBEDDED=0")) as house:
+        # All at once, against the order that compose.yaml has: whoever comes first makes stores and key.
+        house.compose("up", "-d", "--no-deps", "--wait", "--wait-timeout", "120", *ROLES)
+        running = house.running()
+        assert set(running) == set(ROLES)
         assert {each["Image"] for each in running.values()} == {image}
-        two.prepare("web")
-        # What one of them does the other sees: both have the data.
-        assert DOMAIN in two.mailstead("mail", "domain", "list")
-        two.send("hello")
-        assert two.subjects() == ["hello"]
-        for service, asked in (("mail", {"mx", "submission", "imap", "pop3", "sieve"}), ("web", {"web"})):
-            found = json.loads(two.mailstead(service, "--json", "health"))
-            assert {each["service"] for each in found} == asked
+        assert {role: house.inspect(role)["RestartCount"] for role in ROLES} == dict.fromkeys(ROLES, 0)
+        for role in ROLES:
+            found = json.loads(house.mailstead(role, "--json", "health"))
+            assert {each["service"] for each in found} == SERVICES.get(role, {role})
+        house.prepare("web")
+        assert DOMAIN in house.mailstead("imap", "domain", "list")  # what one does, all see
+        records = house.mailstead("web", "dns", DOMAIN)  # the house has them all, whoever is asked
+        assert all(name in records for name in ("_imaps._tcp", "_submissions._tcp", "_pop3s._tcp"))
+
+        # What comes through the container of the mx wakes who waits in that of IMAP; by itself it looks each minute.
+        with imaplib.IMAP4_SSL("127.0.0.1", house.port[993], ssl_context=tls_context(), timeout=30) as client:
+            client.login(ALICE, PASSWORD)
+            client.select()
+            client.send(b"i IDLE\r\n")
+            assert client.readline().startswith(b"+")
+            house.send("first")
+            assert client.readline() == b"* 1 EXISTS\r\n"
+            client.send(b"DONE\r\n")
+            while not client.readline().startswith(b"i OK"):
+                pass
+
+        # One role starts anew while the others go on: a conversation of POP3 lives, and mail is taken.
+        pop3 = poplib.POP3_SSL("127.0.0.1", house.port[995], context=tls_context(), timeout=30)
+        pop3.user(ALICE)
+        pop3.pass_(PASSWORD)
+        house.compose("stop", "-t", "30", "imap")
+        house.send("second")
+        assert pop3.noop().startswith(b"+OK")
+        pop3.quit()
+        house.compose("up", "-d", "--wait", "--wait-timeout", "60", "imap")
+        assert house.subjects() == ["first", "second"]
+        house.compose("stop", "-t", "30")
+        assert {role: house.inspect(role)["State"]["ExitCode"] for role in ROLES} == dict.fromkeys(ROLES, 0)
+
+
+def test_a_house_that_only_forwards(engine, image, tmp_path):
+    lines = (
+        "COMPOSE_PROFILES=forward-only", "MAILSTEAD_EMBEDDED=0", "MAILSTEAD_SERVER_SERVICES=mx,submission,queue,web",
+    )  # fmt: skip
+    with stack(engine, image, tmp_path / "forward", lines) as house:
+        house.up()
+        assert set(house.running()) == {"web", "mx", "smtp", "worker"}
+        house.mailstead("web", "domain", "add", DOMAIN)
+        records = house.mailstead("web", "dns", DOMAIN)
+        assert "_submissions._tcp" in records
+        assert "_imaps._tcp" not in records.replace("_imaps._tcp SRV 0 0 0 .", "")
+
+
+def test_what_is_not_yet_there_says_so_and_ends(engine, image, tmp_path):
+    with stack(engine, image, tmp_path / "scaled") as house:
+        said = house.compose("--profile", "scaled", "run", "--rm", "-T", "--no-deps", "scaled", expect=None)
+        assert "not yet in this version" in said
+        house.compose("--profile", "scaled", "up", "scaled", expect=None)
+        state = house.inspect("scaled", "--profile", "scaled")["State"]
+        assert (state["Status"], state["ExitCode"]) == ("exited", 78)
+        said = house.compose("run", "--rm", "-T", "--no-deps", "mailstead", "serve", "--init", "carddav", expect=78)
+        assert said == ""
+
+
+def test_pages_of_ones_own_beside_the_compose_file(engine, image, tmp_path):
+    lines = ("MAIL_DOMAIN=chat.example.test", "RECREATE_VENV=true")
+    with stack(engine, image, tmp_path / "custom", lines) as house:
+        page = house.folder / "custom" / "www" / "src" / "index.md"
+        page.parent.mkdir(parents=True)
+        page.write_text("# Mine, for {{ domain }}\n")
+        house.up()
+        assert house.landing_page("chat.example.test").count("Mine, for chat.example.test") == 1
+        shown = house.mailstead("mailstead", "config", "show")
+        assert "/custom/www/src/index.md  the page index in all languages" in shown
+        assert "RECREATE_VENV" in shown
+        assert "nothing is installed at a start" in house.compose("logs", "mailstead")
+        page.write_text("# Another\n")  # without a restart
+        assert "Another" in house.landing_page("chat.example.test")
+
+
+def test_certificates_dumped_by_a_neighbour_are_taken_over(engine, image, tmp_path):
+    """compose.traefik.yaml as it is, but for the two foreign images, which cannot be had here: one of ours stands in."""
+    stand_in = f"    image: {image}\n    entrypoint: [sleep, infinity]\n    command: []\n"
+    further = (
+        f"  traefik:\n{stand_in}    ports: !reset []\n    healthcheck: {{disable: true}}\n  certificates:\n{stand_in}"
+    )
+    lines = (
+        "MAILSTEAD_SERVER_HOSTNAME=mail.example.test", "ACME_EMAIL=postmaster@example.test", "MAILSTEAD_TLS_WATCH_S=0.2",
+        "COMPOSE_FILE=compose.yaml:compose.traefik.yaml:compose.override.yaml",
+    )  # fmt: skip
+    certificate, key = tmp_path / "certificate.crt", tmp_path / "privatekey.key"
+
+    with stack(engine, image, tmp_path / "traefik", lines, further) as house:
+
+        def dump():
+            """As the dumper writes: certificate, then key, which do not fit together in between."""
+            make_self_signed(certificate, key, "mail.example.test")
+            for file in (certificate, key):
+                place = f"/certificates/mail.example.test/{file.name}"
+                house.compose(
+                    "exec", "-T", "certificates", "sh", "-c", f"mkdir -p $(dirname {place}) && umask 077 && cat > {place}",
+                    stdin=file.read_text(),
+                )  # fmt: skip
+
+        def served():
+            return ssl.get_server_certificate(("127.0.0.1", house.port[993]), timeout=10)
+
+        house.compose("up", "-d", "certificates")
+        dump()
+        house.up()
+        first = served()
+        assert first == certificate.read_text()
+        with imaplib.IMAP4_SSL("127.0.0.1", house.port[993], ssl_context=tls_context(), timeout=20) as client:
+            dump()
+            until(lambda: served() != first, 60, lambda: house.compose("logs", "mailstead"))
+            assert served() == certificate.read_text()
+            assert client.noop()[0] == "OK"
+        assert house.inspect("mailstead")["RestartCount"] == 0
+
+
+IPV6_NETWORK = """\
+networks:
+  default:
+    enable_ipv6: true
+    ipam:
+      config:
+        - subnet: fd6d:6169:6c73::/64
+"""
+
+
+def open_ports(address):
+    """Try each port of an address, from outside the container."""
+
+    def is_open(port):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as client:
+            client.settimeout(5)
+            return client.connect_ex((address, port)) == 0
+
+    with ThreadPoolExecutor(32) as threads:
+        return {port for port, found in enumerate(threads.map(is_open, range(1, 65536)), 1) if found}
+
+
+def test_attack_108_only_the_intended_ports_answer_over_both_ip_versions(engine, image, tmp_path):
+    with stack(engine, image, tmp_path / "scanned", (), IPV6_NETWORK) as house:
+        house.up()
+        (network,) = house.inspect("mailstead")["NetworkSettings"]["Networks"].values()
+        for address in (network["IPAddress"], network["GlobalIPv6Address"]):
+            assert open_ports(address) == set(EMBEDDED_PORTS), address
+        found = house.inspect("mailstead")
+        assert not [mount for mount in found["Mounts"] if mount["Source"].endswith(".sock")]
+        assert {mount["Destination"]: mount["RW"] for mount in found["Mounts"]} == {
+            "/var/lib/mailstead": True, "/var/lib/mailstead-keys": True, "/custom": False,
+        }  # fmt: skip
+        host = found["HostConfig"]
+        assert (host["Privileged"], host["ReadonlyRootfs"], host["PidMode"], host["IpcMode"]) == (
+            False, True, "", "private",
+        )  # fmt: skip
+        assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["NET_BIND_SERVICE"])
+
+
+def test_attack_013_strangers_whom_docker_s_proxy_brings_are_turned_away(engine, image, tmp_path):
+    port = free_ports(1)[0]
+    # Over IPv6 into a network that has none: Docker's proxy takes it there.
+    override = f'services:\n  mailstead:\n    ports: ["[::1]:{port}:25"]\n'
+    lines = (
+        "MAILSTEAD_LIMITS_ALLOWS_BRIDGED_CLIENTS=false",
+        "COMPOSE_FILE=compose.yaml:compose.override.yaml:compose.bridged.yaml",
+    )
+    with stack(engine, image, tmp_path / "bridged", lines) as house:
+        (house.folder / "compose.bridged.yaml").write_text(override)
+        house.up()  # well, as health checks come from the container itself
+        with socket.create_connection(("::1", port), 20) as client:
+            assert client.recv(200).startswith(b"421 4.3.2 This server cannot see who is connecting")
+        # A neighbour in the same network has an address of its own.
+        ask = "import socket; print(socket.create_connection(('mailstead', 25), 20).recv(200))"
+        said = house.compose(
+            "run", "--rm", "-T", "--no-deps", "--entrypoint", "python", "mailstead", "-c", ask, expect=None
+        )
+        assert "220 " in said
+        assert "look like the bridge of this container" in house.compose("logs", "mailstead")
+        found = json.loads(house.mailstead("mailstead", "--json", "doctor", expect=1))
+        (told,) = [each for each in found if "client addresses" in each.values()]
+        assert "limits.allows_bridged_clients" in told["advice"]

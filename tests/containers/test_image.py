@@ -6,6 +6,7 @@ import re
 import secrets
 import socket
 import ssl
+import tarfile
 import tomllib
 
 import pytest
@@ -15,7 +16,7 @@ from containers.engine import ROOT, until
 from mailstead.net.certificates import make_self_signed
 from system.server import free_ports, tls_context
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]  # to wait for the machine's one engine counts, too
 
 PORTS = {25, 80, 110, 143, 443, 465, 587, 993, 995, 4190}
 HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE",
@@ -176,3 +177,59 @@ def test_stores_without_their_key_are_refused(engine, run):
         for container in engine.docker("ps", "-aq", "--filter", f"volume={volume}").split():
             engine.docker("rm", "-fv", container)
         engine.docker("volume", "rm", volume)
+
+
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|_KEY$")
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/=]{40}")
+NO_PART_OF_IT = re.compile(r"(^|/)(\.env|\.git|\.state|id_rsa|master\.key|backup\.key|pip\.conf\.d)(/|$)")
+
+
+def test_attack_110_the_image_holds_no_secret(engine, image, tmp_path):
+    config = engine.inspect("image", image)["Config"]
+    assert [line for line in config["Env"] if SECRET_NAME.search(line.partition("=")[0])] == []
+    history = engine.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
+    assert not re.search(r"(?i)(password|secret|token)=\S", history)
+    archive = tmp_path / "image.tar"
+    engine.docker("save", "-o", str(archive), image)
+    looked_at = 0
+    with tarfile.open(archive) as whole:
+        for blob in whole:
+            if not blob.isfile():
+                continue
+            try:
+                layer = tarfile.open(fileobj=whole.extractfile(blob))  # noqa: SIM115  # closed below
+            except tarfile.ReadError:
+                continue  # a manifest
+            with layer:
+                for entry in layer:
+                    assert not NO_PART_OF_IT.search(entry.name), entry.name
+                    if entry.isfile():
+                        looked_at += 1
+                        assert not PRIVATE_KEY.search(layer.extractfile(entry).read()), entry.name
+    assert looked_at > 1000  # the layers were really read
+
+
+def test_attack_110_keys_of_a_running_house_are_for_its_user_only_and_told_to_nobody(engine, run):
+    name = run(*HARDENED, "-e", "MAILSTEAD_SERVER_LOG_LEVEL=debug")
+    until_healthy(engine, name)
+    # Nothing that the house has written may be read by others, but for the public certificate.
+    found = engine.docker(
+        "exec", name, "find", "/var/lib/mailstead", "/var/lib/mailstead-keys", "-type", "f", "-perm", "/077"
+    )
+    assert [place for place in found.split() if not place.endswith((".crt", ".pem"))] == []
+    key = engine.docker("exec", name, "cat", "/var/lib/mailstead-keys/master.key").strip()
+    assert len(bytes.fromhex(key)) == 32
+    told = engine.docker("logs", name, expect=None) + json.dumps(engine.inspect("container", name))
+    told += engine.docker("exec", name, "mailstead", "config", "show")
+    assert key not in told
+
+
+def test_one_service_is_chosen_by_the_command(engine, image, run):
+    name = run(*HARDENED, command=("serve", "--init", "imap", "worker"))
+    until_healthy(engine, name)
+    listening = engine.docker("exec", name, "python", "-c", LISTENING)
+    assert {int(line) for line in listening.split()} == {143, 993}
+    asked = json.loads(engine.docker("exec", name, "mailstead", "--json", "health"))
+    assert {each["service"] for each in asked} == {"imap"}
+    said = engine.docker("run", "--rm", image, "serve", "--init", "api", expect=None)
+    assert "not yet in this version" in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import BadSettings, NoSuchDomain
+from mailstead.model.errors import BadSettings, DomainExists, NoSuchDomain
 from mailstead.policy.chatmail_ini import Relay
 from mailstead.policy.domain_terms import changed_terms
 from mailstead.usecases.domains import Domains
@@ -24,7 +24,10 @@ async def adopt(domains: Domains, actor: Actor, relay: Relay, *, changes: bool =
         changed_terms(blank, relay.terms)  # what is wrong is told before anything is made
         if not changes:
             return Domain(relay.domain, blank)
-        domain = await domains.add(actor, relay.domain, PROFILE)
+        try:
+            domain = await domains.add(actor, relay.domain, PROFILE)
+        except DomainExists:  # another process of the house, which starts at the same time, was first
+            domain = await domains.get(actor, relay.domain)
     if not domain.terms.is_chatmail:
         raise BadSettings(f"{domain.name} is an ordinary mail domain here; `mailstead domain set` makes a relay of it")
     if not changes:
