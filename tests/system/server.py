@@ -102,11 +102,15 @@ class Server:
 
     def run(self, *arguments: str, stdin: str | None = None, expect: int = 0) -> str:
         """Run a mailstead command on this data folder."""
-        done = subprocess.run(
-            [MAILSTEAD, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, timeout=120
-        )
+        done = self.complete(*arguments, stdin=stdin)
         assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def complete(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command that may fail."""
+        return subprocess.run(
+            [MAILSTEAD, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, timeout=120
+        )
 
     def prepare(self, *addresses: str) -> None:
         """Make the stores, the domain and accounts with `PASSWORD`."""

@@ -78,9 +78,7 @@ def test_attack_076_a_full_place_of_backups_keeps_what_it_has_and_recovers(serve
         assert deliver(client, ALICE, b"From: x@elsewhere.test\r\nSubject: m%d\r\n\r\n" % number + b"y" * 99)[0] == "2"
         disk.fill(left_octets)
         before = json.loads(server.run("--json", "backup", "list"))
-        done = subprocess.run(
-            [server.command[0], "backup"], env=server.environment, capture_output=True, text=True, timeout=120
-        )
+        done = server.complete("backup")
         after = json.loads(server.run("--json", "backup", "list"))
         if done.returncode:
             failures += 1
@@ -104,10 +102,7 @@ def test_attack_076_a_restore_into_a_full_folder_is_unfinished_and_goes_on_later
     other = Server(disk.folder, server.settings)
     for left_octets in (0, 16384, 150_000):
         disk.fill(left_octets)
-        done = subprocess.run(
-            [other.command[0], "restore", "--key-stdin"],
-            env=other.environment, input=key, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = other.complete("restore", "--key-stdin", stdin=key)
         assert done.returncode == TEMPORARY, done.stderr
         assert "No space left" in done.stderr
         if (disk.folder / "data" / "restore.unfinished").exists():

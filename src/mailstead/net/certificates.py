@@ -15,7 +15,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -121,7 +121,7 @@ def open_certificates(
     certificate = certificate_place("", data_dir, is_ordered=is_ordered)
     folder, key = certificate.parent, certificate.with_name("key.pem")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("w") as lock:
+    with open_lock(folder / ".lock") as lock:
         # Several workers start at once; without the lock one's key could end up beside the other's certificate.
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Of those that are ordered an expired one is kept, too: ordering replaces it.
@@ -163,6 +163,11 @@ def make_self_signed(certificate_file: Path, key_file: Path, hostname: str, now:
     key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_whole(key_file, key_pem, 0o600)
     write_whole(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Open a file that processes lock against each other; for its owner only."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb")
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:

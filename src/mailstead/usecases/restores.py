@@ -68,15 +68,15 @@ class Restores:
         for file in files:
             for part in file.parts:
                 path = _place(folder, file, part)
-                done += await self._write(path, part)
+                done += await self._write(folder, path, part)
                 if progress is not None:
                     progress(done, total)
         await asyncio.to_thread(_end, folder, (_place(folder, file, part) for file in files for part in file.parts))
         return len(files)
 
-    async def _write(self, path: Path, part: Part) -> int:
+    async def _write(self, folder: Path, path: Path, part: Part) -> int:
         written = 0
-        handle = await asyncio.to_thread(_new_file, path)
+        handle = await asyncio.to_thread(_new_file, folder, path)
         try:
             # A few chunks are fetched ahead; they are written in order.
             for at in range(0, len(part.chunks), AT_ONCE):
@@ -92,10 +92,11 @@ class Restores:
         return written
 
 
-def _new_file(path: Path) -> int:
+def _new_file(folder: Path, path: Path) -> int:
     """Open a file that was not there: not through a link or device that lies in its place. Errors: BackupFailed."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for parent in reversed(path.relative_to(folder).parents):  # `parents=True` would not mind the mode
+            (folder / parent).mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)  # what an unfinished restore has left
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -29,7 +29,7 @@ from mailstead.net.acme.client import AcmeClient, PrivateKey, Prover
 from mailstead.net.acme.jws import AccountKey, pem_of
 from mailstead.net.acme.problems import AcmeFailed
 from mailstead.net.acme.renewal import Held, back_off, covers, due_at
-from mailstead.net.certificates import write_whole
+from mailstead.net.certificates import open_lock, write_whole
 from mailstead.ports.clock import Clock
 from mailstead.telemetry import log, metrics
 
@@ -168,7 +168,7 @@ class Ordering:
     def _locked(self) -> Iterator[None]:
         """Errors: _Busy, OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self._folder / ".order.lock").open("w") as lock:
+        with open_lock(self._folder / ".order.lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -131,6 +131,7 @@ class SocketBus(LocalBus):
             # A socket's path has at most 107 octets, a data folder's may have more: go through the open folder.
             self._prefix = f"/proc/self/fd/{self._descriptor}/"
             self._socket.bind(self._prefix + self._name)
+            Path(self._prefix + self._name).chmod(0o600)  # whatever the umask; nobody else can enter the folder anyway
         except OSError as error:
             self._socket.close()
             raise StorageUnavailable(

@@ -38,7 +38,9 @@ class FolderObjects:
         path = self._folder / name
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for parent in reversed(path.relative_to(self._folder).parents):  # `parents=True` would not mind the mode
+                (self._folder / parent).mkdir(mode=0o700, exist_ok=True)
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(octets)
