@@ -41,9 +41,14 @@ _ENVIRONMENT_HEAD: Final = """\
 # off: the nightly update stays at this version (read by self-hosting/update.sh --newest alone).
 #MAILSTEAD_UPDATE=
 
-# One container for everything is the default. With these two lines mail and web have one each.
-#COMPOSE_PROFILES=split
+# One container for everything is the default. With these two lines each service has one; the profile forward-only is
+# for a house without mailboxes (see compose.yaml).
+#COMPOSE_PROFILES=roles
 #MAILSTEAD_EMBEDDED=0
+
+# Only for compose.scaled.yaml, which is for a later version.
+#MONGODB_PASSWORD=
+#REDIS_PASSWORD=
 """
 
 
