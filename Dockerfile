@@ -54,7 +54,7 @@ USER 10001:10001
 WORKDIR /var/lib/mailstead
 STOPSIGNAL SIGTERM
 # Asked twice a second until it is well for the first time, so that whoever waits for the start does not wait for the clock.
-HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --start-interval=500ms --retries=3 CMD ["mailstead", "health"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --start-interval=0.5s --retries=3 CMD ["mailstead", "health"]
 ENTRYPOINT ["mailstead"]
 CMD ["serve", "--init"]
 

@@ -41,7 +41,7 @@ check: setup-dev  ## format, lint, types, import contracts, spelling, generated 
 	$(BIN)/python tools/generate.py --check
 	$(BIN)/shellcheck .ci/run self-hosting/*.sh tools/*.sh src/mailstead/systemd/*.sh
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml compose.scaled.yaml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet .github
 
