@@ -108,6 +108,11 @@ class Stack:
             return [client.fetch(number, f"(BODY.PEEK[HEADER.FIELDS ({name})])")[1][0][1] for number in numbers]
 
 
+def files_of(folder, *names):
+    """Give the line of `.env` that names the Compose files."""
+    return "COMPOSE_FILE=" + ":".join(str(folder / name) for name in names)
+
+
 @contextmanager
 def stack(engine, image, folder, lines=(), further=""):
     folder.mkdir()
@@ -262,13 +267,13 @@ def test_pages_of_ones_own_beside_the_compose_file(engine, image, tmp_path):
 
 def test_certificates_dumped_by_a_neighbour_are_taken_over(engine, image, tmp_path):
     """compose.traefik.yaml as it is, but for the two foreign images, which cannot be had here: one of ours stands in."""
-    stand_in = f"    image: {image}\n    entrypoint: [sleep, infinity]\n    command: []\n"
+    stand_in = f"    image: {image}\n    entrypoint: [sh, -c, exec sleep infinity]\n"
     further = (
         f"  traefik:\n{stand_in}    ports: !reset []\n    healthcheck: {{disable: true}}\n  certificates:\n{stand_in}"
     )
     lines = (
         "MAILSTEAD_SERVER_HOSTNAME=mail.example.test", "ACME_EMAIL=postmaster@example.test", "MAILSTEAD_TLS_WATCH_S=0.2",
-        "COMPOSE_FILE=compose.yaml:compose.traefik.yaml:compose.override.yaml",
+        files_of(tmp_path / "traefik", "compose.yaml", "compose.traefik.yaml", "compose.override.yaml"),
     )  # fmt: skip
     certificate, key = tmp_path / "certificate.crt", tmp_path / "privatekey.key"
 
@@ -346,7 +351,7 @@ def test_attack_013_strangers_whom_docker_s_proxy_brings_are_turned_away(engine,
     override = f'services:\n  mailstead:\n    ports: ["[::1]:{port}:25"]\n'
     lines = (
         "MAILSTEAD_LIMITS_ALLOWS_BRIDGED_CLIENTS=false",
-        "COMPOSE_FILE=compose.yaml:compose.override.yaml:compose.bridged.yaml",
+        files_of(tmp_path / "bridged", "compose.yaml", "compose.override.yaml", "compose.bridged.yaml"),
     )
     with stack(engine, image, tmp_path / "bridged", lines) as house:
         (house.folder / "compose.bridged.yaml").write_text(override)
