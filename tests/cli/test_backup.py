@@ -12,6 +12,7 @@ from mailstead.config.load import load
 from mailstead.model.address import Address
 from mailstead.model.envelope import Recipient
 from mailstead.model.queue import Destination, DestinationKind, ItemKind, NewItem, NewRecipient
+from mailstead.wiring.backup import is_key_shown
 from mailstead.wiring.house import open_house
 
 MAIL = b"Subject: %d\r\nMessage-ID: <%d@x.test>\r\n\r\nnumber %d\r\n"
@@ -152,6 +153,28 @@ def test_who_knows_that_nothing_was_sent_lets_it_go_out(house, tmp_path):
     assert house("--json", "restore", "--send-queue")["held_count"] == 0
     [item] = house("--json", "queue", "list")
     assert {recipient["state"] for recipient in item["recipients"]} == {"waiting"}
+
+
+def test_it_is_remembered_that_the_key_was_shown_and_another_one_is_asked_for_again(house, tmp_path):
+    def is_shown():
+        return is_key_shown(load(None, dict(os.environ)).settings)
+
+    house("backup")
+    assert not is_shown()
+    key = house("backup", "key").stdout
+    assert is_shown()
+    note = tmp_path / "data.backup.key.shown"
+    assert note.stat().st_mode & 0o077 == 0
+    assert key.strip() not in note.read_text()
+    (tmp_path / "data.backup.key").unlink()
+    (tmp_path / "place").rename(tmp_path / "former")
+    house("backup")
+    assert not is_shown(), "this is another key"
+    key = house("backup", "key").stdout
+    lose(tmp_path)
+    note.unlink()
+    house("restore", "--key-stdin", stdin=key)
+    assert is_shown(), "who has typed it has it"
 
 
 def test_an_unfinished_restore_is_not_served(house, tmp_path):

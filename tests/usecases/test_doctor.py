@@ -429,6 +429,16 @@ async def test_backups_are_looked_at_where_they_are_to_be_made(practice, clock):
         assert await practice.status("backups") is status
 
 
+async def test_a_backup_key_that_nobody_has_seen_is_a_warning(practice, clock):
+    async def last_backup():
+        return clock.now()
+
+    assert "backup key" not in await practice.examine()
+    for is_shown, status in ((True, Health.OK), (False, Health.WARNING)):
+        practice.terms = replace(TERMS, last_backup=last_backup, is_backup_key_shown=lambda is_shown=is_shown: is_shown)
+        assert await practice.status("backup key") is status
+
+
 async def test_the_resolver(practice):
     practice.zones.authentic = ()
     assert await practice.status("resolver") is Health.WARNING

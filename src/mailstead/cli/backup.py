@@ -98,9 +98,11 @@ def key(context: typer.Context) -> None:
     terminal = terminal_of(context)
 
     async def work(settings: Settings) -> str:
-        from mailstead.wiring.backup import backup_key
+        from mailstead.wiring.backup import backup_key, note_key_shown
 
-        return key_text(backup_key(settings, makes=True))
+        key = backup_key(settings, makes=True)
+        note_key_shown(settings, key)
+        return key_text(key)
 
     text = work_on(terminal, work)
     terminal.say(text, {"key": text})

@@ -51,7 +51,7 @@ def restore(
     async def work(settings: Settings) -> Restored:
         from mailstead.usecases.backup_vault import key_of
         from mailstead.usecases.restores import Restores
-        from mailstead.wiring.backup import backup_key, keep_backup_key, make_vault
+        from mailstead.wiring.backup import backup_key, keep_backup_key, make_vault, note_key_shown
         from mailstead.wiring.house import ADMINISTRATOR
         from mailstead.wiring.restore import restore_house
 
@@ -62,6 +62,8 @@ def restore(
             restored = await restore_house(settings, restores, found, progress, sends_queue=send_queue)
         if not settings.backup.key:
             keep_backup_key(settings, key)
+        if typed:
+            note_key_shown(settings, key)
         return restored
 
     restored = work_on(terminal, work)

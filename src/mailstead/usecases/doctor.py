@@ -81,6 +81,8 @@ class DoctorTerms:
     disk_reserve_octets: int
     last_backup: Callable[[], Awaitable[datetime | None]] | None = None
     """Gives when the last backup was made; None: none are to be made."""
+    is_backup_key_shown: Callable[[], bool] = lambda: True
+    """Whether anybody has ever had the key of the backups before them."""
 
 
 class Doctor:
@@ -141,6 +143,7 @@ class Doctor:
         yield self._disk
         yield self._master_key
         yield self._backups
+        yield self._backup_key
         yield self._resolver_state
         yield self._certificate
         for listening in self._terms.listening:
@@ -218,6 +221,16 @@ class Doctor:
             found = f"the last one was made at {made_at:%Y-%m-%d %H:%M} UTC" if made_at else "there is none yet"
             return [Diagnosis(name, Health.ERROR, found, expected, "Run `mailstead backup`, and see what it says.")]
         return [Diagnosis(name, Health.OK, f"the last one was made at {made_at:%Y-%m-%d %H:%M} UTC")]
+
+    async def _backup_key(self) -> list[Diagnosis]:
+        if self._terms.last_backup is None:
+            return []
+        name = "backup key"
+        if self._terms.is_backup_key_shown():
+            return [Diagnosis(name, Health.OK, "it was shown")]
+        found, expected = "nobody has ever had it shown", "on paper, away from this machine"
+        advice = "Run `mailstead backup key` and print it: if this machine is lost, nothing else opens its backups."
+        return [Diagnosis(name, Health.WARNING, found, expected, advice)]
 
     async def _resolver_state(self) -> list[Diagnosis]:
         """Whether it answers, and whether DNSSEC counts: asked for is the top-level domain of our own name."""

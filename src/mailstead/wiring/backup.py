@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -119,6 +120,39 @@ def keep_backup_key(settings: Settings, key: bytes) -> bytes:
     path = backup_key_file(settings)
     write_secret(path, f"{key_text(key)}\n".encode())
     return key_of(path.read_text("ascii"))
+
+
+def note_key_shown(settings: Settings, key: bytes) -> None:
+    """Remember that a person has had the key before them, so that nobody need be reminded.
+
+    Where nothing can be written beside the key (a secret that is mounted), nothing is remembered.
+    """
+    if settings.backup.key or is_key_shown(settings):
+        return
+    note = _shown_note(settings)
+    with suppress(OSError, BadSettings):
+        note.unlink(missing_ok=True)  # of another key
+        write_secret(note, _key_mark(key))
+
+
+def is_key_shown(settings: Settings) -> bool:
+    """Whether somebody has had the key that is used now before them; without a key there is nothing to show."""
+    if settings.backup.key or not backup_key_file(settings).exists():
+        return True
+    try:
+        return _shown_note(settings).read_bytes() == _key_mark(backup_key(settings))
+    except OSError:
+        return False
+
+
+def _shown_note(settings: Settings) -> Path:
+    path = backup_key_file(settings)
+    return path.with_name(f"{path.name}.shown")
+
+
+def _key_mark(key: bytes) -> bytes:
+    """Tell keys apart without telling them."""
+    return f"{hashlib.sha256(b'shown ' + key).hexdigest()[:16]}\n".encode()
 
 
 def write_secret(path: Path, octets: bytes) -> None:

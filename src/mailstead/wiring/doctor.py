@@ -52,6 +52,12 @@ async def _last_backup(settings: Settings) -> datetime | None:
     return await make_backups(settings).last_made_at(ADMINISTRATOR)
 
 
+def _is_backup_key_shown(settings: Settings) -> bool:
+    from mailstead.wiring.backup import is_key_shown
+
+    return is_key_shown(settings)
+
+
 def make_doctor(house: House) -> Doctor:
     """Give who looks whether all is well."""
     settings = house.settings
@@ -62,6 +68,7 @@ def make_doctor(house: House) -> Doctor:
         settings.doctor.port_25_target,
         settings.store.disk_reserve_octets,
         partial(_last_backup, settings) if settings.backup.target else None,
+        partial(_is_backup_key_shown, settings),
     )
     plan = make_dns_plan(house)
     return Doctor(house.storage, house.clock, house.resolver, house.web, make_probes(settings), plan, terms)
