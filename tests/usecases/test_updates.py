@@ -204,7 +204,7 @@ def test_a_new_version_that_does_not_start_after_its_trial_keeps_the_data():
 
 
 @pytest.mark.parametrize("at", range(len(WAY)), ids=lambda at: f"{at}-{WAY[at]}")
-def test_after_a_cut_at_any_step_the_next_one_goes_on_or_back(at):
+def test_attack_107_after_a_cut_at_any_step_the_next_one_goes_on_or_back(at):
     host = Host(goes_wrong=Cut, at=at)
     with pytest.raises(Cut):
         Updates(host).run(ADMIN)
@@ -258,7 +258,7 @@ def test_a_service_that_stands_still_is_not_updated():
 
 
 @pytest.mark.parametrize("wanted", ["0.9.9", "1.0.0rc1", "1.0.0.dev3"])
-def test_an_older_version_is_refused_before_anything_is_fetched(wanted):
+def test_attack_107_an_older_version_is_refused_before_anything_is_fetched(wanted):
     host = Host()
     with pytest.raises(BadSettings, match=r"older than 1\.0\.0, which runs"):
         Updates(host).run(ADMIN, wanted)

@@ -31,9 +31,11 @@ def host_of(home, source=None):
     return VersionFolders(home, home / "settings.toml", data, source)
 
 
-def wheel(folder, version, pins="anything==1\n"):
+def wheel(folder, version, pins="anything==1\n", about=None):
     path = folder / f"mailstead-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
+        inside = about or f"Name: mailstead\nVersion: {version}\n"
+        archive.writestr(f"mailstead-{version}.dist-info/METADATA", f"Metadata-Version: 2.4\n{inside}")
         if pins:
             archive.writestr(PINS, pins)
     return path
@@ -74,8 +76,17 @@ def test_a_wheel_without_pins_is_not_installed_and_leaves_nothing(home, tmp_path
     assert not (home / "versions" / "2.0.0").exists()
 
 
+@pytest.mark.parametrize("about", ["Name: mailstead\nVersion: 1.0.0\n", "Name: other\nVersion: 2.0.0\n"])
+def test_attack_107_what_is_another_version_or_product_inside_is_not_installed(home, tmp_path, about):
+    host = host_of(home, wheel(tmp_path, "2.0.0", about=about))
+    assert host.obtain("2.0.0") == "2.0.0"
+    with pytest.raises(MachineFailed, match="calls itself"):
+        host.install("2.0.0")
+    assert not (home / "versions" / "2.0.0").exists()
+
+
 @pytest.mark.full  # it makes an environment
-def test_what_cannot_be_installed_with_its_hashes_leaves_nothing(home, tmp_path):
+def test_attack_107_what_has_other_hashes_is_not_installed_and_leaves_nothing(home, tmp_path):
     host = host_of(home, tmp_path)  # a folder: no network is asked
     wheel(tmp_path, "2.0.0", pins=f"anything==1 --hash=sha256:{'0' * 64}\n")
     with zipfile.ZipFile(tmp_path / "anything-1-py3-none-any.whl", "w") as archive:

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from email.parser import HeaderParser
 from pathlib import Path
 from typing import Final
 
@@ -133,7 +134,9 @@ class VersionFolders:
             self._pip(python, "install", "--require-hashes", *from_where, "--requirement", pins)
             self._pip(python, "install", "--no-index", "--no-deps", self._wheel)
             self._pip(python, "check")
-            self._run(self._program(version), "--version")
+            told = self._run(self._program(version), "--version").strip()
+            if told != f"mailstead {version}":
+                raise MachineFailed(f"{self._wheel.name} calls itself {told}")
         except MachineFailed:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -156,8 +159,7 @@ class VersionFolders:
 
     def start_service(self) -> None:
         """Start it, and wait until it is ready. Errors: MachineFailed."""
-        with suppress(MachineFailed):
-            self._run("systemctl", "reset-failed", SERVICE)
+        self._forget_failure(SERVICE)
         try:
             self._run("systemctl", "start", SERVICE)
         except MachineFailed as error:
@@ -242,8 +244,7 @@ class VersionFolders:
         if not (_FOR_ONE_BOOT / TRIAL).exists():
             return
         self._run("systemctl", "stop", TRIAL)
-        with suppress(MachineFailed):
-            self._run("systemctl", "reset-failed", TRIAL)
+        self._forget_failure(TRIAL)
         shutil.rmtree(_FOR_ONE_BOOT / f"{TRIAL}.d", ignore_errors=True)
         (_FOR_ONE_BOOT / TRIAL).unlink()
         self._run("systemctl", "daemon-reload")
@@ -317,14 +318,18 @@ class VersionFolders:
         return max(fitting, key=lambda each: order_of(_version_of(each)))
 
     def _pins(self, wheel: Path) -> Path:
-        """Take the pins out of a wheel. Errors: MachineFailed."""
+        """Take the pins out of a wheel that is what its name says. Errors: MachineFailed."""
         self._fetched.mkdir(mode=0o700, exist_ok=True)
         pins = self._fetched / "constraints.txt"
+        version = _version_of(wheel)
         try:
             with zipfile.ZipFile(wheel) as archive:
+                about = HeaderParser().parsestr(archive.read(f"mailstead-{version}.dist-info/METADATA").decode())
                 pins.write_bytes(archive.read(PINS))
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise MachineFailed(f"{wheel.name} is no release of Mailstead: {error}") from None
+        if (about["Name"], about["Version"]) != ("mailstead", version):
+            raise MachineFailed(f"{wheel.name} calls itself {about['Name']} {about['Version']} inside")
         return pins
 
     def _mailstead(self, version: str, *words: str, within: Sequence[str] = ()) -> str:
@@ -360,6 +365,11 @@ class VersionFolders:
             said = (done.stderr.strip() or done.stdout.strip())[-_LAST_CHARACTERS:]
             raise MachineFailed(f"`{line}` ended with {done.returncode}: {said}")
         return done.stdout
+
+    def _forget_failure(self, unit: str) -> None:
+        """Let systemd start a unit anew that had failed often."""
+        if self._run("systemctl", "show", "--property=ActiveState", "--value", unit).strip() == "failed":
+            self._run("systemctl", "reset-failed", unit)
 
     def _last_words(self, unit: str) -> str:
         with suppress(MachineFailed):
