@@ -342,7 +342,8 @@ def test_attack_108_only_the_intended_ports_answer_over_both_ip_versions(engine,
         assert (host["Privileged"], host["ReadonlyRootfs"], host["PidMode"], host["IpcMode"]) == (
             False, True, "", "private",
         )  # fmt: skip
-        assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["NET_BIND_SERVICE"])
+        assert host["CapDrop"] == ["ALL"]
+        assert [each.removeprefix("CAP_") for each in host["CapAdd"]] == ["NET_BIND_SERVICE"]
 
 
 def test_attack_013_strangers_whom_docker_s_proxy_brings_are_turned_away(engine, image, tmp_path):
