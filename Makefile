@@ -53,10 +53,10 @@ test: setup-dev  ## the quick lane: units, contracts, dialogues in memory, attac
 	$(BIN)/pytest -n 2 --dist worksteal -m "not full and not crash"
 
 test-full: setup-tools  ## real processes, real clients that others wrote, dialogues over TCP and TLS
-	$(BIN)/pytest -m full
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m full
 
 test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; ROUNDS=1000
-	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -m crash --timeout 5000 -s
+	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -n 2 --dist load --maxschedchunk 1 -m crash --timeout 5000 -raP
 
 fuzz: setup-dev  ## long property runs; FUZZ_EXAMPLES=5000
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 --timeout 3000
