@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 
+from cli.test_setup import converse
 from system.neighbours import House, Loopback, must_be_root
 from system.server import MAILSTEAD, PASSWORD, tls_context
 
@@ -118,3 +119,17 @@ def test_a_chatmail_domain_needs_no_account(house):
 def test_without_a_domain_it_is_told_what_has_not_been(house):
     house.settings["MAILSTEAD_SETUP_DOMAIN"] = ""
     assert "--stage configure" in finish(house, expect=2)
+
+
+def test_the_key_of_the_backups_is_shown_to_people_only(house, tmp_path):
+    house.settings |= {
+        "MAILSTEAD_BACKUP_TARGET": str(tmp_path / "backups"),
+        "MAILSTEAD_BACKUP_KEY_FILE": str(tmp_path / "backup.key"),
+    }
+    words = ["setup", "--stage", "finish", "--yes"]
+    piped = house.run(*words)
+    assert "mailstead backup key" in piped
+    assert "without it no backup can be read" not in piped
+    code, shown = converse(words, [], house.environment)
+    assert code == 0, shown
+    assert house.run("backup", "key").strip() in shown

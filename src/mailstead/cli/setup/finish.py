@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -277,6 +278,20 @@ def _until(ask: Callable[[], T], limit_s: float) -> T:
     return found
 
 
+def _backup_key(terminal: Terminal, settings: Settings) -> list[str]:
+    """Give the key of the backups to somebody at a terminal; what is not one may be a log."""
+    from mailstead.usecases.backup_vault import key_text
+    from mailstead.wiring.backup import backup_key, note_key_shown
+
+    if terminal.is_json or not sys.stdout.isatty():
+        return ["Print the key of the backups, and put the paper away: mailstead backup key"]
+    with terminal.clear_errors():
+        key = backup_key(settings, makes=True)
+        note_key_shown(settings, key)
+    told = "The key of the backups. Print it, and put the paper away: without it no backup can be read."
+    return [told, f"  {key_text(key)}"]
+
+
 def _say(
     terminal: Terminal,
     settings: Settings,
@@ -290,7 +305,7 @@ def _say(
         lines += ["Not yet in the DNS:", *(f"  {each.name}: {each.found}" for each in records)]
         lines += [f"Publish them (`mailstead dns {domain}`), then look again: mailstead doctor"]
     if settings.backup.target:
-        lines.append("Print the key of the backups and put the paper away: mailstead backup key")
+        lines += _backup_key(terminal, settings)
     if made is None:
         lines.append(f"Accounts come into being by logging in: https://{domain}/")
     elif made.url:
