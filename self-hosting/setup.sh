@@ -218,7 +218,7 @@ bring_files() {
     [ -f "$source/compose.yaml" ] && [ -f "$source/self-hosting/update.sh" ] ||
         fail 'the files are not beside this script: name an archive with --from'
     # Others may look at what is no secret; .env is for root alone.
-    install -d -m 0755 "$folder" "$folder/self-hosting" "$folder/self-hosting/systemd"
+    install -d -m 0755 "$folder" "$folder/self-hosting" "$folder/self-hosting/systemd" "$folder/custom"
     if [ "$source" != "$(cd "$folder" && pwd)" ]; then
         for file in "$source"/compose*.yaml "$source/.env.example" "$source"/self-hosting/*.sh "$source"/self-hosting/*.md \
             "$source"/self-hosting/systemd/*; do

@@ -162,7 +162,7 @@ if is_version "$old" && is_version "$new" && [ "$(printf '%s\n%s\n' "$old" "$new
 fi
 
 running=$(docker compose ps -q mailstead)
-[ -n "$running" ] || fail 'the service mailstead does not run; start it first (split is not supported)'
+[ -n "$running" ] || fail 'the service mailstead does not run; start it first (several containers are updated by hand: see the guide)'
 with "$new" pull -q mailstead || fail "the image $new cannot be pulled; nothing was changed"
 # What a registry gives under a name may be something else: another product, or an old version that would lose against us.
 [ "$(label title "$image:$new")" = "$(label title "$(docker inspect -f '{{.Image}}' "$running")")" ] ||

@@ -24,6 +24,11 @@ MOTO = ROOT / ".test-tools" / "moto" / "bin" / "moto_server"
 PORTS = {25, 80, 110, 143, 443, 465, 587, 993, 995, 4190}
 SCANNED = range(1, 10_001)
 IMAGE = "127.0.0.1:5000/mailstead"  # the registry inside the machine
+REGISTRY = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
+http: {addr: "127.0.0.1:5000"}
+"""
 FOLDER = "/opt/mailstead"
 SECRET = "secret-of-the-bucket"
 # Nothing goes to the Internet: a resolver that is not there, and senders that are not looked up.
@@ -78,9 +83,8 @@ class Machine:
         self.copy_release(archive)
 
     def copy_release(self, archive):
-        # Debian's registry would listen for everybody.
-        self.run("sed -i 's/addr: :5000/addr: 127.0.0.1:5000/' /etc/docker/registry/config.yml")
-        self.run("systemctl restart docker-registry")
+        # As its package has it, the registry listens for everybody and asks for a password.
+        self.run("cat >/etc/docker/registry/config.yml && systemctl restart docker-registry", stdin=REGISTRY)
         self.vps.load(self.image, f"{IMAGE}:1.0.0")
         self.run(
             f"docker push -q {IMAGE}:1.0.0 && docker tag {IMAGE}:1.0.0 {IMAGE}:latest && docker push -q {IMAGE}:latest"
