@@ -71,7 +71,8 @@ class Vps:
         made = cls(engine, f"vps-{secrets.token_hex(4)}", system)
         engine.docker(
             "run", "-d", "--name", made.name, "--hostname", "vps.example.test", "--privileged", "--cgroupns=private",
-            "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", f"{made.name}:/var/lib/docker", image,
+            "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", # Newer engines keep images in containerd's folder; neither can be an overlay on an overlay.
+            "-v", f"{made.name}:/var/lib/docker", "-v", f"{made.name}-images:/var/lib/containerd", image,
         )  # fmt: skip
         try:
             made._until_up()
@@ -136,7 +137,7 @@ class Vps:
 
     def stop(self) -> None:
         self.engine.docker("rm", "-fv", self.name, expect=None)
-        self.engine.docker("volume", "rm", "-f", self.name, expect=None)
+        self.engine.docker("volume", "rm", "-f", self.name, f"{self.name}-images", expect=None)
 
     def _until_up(self) -> None:
         def state() -> str:
