@@ -29,8 +29,8 @@ class Server:
     hostname: str = setting("localhost", "Name that the server gives itself in greetings and Received fields.")
     public_addresses: tuple[str, ...] = setting(
         (),
-        "Public IP addresses of this machine, for the DNS records; empty: those from which packets leave. Needed behind "
-        "NAT, and in a container that does not have the network of the host.",
+        "Public IP addresses of this machine, for the DNS records; empty: those from which packets leave. Needed "
+        "behind NAT, and in a container that does not have the network of the host.",
     )
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
