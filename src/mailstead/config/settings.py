@@ -165,8 +165,8 @@ class Limits:
     proxy_from: tuple[str, ...] = setting((), "Addresses whose PROXY header is believed (and required).")
     allows_bridged_clients: bool = setting(
         False,
-        "Let the mx in a container take mail from the gateway of its network, too. Strangers who come from there are seen "
-        "with that one address, so limits and SPF are blind; for mail of the machine itself, and for tests.",
+        "Let the mx in a container take mail from the gateway of its network, too. Strangers who come from there are "
+        "seen with that one address, so limits and SPF are blind; for mail of the machine itself, and for tests.",
     )
 
 
@@ -241,8 +241,8 @@ class Web(Listeners):
     )
     custom_folder: str = setting(
         "",
-        "Folder whose files take the place of ours in all domains, one by one: pages as www/src/index.md or www/ru/info.md, "
-        "www/layout.html, www/relay.css; `mailstead config show` lists them. Empty: none.",
+        "Folder whose files take the place of ours in all domains, one by one: pages as www/src/index.md or "
+        "www/ru/info.md, www/layout.html, www/relay.css; `mailstead config show` lists them. Empty: none.",
     )
 
 

@@ -260,7 +260,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "change_kernel_settings": _KERNEL,
     "fs_inotify_max_user_instances_and_watchers": _KERNEL,
     "is_development_instance": "there is no banner of a trial on the pages here; a page of your own may have one",
-    "debug_commands_enabled": "not needed: `mailstead doctor` shows what is wrong, server.transcript every conversation",
+    "debug_commands_enabled": "not needed: `mailstead doctor` shows what is wrong, server.transcript all that is said",
     "force_reinit_ini_file": "not needed: the variables count anew at each start, above the file",
     "recreate_venv": "not needed: nothing is installed at a start; another version is another image",
     "ini_file": "read where the file is there; without it the variables are enough",
