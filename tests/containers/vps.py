@@ -18,7 +18,7 @@ from containers.engine import Engine, until
 
 UBUNTU_KEYS: Final = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
 PLAIN: Final = (
-    "systemd,systemd-sysv,dbus,cron,openssh-server,ufw,nftables,iptables,iproute2,procps,ca-certificates,sudo"
+    "apt,systemd,systemd-sysv,dbus,cron,openssh-server,ufw,nftables,iptables,iproute2,procps,ca-certificates,sudo"
 )
 PYTHON: Final = "python3,python3-venv,python3-pip,pipx"
 DOCKER_DEBIAN: Final = "docker.io,docker-cli,docker-compose,docker-registry"
@@ -71,7 +71,8 @@ class Vps:
         made = cls(engine, f"vps-{secrets.token_hex(4)}", system)
         engine.docker(
             "run", "-d", "--name", made.name, "--hostname", "vps.example.test", "--privileged", "--cgroupns=private",
-            "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", # Newer engines keep images in containerd's folder; neither can be an overlay on an overlay.
+            "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp",
+            # Newer engines keep images in containerd's folder; neither can be an overlay on an overlay.
             "-v", f"{made.name}:/var/lib/docker", "-v", f"{made.name}-images:/var/lib/containerd", image,
         )  # fmt: skip
         try:
