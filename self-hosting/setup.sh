@@ -168,13 +168,45 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'; }
 by_hand='Install Docker Engine 25 or newer with its Compose plugin 2.24 or newer as its makers tell (docs.docker.com/engine/install), then run this again.'
 
+is_new_enough() { at_least "$(candidate docker.io)" 25 && at_least "$(candidate $plugin)" 2.24; }
+# Debian 13's Docker asks of the system nothing that Debian 12 does not have. It comes from where the rest comes from, and
+# apt takes these packages from there, and no others, now and with each upgrade.
+look_at_debian_13() {
+    for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
+        [ -f "$file" ] || continue
+        case $file in
+            *.sources)
+                found=$(sed '/^$/q' "$file" | sed 's/^Suites:.*/Suites: trixie/')
+                to=/etc/apt/sources.list.d/mailstead-docker.sources
+                ;;
+            *)
+                found=$(sed -n '/^deb .*bookworm main/{s/bookworm main/trixie main/p;q;}' "$file")
+                to=/etc/apt/sources.list.d/mailstead-docker.list
+                ;;
+        esac
+        [ -n "$found" ] || continue
+        printf '%s\n' "$found" >"$to"
+        printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n\nPackage: %s\nPin: release n=trixie\nPin-Priority: 990\n' \
+            'docker.io docker-cli docker-compose' >/etc/apt/preferences.d/mailstead-docker
+        chmod 0644 "$to" /etc/apt/preferences.d/mailstead-docker
+        step "Looking at Debian 13's packages" apt-get update -qq
+        return
+    done
+    fail "apt's sources are not where Debian has them. $by_hand"
+}
+
 bring_docker() {
     if ! command -v docker >/dev/null; then
         command -v apt-get >/dev/null || fail "there is no Docker. $by_hand"
         step 'Reading the lists of packages' apt-get update -qq
         plugin=docker-compose-v2
         [ -n "$(candidate $plugin)" ] || plugin=docker-compose
-        { at_least "$(candidate docker.io)" 25 && at_least "$(candidate $plugin)" 2.24; } ||
+        if ! is_new_enough && [ "$id:$VERSION_ID" = debian:12 ]; then
+            confirmed "Debian 12's own Docker is too old. Take Docker, and nothing else, from Debian 13?" ||
+                fail "not confirmed; with --yes nobody is asked. $by_hand"
+            look_at_debian_13
+        fi
+        is_new_enough ||
             fail "this system's own Docker is too old ('$(candidate docker.io)', Compose '$(candidate $plugin)'). $by_hand"
         packages="docker.io $plugin"
         [ -z "$(candidate docker-cli)" ] || packages="$packages docker-cli"
@@ -401,6 +433,20 @@ renew() {
 has_data() {
     compose run --rm --no-deps -T --entrypoint sh mailstead -c 'ls -A /var/lib/mailstead | grep -qvx scratch' >>"$log" 2>&1 </dev/null
 }
+# Settings of the backup that this machine does not have: the restore leaves them, a line each, in the data.
+bring_settings() {
+    own=$(docker image inspect -f '{{range .Config.Env}}{{println .}}{{end}}' "$(setting MAILSTEAD_IMAGE):$(setting MAILSTEAD_TAG)")
+    compose run --rm --no-deps -T --entrypoint sh mailstead -c \
+        'cd /var/lib/mailstead && [ ! -f settings.env ] || { cat settings.env && rm settings.env; }' \
+        </dev/null 2>>"$log" >"$folder/.env.restored"
+    while IFS= read -r line; do
+        name=${line%%=*}
+        # What the image says by itself need not be said.
+        printf '%s\n' "$own" | grep -qxF -- "$line" || grep -q "^$name=" "$folder/.env" || set_line "$name" "${line#*=}"
+    done <"$folder/.env.restored"
+    rm "$folder/.env.restored"
+    say 'Settings: as the backup has them, where .env said nothing'
+}
 restore() {
     check_system
     bring_docker
@@ -418,8 +464,8 @@ restore() {
         step 'Stopping' compose stop -t 60
         step 'Backing up what is here' compose run --rm --no-deps -T mailstead backup
     else
-        # .env is not in a backup; without it the guide asks again.
-        if [ -z "$(setting MAILSTEAD_SETUP_DOMAIN)" ]; then guide --stage configure "$@"; else guide --action backups; fi
+        # The settings come with the backup; asked is only where that is.
+        guide --action backups
         [ -n "$(setting MAILSTEAD_BACKUP_TARGET)" ] || fail 'no place is named that backups are in: --bucket'
     fi
     if [ -n "$terminal" ]; then key=$(asked_secretly 'Backup key, as it was printed'); elif [ ! -t 0 ]; then read -r key || true; fi
@@ -447,6 +493,7 @@ restore() {
         fi
         fail 'nothing could be restored'
     fi
+    [ -n "$is_there" ] || bring_settings
     start
     [ -z "$is_there" ] ||
         step 'Removing what was put aside' compose run --rm --no-deps -T --entrypoint rm mailstead -r /var/lib/mailstead/scratch/replaced

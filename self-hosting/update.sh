@@ -101,7 +101,8 @@ go_back() {
         fail "the backup $snapshot could not be restored (see update.log); the data of $new are in scratch/failed of the volume"
     with "$old_pin" up -d --wait mailstead >>update.log 2>&1 ||
         fail "$old does not start on the data that came back (see docker compose logs)"
-    with "$old_pin" run --rm --no-deps -T --entrypoint rm mailstead -r /var/lib/mailstead/scratch/failed </dev/null || true
+    with "$old_pin" run --rm --no-deps -T --entrypoint rm mailstead -rf \
+        /var/lib/mailstead/scratch/failed /var/lib/mailstead/settings.env </dev/null || true
     forget
 }
 

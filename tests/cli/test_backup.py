@@ -116,6 +116,24 @@ def test_the_settings_file_goes_along(house, tmp_path, monkeypatch):
     assert (tmp_path / "data.settings.toml").read_text() == settings.read_text()
 
 
+def test_settings_of_the_environment_go_along(house, tmp_path, monkeypatch):
+    """A container has its settings nowhere else."""
+    monkeypatch.setenv("MAILSTEAD_SERVER_HOSTNAME", "mail.example.test")
+    monkeypatch.setenv("MAILSTEAD_BACKUP_S3_SECRET_ACCESS_KEY", "pw-never-in-a-log $x")
+    monkeypatch.setenv("MAILSTEAD_OF_ANOTHER_PROGRAM", "1")
+    house("backup")
+    for name in ("MAILSTEAD_SERVER_HOSTNAME", "MAILSTEAD_BACKUP_S3_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "data").rename(tmp_path / "lost")
+    house("restore")
+    copy = tmp_path / "data.settings.env"
+    lines = copy.read_text().splitlines()
+    assert "MAILSTEAD_SERVER_HOSTNAME=mail.example.test" in lines
+    assert "MAILSTEAD_BACKUP_S3_SECRET_ACCESS_KEY=pw-never-in-a-log $x" in lines
+    assert not [line for line in lines if "ANOTHER" in line]
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
 async def put_into_the_queue():
     now, author = datetime.now(UTC), Address("alice", "example.test")
     recipients = [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mailstead import __version__
+from mailstead.config.schema import entries
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings, TryAgainLater
 from mailstead.policy.retention import Retention
@@ -26,6 +27,7 @@ from mailstead.wiring.house import ADMINISTRATOR, House
 
 MASTER_KEY: Final = "master.key"
 SETTINGS_FILE: Final = "settings.toml"
+ENVIRONMENT: Final = "settings.env"
 CERTIFICATE: Final = "certificate.pem"
 CERTIFICATE_KEY: Final = "certificate.key"
 """Names of what lies outside of the data folder, in a snapshot."""
@@ -181,7 +183,7 @@ def _outside(settings: Settings, settings_file: Path | None) -> Mapping[str, byt
     places = {SETTINGS_FILE: settings_file, CERTIFICATE: None, CERTIFICATE_KEY: None}
     if settings.tls.certificate_file:
         places |= {CERTIFICATE: Path(settings.tls.certificate_file), CERTIFICATE_KEY: Path(settings.tls.key_file)}
-    found: dict[str, bytes] = {}
+    found: dict[str, bytes] = {ENVIRONMENT: variables} if (variables := _variables()) else {}
     for name, path in places.items():
         if path is not None:
             try:
@@ -189,6 +191,13 @@ def _outside(settings: Settings, settings_file: Path | None) -> Mapping[str, byt
             except OSError as error:
                 raise BadSettings(f"{path} cannot be read, so it cannot be backed up: {error.strerror}") from None
     return found
+
+
+def _variables() -> bytes:
+    """Give the settings that stand in the environment, a line each: containers have them nowhere else."""
+    known = {entry.variable for entry in entries() if entry.key != "backup.key"}  # without which this is not read
+    lines = [f"{name}={text}\n" for name, text in sorted(os.environ.items()) if name in known and "\n" not in text]
+    return "".join(lines).encode()
 
 
 def _objects(settings: Settings) -> Objects:

@@ -30,6 +30,7 @@ from mailstead.usecases.restores import Progress, Restores
 from mailstead.wiring.backup import (
     CERTIFICATE,
     CERTIFICATE_KEY,
+    ENVIRONMENT,
     MASTER_KEY,
     SETTINGS_FILE,
     backup_key,
@@ -86,12 +87,13 @@ async def restore_house(
     for name, path in ((CERTIFICATE, settings.tls.certificate_file), (CERTIFICATE_KEY, settings.tls.key_file)):
         if path and name in snapshot.secrets:
             write_secret(Path(path), snapshot.secrets[name])
-    if SETTINGS_FILE in snapshot.secrets:
-        data_dir = settings.server.data_dir.absolute()
-        beside = data_dir.with_name(f"{data_dir.name}.settings.toml")
-        # A service's user may write nothing beside its folder.
-        copy = beside if os.access(data_dir.parent, os.W_OK) else data_dir / SETTINGS_FILE
-        write_secret(copy, snapshot.secrets[SETTINGS_FILE])
+    data_dir = settings.server.data_dir.absolute()
+    for name in (SETTINGS_FILE, ENVIRONMENT):
+        if name in snapshot.secrets:
+            beside = data_dir.with_name(f"{data_dir.name}.{name}")
+            # A service's user may write nothing beside its folder.
+            copy = beside if os.access(data_dir.parent, os.W_OK) else data_dir / name
+            write_secret(copy, snapshot.secrets[name])
     return await _looked_at(settings, snapshot, file_count, holds_queue=not sends_queue)
 
 

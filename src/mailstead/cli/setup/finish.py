@@ -122,7 +122,11 @@ def _records(terminal: Terminal, questions: Questions, options: Options, domain:
 
         return await make_doctor(house).records(ADMINISTRATOR, domain)
 
-    missing = [each for each in terminal.run(look) if each.status == "error"]
+    found = terminal.run(look)
+    missing = [each for each in found if each.status == "error"]
+    if not missing and any(each.status == "warning" for each in found):
+        terminal.remark("The DNS cannot be seen from here, or is not as it should be: see mailstead doctor")
+        return [each for each in found if each.status == "warning"]
     if not missing:
         terminal.remark("The DNS is as it should be")
         return []
