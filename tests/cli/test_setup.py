@@ -217,10 +217,10 @@ def test_a_conversation_at_a_terminal(tmp_path):
         ("port 25 is open outward", "n"),
         ("bad name", "n"),
         ("Go on, although not all is well", "y"),
-        ("Certificate [http]", "cloudflare"),
         ("Your address elsewhere", "me@elsewhere.org"),
-        ("Token of its API", TOKEN),
         ("Backups: a bucket of S3, a folder, or none", "/srv/backups"),
+        ("Certificate [http]", "cloudflare"),
+        ("Token of its API", TOKEN),
         ("Write this to", "y"),
     ]  # fmt: skip
     environ = {"MAILSTEAD_DNS_SERVERS": "127.0.0.1:9", "MAILSTEAD_DNS_QUERY_LIMIT_S": "0.2", "TERM": "dumb"}
@@ -239,6 +239,7 @@ def test_a_no_at_the_end_leaves_everything_as_it_was(tmp_path):
         ("port 25 is open outward", "n"),
         ("bad name", "n"),
         ("Go on, although not all is well", "y"),
+        ("Your address elsewhere", ""),
         ("Write this to", "n"),
     ]
     words = ["-d", "example.org", "--kind", "mail", "--hostname", "mx.example.org", "--address", "192.0.2.1"]

@@ -76,6 +76,7 @@ def settings_of(answers: Answers) -> dict[str, str]:
         "setup.domain": answers.domain,
         "setup.kind": answers.kind,
         "server.hostname": answers.hostname,
+        "acme.email": answers.email,
         "acme.directory_url": answers.acme_directory_url if is_ordered else "",
         "tls.certificate_file": answers.certificate_file if answers.certificate == "files" else "",
         "tls.key_file": answers.key_file if answers.certificate == "files" else "",
@@ -83,7 +84,6 @@ def settings_of(answers: Answers) -> dict[str, str]:
     if answers.public_addresses:
         settings["server.public_addresses"] = ",".join(answers.public_addresses)
     if is_ordered:
-        settings["acme.email"] = answers.email
         settings["acme.ca_file"] = answers.acme_ca_file
         settings["acme.challenge"] = {"http": "http-01", "alpn": "tls-alpn-01"}.get(answers.certificate, "dns-01")
     if answers.certificate == "alpn":

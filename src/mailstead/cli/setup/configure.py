@@ -60,7 +60,17 @@ def configure(terminal: Terminal, questions: Questions, options: Options, file: 
     bad = [each.name for each in findings if each.status in {"warning", "error"}]
     if bad and not questions.confirm(f"Go on, although not all is well ({', '.join(bad)})?", proposal=False):
         terminal.fail(FOUND, "Nothing was changed", "Mend what is told above, or go on with --yes.", "NotFit")
-    answers = _certificate(terminal, questions, options, before, domain, kind, hostname, addresses, target)
+    about_you = "Your address elsewhere, for the trial and the certificate authority (may be empty)"
+    answers = Answers(
+        domain=domain,
+        kind=kind,
+        hostname=hostname,
+        email=questions.text("--email", about_you, options.email, before.acme.email),
+        public_addresses=addresses,
+        port_25_target=target,
+        backup=ask_backup(terminal, questions, options, before),
+        **_certificate(questions, options, before),
+    )
     settings = {**(_places(options, file)), **set_up.settings_of(answers)}
     destination = options.env_file or file
     _show(terminal, settings, destination)
@@ -173,56 +183,31 @@ def told(findings: list[Diagnosis]) -> str:
     return "\n".join(lines)
 
 
-def _certificate(
-    terminal: Terminal,
-    questions: Questions,
-    options: Options,
-    before: Settings,
-    domain: str,
-    kind: str,
-    hostname: str,
-    addresses: tuple[str, ...],
-    target: str,
-) -> Answers:
-    """Ask for the way to a certificate and for backups; give all answers."""
+def _certificate(questions: Questions, options: Options, before: Settings) -> dict[str, Any]:
+    """Ask for the way to a certificate; give these `Answers`."""
     said = options.certificate or ("cloudflare" if options.provider_ini else None)
     method = questions.choice("--cert-method", "Certificate", said, _method_before(before), set_up.CERTIFICATES)
-    more: dict[str, Any] = {}
+    tls, acme = before.tls, before.acme
+    if method == "self-signed":
+        return {"certificate": method}
     if method == "files":
-        more = {
+        return {
+            "certificate": method,
             "certificate_file": questions.text(
                 "--certificate-file",
-                "File of the certificate (PEM, whole chain)",
+                "File of the certificate (PEM)",
                 options.certificate_file,
-                before.tls.certificate_file,
+                tls.certificate_file,
                 _needed,
             ),
-            "key_file": questions.text(
-                "--key-file", "File of its key (PEM)", options.key_file, before.tls.key_file, _needed
-            ),
+            "key_file": questions.text("--key-file", "File of its key (PEM)", options.key_file, tls.key_file, _needed),
         }
-    elif method != "self-signed":
-        more = {
-            "email": questions.text(
-                "--email",
-                "Your address elsewhere, for the certificate authority (may be empty)",
-                options.email,
-                before.acme.email,
-            ),
-            "acme_directory_url": options.acme_directory or before.acme.directory_url or set_up.LETS_ENCRYPT,
-            "acme_ca_file": before.acme.ca_file if options.acme_ca_file is None else options.acme_ca_file,
-            "provider": _provider(questions, options, before, method),
-        }
-    return Answers(
-        domain=domain,
-        kind=kind,
-        hostname=hostname,
-        certificate=method,
-        public_addresses=addresses,
-        port_25_target=target,
-        backup=ask_backup(terminal, questions, options, before),
-        **more,
-    )
+    return {
+        "certificate": method,
+        "acme_directory_url": options.acme_directory or acme.directory_url or set_up.LETS_ENCRYPT,
+        "acme_ca_file": acme.ca_file if options.acme_ca_file is None else options.acme_ca_file,
+        "provider": _provider(questions, options, before, method),
+    }
 
 
 def _needed(text: str) -> str:
