@@ -268,9 +268,7 @@ def test_pages_of_ones_own_beside_the_compose_file(engine, image, tmp_path):
 def test_certificates_dumped_by_a_neighbour_are_taken_over(engine, image, tmp_path):
     """compose.traefik.yaml as it is, but for the two foreign images, which cannot be had here: one of ours stands in."""
     stand_in = f"    image: {image}\n    entrypoint: [sh, -c, exec sleep infinity]\n"
-    further = (
-        f"  traefik:\n{stand_in}    ports: !reset []\n    healthcheck: {{disable: true}}\n  certificates:\n{stand_in}"
-    )
+    further = f'  traefik:\n{stand_in}    ports: !reset []\n    healthcheck: {{test: [CMD, "true"], interval: 1s}}\n  certificates:\n{stand_in}'
     lines = (
         "MAILSTEAD_SERVER_HOSTNAME=mail.example.test", "ACME_EMAIL=postmaster@example.test", "MAILSTEAD_TLS_WATCH_S=0.2",
         files_of(tmp_path / "traefik", "compose.yaml", "compose.traefik.yaml", "compose.override.yaml"),

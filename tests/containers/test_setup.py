@@ -311,6 +311,7 @@ def test_docker_comes_from_the_distribution(machine):
     """The last of the machine's days: what has Docker goes. Debian 12's own is too old, so Debian 13 has to help."""
     plugin = "docker-compose-v2" if machine.vps.system.startswith("ubuntu") else "docker-compose"
     machine.run(
+        "systemctl stop docker.socket docker; "
         f"apt-get purge -y -qq docker.io docker-cli {plugin} 2>/dev/null || apt-get purge -y -qq docker.io {plugin}; "
         "rm -rf /etc/apt/preferences.d/next /etc/apt/sources.list.d/next.list; apt-get update -qq"
     )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -83,11 +84,24 @@ def begin(engine, made, version):
     )  # fmt: skip
 
 
+def holders(file):
+    """Give the processes that have a file open."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is the kernel's
+            if any(os.readlink(each) == str(file) for each in (process / "fd").iterdir()):
+                found.append(int(process.name))
+    return found
+
+
 def cut_power(engine, made, script):
     """End the script, all that it has started, and the containers: nobody is asked, nothing is cleared up."""
-    for process in tree(script.pid):
-        with suppress(ProcessLookupError):  # it has come to its end meanwhile
-            os.kill(process, signal.SIGKILL)
+    lock = made.folder / ".update.lock"
+    # What has only just been started is in no list; it has the lock, though, as all that the script starts.
+    while processes := [*(tree(script.pid) if script.poll() is None else ()), *holders(lock)]:
+        for process in processes:
+            with suppress(ProcessLookupError):  # it has come to its end meanwhile
+                os.kill(process, signal.SIGKILL)
     script.communicate()
     project = f"label=com.docker.compose.project={project_of(made)}"
     for container in engine.docker("ps", "-q", "--filter", project).split():

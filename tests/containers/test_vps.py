@@ -23,7 +23,8 @@ def test_services_firewall_docker_and_reboot(engine, system):
     if reason := vps.lacking(system):
         pytest.skip(reason)
     with vps.Vps.start(engine, system) as machine:
-        assert machine.run("systemctl is-active ssh cron docker").split() == ["active"] * 3
+        ssh = "ssh.socket" if system == "ubuntu:24.04" else "ssh"
+        assert machine.run(f"systemctl is-active {ssh} cron docker").split() == ["active"] * 3
         until(lambda: answers(machine.address, 22), 20, lambda: machine.run("ss -ltn"))
         machine.run("ufw deny 22/tcp && ufw --force enable")
         assert not answers(machine.address, 22)
