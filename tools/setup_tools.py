@@ -45,6 +45,7 @@ DEBIAN = {
     "docker-registry": "docker-registry",
     "iptables": "iptables",
     "nft": "nftables",
+    "systemd-analyze": "systemd",
     "mmdebstrap": "mmdebstrap",
 }
 """Command → Debian package."""
