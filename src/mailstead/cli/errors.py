@@ -97,6 +97,19 @@ EXITS: Final[dict[type[errors.MailsteadError], Exit]] = {
     errors.BadBackup: Exit(DATA, "See what there is with `mailstead backup list`; another snapshot may be whole."),
     errors.BackupFailed: Exit(LATER, "Check backup.target and what belongs to it: `mailstead config show`."),
     errors.BadImport: Exit(DATA, "Sources are a Maildir, an mbox file, or a folder of .eml files."),
+    errors.NoSuchCollection: Exit(
+        NO_SUCH, "`mailstead calendar list` and `mailstead addressbook list` show what is there."
+    ),
+    errors.CollectionExists: Exit(EXISTS),
+    errors.BadCollectionName: Exit(DATA, "Choose a name without slashes and control characters."),
+    errors.NoSuchResource: Exit(NO_SUCH),
+    errors.PreconditionFailed: Exit(DATA),
+    errors.UidConflict: Exit(EXISTS),
+    errors.BadObject: Exit(DATA),
+    errors.ObjectTooLarge: Exit(DATA, "The limit is the setting dav.resource_octets_max."),
+    errors.BadSyncToken: Exit(DATA),
+    errors.TooManyMatches: Exit(DATA),
+    errors.NoSuchShare: Exit(NO_SUCH, "`mailstead calendar shares` shows what is shared with whom."),
 }
 
 

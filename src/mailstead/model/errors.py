@@ -361,3 +361,72 @@ class BackupFailed(MailsteadError):
 
     is_temporary = True
     default_text = "The place of backups cannot be reached"
+
+
+class NoSuchCollection(MailsteadError):
+    """The calendar or address book is not there, or is not the actor's to see."""
+
+    default_text = "No such calendar or address book"
+
+
+class CollectionExists(MailsteadError):
+    """A collection of that name is there already."""
+
+    default_text = "A calendar or address book of that name exists already"
+
+
+class BadCollectionName(MailsteadError):
+    """The name cannot be a collection's or a resource's."""
+
+    default_text = "That cannot be the name of a calendar, an address book or an object in one"
+
+
+class NoSuchResource(MailsteadError):
+    """The object is not in the collection (any more)."""
+
+    default_text = "No such object"
+
+
+class PreconditionFailed(MailsteadError):
+    """The object is not in the state that the client's condition asks for. Spec: RFC 9110 §13.1."""
+
+    default_text = "The object was changed meanwhile"
+
+
+class UidConflict(MailsteadError):
+    """Another object of the collection has that UID; `log_fields["name"]` says which. Spec: RFC 4791 §5.3.2.1."""
+
+    default_text = "Another object has that UID already"
+
+
+class BadObject(MailsteadError):
+    """An iCalendar or vCard object is not well formed, or not one that may be kept.
+
+    `log_fields["condition"]`: the precondition's name of RFC 4791 §5.3.2.1 or RFC 6352 §6.3.2.1.
+    """
+
+    default_text = "The object is not well formed"
+
+
+class ObjectTooLarge(MailsteadError):
+    """An object or attachment is larger than the largest we keep."""
+
+    default_text = "The object is larger than this server keeps"
+
+
+class BadSyncToken(MailsteadError):
+    """A sync token is none of ours, or of another collection. Spec: RFC 6578 §3.2."""
+
+    default_text = "That is no sync token of this collection; begin with an empty one"
+
+
+class TooManyMatches(MailsteadError):
+    """An answer would be larger than any we give: ask for less at a time. Spec: RFC 4791 §7.8."""
+
+    default_text = "That is too much at once; ask for a shorter time, or for fewer objects"
+
+
+class NoSuchShare(MailsteadError):
+    """Nothing is shared in that way."""
+
+    default_text = "That is not shared"

@@ -86,6 +86,17 @@ CODES: Final[dict[type[errors.MailsteadError], bytes]] = {
     errors.BadImport: b"CANNOT",
     errors.BadBackup: b"CANNOT",
     errors.BackupFailed: b"UNAVAILABLE",
+    errors.NoSuchCollection: b"NONEXISTENT",
+    errors.CollectionExists: b"ALREADYEXISTS",
+    errors.BadCollectionName: b"CANNOT",
+    errors.NoSuchResource: b"NONEXISTENT",
+    errors.PreconditionFailed: b"CANNOT",
+    errors.UidConflict: b"ALREADYEXISTS",
+    errors.BadObject: b"CANNOT",
+    errors.ObjectTooLarge: b"TOOBIG",
+    errors.BadSyncToken: b"CANNOT",
+    errors.TooManyMatches: b"LIMIT",
+    errors.NoSuchShare: b"NONEXISTENT",
 }
 """Response code by error type. All are NO: BAD is for what cannot be understood, and the wire says that itself."""
 

@@ -70,6 +70,17 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.BadImport: Code.NONE,
     errors.BadBackup: Code.NONE,
     errors.BackupFailed: Code.SYS_TEMP,
+    errors.NoSuchCollection: Code.NONE,
+    errors.CollectionExists: Code.NONE,
+    errors.BadCollectionName: Code.NONE,
+    errors.NoSuchResource: Code.NONE,
+    errors.PreconditionFailed: Code.NONE,
+    errors.UidConflict: Code.NONE,
+    errors.BadObject: Code.NONE,
+    errors.ObjectTooLarge: Code.NONE,
+    errors.BadSyncToken: Code.NONE,
+    errors.TooManyMatches: Code.NONE,
+    errors.NoSuchShare: Code.NONE,
 }
 
 BUG: Final = ("Something went wrong here; it has been noted", Code.SYS_TEMP)

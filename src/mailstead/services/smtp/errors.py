@@ -70,6 +70,17 @@ REPLIES: Final[dict[type[MailsteadError], tuple[int, str]]] = {
     errors.BadImport: (554, "5.6.0"),
     errors.BadBackup: (554, "5.3.0"),
     errors.BackupFailed: (451, "4.3.0"),
+    errors.NoSuchCollection: (554, "5.3.0"),
+    errors.CollectionExists: (554, "5.3.0"),
+    errors.BadCollectionName: (554, "5.3.0"),
+    errors.NoSuchResource: (554, "5.3.0"),
+    errors.PreconditionFailed: (554, "5.3.0"),
+    errors.UidConflict: (554, "5.3.0"),
+    errors.BadObject: (554, "5.3.0"),
+    errors.ObjectTooLarge: (554, "5.3.0"),
+    errors.BadSyncToken: (554, "5.3.0"),
+    errors.TooManyMatches: (554, "5.3.0"),
+    errors.NoSuchShare: (554, "5.3.0"),
 }
 """Every type of `model.errors`; a test walks them all. ``NotAllowed`` in answer to MAIL is 553 (see the session)."""
 
