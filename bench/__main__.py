@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import backup, chat, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
+from bench import backup, chat, dav, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
 from bench.imap_client import ImapClient
 from bench.messages import message
 from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
@@ -199,9 +199,10 @@ WORKS_ALONE = {
     "encryption": encryption.measure,
     "chat": chat.measure,
     "backup": backup.measure,
+    "dav": dav.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav"}
 """… in a network of our own, but for these."""
 
 
