@@ -62,6 +62,9 @@ class DavStore(Protocol):
     ) -> list[Resource]:
         """Those of these names (None: all), by name, those behind `after`; names that are not there are left out."""
 
+    async def resource_by_id(self, resource_id: ResourceId) -> Resource:
+        """One by its key, in whatever collection, without octets. Errors: NoSuchResource."""
+
     async def find(
         self,
         collection_id: CollectionId,

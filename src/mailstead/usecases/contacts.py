@@ -1,0 +1,130 @@
+"""Contacts: vCards in address books; put, and found by what is in them.
+
+Spec: RFC 6352 §6.3.2, §8.6, §8.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailstead.model.dav import ALWAYS, NewResource, Precondition, Resource, ResourceFacts, ResourceQuery
+from mailstead.model.errors import BadObject, TooManyMatches, UidConflict
+from mailstead.pim import card_data, card_filter
+from mailstead.pim.filters import AddressData, CardFilter
+from mailstead.pim.vcard import Card, card, card_facts, split_cards
+from mailstead.usecases.collections import Opened
+from mailstead.usecases.object_imports import ImportObject, ObjectImport, Progress, import_objects
+from mailstead.usecases.resources import OCTETS_PAGE, Found, Resources, Written, must_write, off_loop
+
+SUFFIX: Final = ".vcf"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCards:
+    """In which form contacts are wanted."""
+
+    data: AddressData | None = None
+    """None: without their octets."""
+
+    def render(self, resource: Resource, parsed: Card | None) -> bytes:
+        """Give a contact in that form."""
+        if self.data is None:
+            return b""
+        if self.data.props is None and not self.data.version:
+            return resource.octets
+        return card_data.render(parsed or card(resource.octets), resource.octets, self.data)
+
+
+class Contacts(Resources):
+    """Puts and finds contacts."""
+
+    async def put(self, opened: Opened, name: str, octets: bytes, precondition: Precondition = ALWAYS) -> Written:
+        """Put one contact under a name, new or in place of another.
+
+        Errors: NotAllowed, ObjectTooLarge (attack row 85), BadObject, UidConflict, PreconditionFailed, OverQuota,
+        LimitReached, BadCollectionName.
+        """
+        must_write(opened)
+        self._must_fit(octets)
+        facts = await off_loop(len(octets), _facts, octets)
+        collection_id = opened.collection.collection_id
+        old = await opened.store.resources(collection_id, [name])
+        if old and old[0].facts.uid != facts.uid:
+            raise UidConflict("A contact keeps its UID", name=name)
+        (put,) = await opened.store.put(collection_id, [NewResource(name, octets, facts, precondition)])
+        return Written(put.resource, put.is_new)
+
+    async def query(
+        self, opened: Opened, condition: CardFilter, wanted: WantedCards, *, limit: int | None = None
+    ) -> AsyncIterator[list[Found]]:
+        """Yield those that match, by name, in pages.
+
+        Spec: RFC 6352 §8.6.
+        Errors: TooManyMatches, when more than `limit` match; what was given before counts.
+        """
+        after, left = "", limit
+        while True:
+            page = await opened.store.find(
+                opened.collection.collection_id, ResourceQuery(), after=after, limit=OCTETS_PAGE, with_octets=True
+            )
+            found = await off_loop(sum(len(each.octets) for each in page), _matching, page, condition, wanted)
+            if left is not None and len(found) > left:
+                yield found[:left]
+                raise TooManyMatches
+            if found:
+                yield found
+            if left is not None:
+                left -= len(found)
+            if len(page) < OCTETS_PAGE:
+                return
+            after = page[-1].name
+
+    async def multiget(
+        self, opened: Opened, names: Sequence[str], wanted: WantedCards
+    ) -> AsyncIterator[tuple[Sequence[str], dict[str, Found]]]:
+        """Yield, page by page, some of the names and those of them that are there. Spec: RFC 6352 §8.7."""
+        async for part, resources in self.named(opened, names, with_octets=wanted.data is not None):
+            size_octets = sum(len(each.octets) for each in resources.values())
+            yield part, await off_loop(size_octets, _rendered, resources, wanted)
+
+    async def import_all(self, opened: Opened, octets: bytes, progress: Progress | None = None) -> ObjectImport:
+        """Put all contacts of a file; those that cannot be taken are named in the report.
+
+        Errors: NotAllowed, BadObject (nothing can be read), OverQuota, LimitReached.
+        """
+        must_write(opened)
+        report = ObjectImport()
+        objects = await off_loop(len(octets), self._split, octets, report)
+        await import_objects(opened, objects, SUFFIX, report, progress)
+        return report
+
+    def _split(self, octets: bytes, report: ObjectImport) -> list[ImportObject]:
+        objects = []
+        for number, part in enumerate(split_cards(octets), 1):
+            try:
+                if len(part) > self.terms.resource_octets_max:
+                    report.refused.append(f"Contact {number}: it is too large")
+                    continue
+                objects.append(ImportObject(part, _facts(part)))
+            except BadObject as error:
+                report.refused.append(f"Contact {number}: {error.public_text}")
+        return objects
+
+
+def _facts(octets: bytes) -> ResourceFacts:
+    return card_facts(card(octets))
+
+
+def _matching(page: Iterable[Resource], condition: CardFilter, wanted: WantedCards) -> list[Found]:
+    found = []
+    for resource in page:
+        parsed = card(resource.octets)
+        if card_filter.matches(parsed, condition):
+            found.append(Found(resource, wanted.render(resource, parsed)))
+    return found
+
+
+def _rendered(resources: Mapping[str, Resource], wanted: WantedCards) -> dict[str, Found]:
+    return {name: Found(each, wanted.render(each, None)) for name, each in resources.items()}
