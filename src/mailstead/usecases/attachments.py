@@ -94,7 +94,7 @@ class Attachments:
         prop = self._property(opened.owner, attachment)
 
         def exchange(parsed: CalendarObject) -> None:
-            for component in parsed.calendar.components:
+            for component in parsed.parts:
                 component.properties[:] = [prop if _is(each, managed_id) else each for each in component.properties]
 
         written = await self._exchanged(opened, name, exchange, precondition, new=attachment, old=managed_id)
@@ -117,7 +117,7 @@ class Attachments:
             nonlocal is_left
             for component in _chosen(parsed, rids):
                 component.properties[:] = [each for each in component.properties if not _is(each, managed_id)]
-            is_left = any(_is(each, managed_id) for part in parsed.calendar.components for each in part.properties)
+            is_left = any(_is(each, managed_id) for part in parsed.parts for each in part.properties)
 
         written = await self._exchanged(opened, name, detach, precondition)
         if not is_left:
@@ -218,10 +218,9 @@ def _chosen(parsed: CalendarObject, rids: Sequence[str]) -> list[Component]:
 
     Errors: BadObject with ``valid-rid``.
     """
-    every = [*([parsed.master] if parsed.master is not None else []), *parsed.overrides]
     if not rids:
-        return every
-    by_rid = {each.value("RECURRENCE-ID") or MASTER: each for each in every}
+        return parsed.parts
+    by_rid = {each.value("RECURRENCE-ID") or MASTER: each for each in parsed.parts}
     try:
         return [by_rid[rid] for rid in rids]
     except KeyError:
