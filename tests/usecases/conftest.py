@@ -13,6 +13,7 @@ from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.collections import Collections
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.passwords import HashCost, Passwords
@@ -116,3 +117,14 @@ async def alice(accounts, admin):
 @pytest.fixture
 async def bob(accounts, admin):
     return await accounts.create(admin, Address.parse("bob@example.test"), Secret("pw-never-in-a-log-bob"))
+
+
+@pytest.fixture
+async def collections(storage):
+    return Collections(storage)
+
+
+@pytest.fixture
+def actor_of():
+    """The actor that logs in as an account."""
+    return lambda account: Actor(account.account_id, account.address)
