@@ -61,13 +61,13 @@ async def test_each_commit_is_told_and_failed_units_are_not(directory, bus):
 async def test_answers_are_remembered_until_a_commit(directory):
     assert await directory.find(ALICE.address) == ALICE
     hops = []
-    read = directory._read
+    read = directory.look_up
 
     async def counted(*arguments):
         hops.append(arguments)
         return await read(*arguments)
 
-    directory._read = counted
+    directory.look_up = counted
     for _ in range(100):
         assert await directory.find(ALICE.address) == ALICE
         assert await directory.credentials(ALICE.address) is not None
@@ -104,7 +104,7 @@ async def test_a_commit_of_another_process_is_seen_without_any_wake_up(directory
 
 
 async def test_an_answer_read_before_a_change_is_not_remembered_after_it(directory):
-    read = directory._read
+    read = directory.look_up
 
     async def slow(*arguments):
         answer = await read(*arguments)
@@ -112,7 +112,7 @@ async def test_an_answer_read_before_a_change_is_not_remembered_after_it(directo
         return answer
 
     directory._looked_s = float("inf")
-    directory._read = slow
+    directory.look_up = slow
     await directory.find(ALICE.address)
     assert directory._remembered == {}
 

@@ -18,6 +18,11 @@ FILTERS = AccountId("filters")
 """The topic of changes to any account's scripts and preferences."""
 
 
+def dav_topic(account_id: AccountId) -> AccountId:
+    """Give the topic of changes to an account's calendars and address books; mail sessions sleep on."""
+    return AccountId(f"dav-{account_id}")
+
+
 class ChangeBus(Protocol):
     """Publish and watch wake-ups by account. All calls are made on the event loop."""
 

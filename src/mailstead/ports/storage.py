@@ -42,6 +42,7 @@ from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import Appended, Changes, Copied, MessageRecord, NewMessage, OctetRange, Stored, Wanted
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
+from mailstead.ports.dav import DavStore, Sharing
 from mailstead.ports.memory import Memory
 from mailstead.ports.queue import Queue
 from mailstead.ports.trace import Reports, Trace
@@ -166,6 +167,10 @@ class Directory(Protocol):
 
 class AccountStore(Protocol):
     """One account: mailboxes, messages, change log, filters. A light handle; files open behind it as needed."""
+
+    @property
+    def dav(self) -> DavStore:
+        """Its calendars and address books."""
 
     # reading, each one snapshot
 
@@ -353,6 +358,10 @@ class Storage(Protocol):
     @property
     def accounts(self) -> Accounts:
         """Per account: mailboxes, messages, change log."""
+
+    @property
+    def sharing(self) -> Sharing:
+        """What accounts share with each other and with the world."""
 
     @property
     def queue(self) -> Queue:

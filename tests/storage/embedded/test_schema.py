@@ -7,9 +7,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from mailstead.model.dav import CollectionKind, CollectionTraits, Errand, NewResource, ResourceFacts
 from mailstead.model.errors import StoreDamaged
 from mailstead.model.filtering import JunkCounts, JunkLesson, SieveScript
-from mailstead.model.ids import BlobId
+from mailstead.model.ids import BlobId, ModSeq
 from mailstead.model.message import OctetRange, Wanted
 from mailstead.model.search import Contains, TextField
 from mailstead.model.uidset import UidSet
@@ -45,6 +46,27 @@ async def check_filters(account, version):
         assert await account.junk_counts([-7, 8]) == JunkCounts(1, 0, {-7: (1, 0)})
 
 
+async def check_dav(account, version):
+    """Calendars came with version 3."""
+    dav = account.dav
+    if version in {"account_1", "account_2"}:
+        assert (await dav.collections(), await dav.had_defaults(), await dav.errands()) == ([], False, [])
+        calendar = await dav.create_collection(CollectionKind.CALENDAR, "new", CollectionTraits())
+        await dav.put(calendar.collection_id, [NewResource("a", b"x", ResourceFacts("a", "VEVENT"))])
+        return
+    (calendar,) = await dav.collections()
+    assert (calendar.name, calendar.traits.components, calendar.resource_count) == ("default", ("VEVENT",), 1)
+    assert calendar.traits.dead == {"{x:}y": "<y xmlns='x:'/>"}
+    changes = await dav.changes_since(calendar.collection_id, ModSeq(10), with_octets=True)
+    (one,) = changes.changed
+    assert (one.octets, one.schedule_tag, changes.deleted) == (b"BEGIN:VCALENDAR ends", "tag", ("two.ics",))
+    assert one.facts == ResourceFacts(
+        "uid-1", "VEVENT", 1793696400, None, is_dated=True, is_recurring=True, summary="Lunch",
+        organizer="mailto:alice@example.test",
+    )  # fmt: skip
+    assert await dav.errands() == [Errand(1, b"\1")]
+
+
 def test_there_is_a_script_of_every_version():
     assert [path.name for path in SCRIPTS] == [f"account_{n}.sql" for n in range(1, len(schema.MIGRATIONS) + 1)]
 
@@ -72,6 +94,7 @@ async def test_a_store_of_an_earlier_version_opens(files, account_id, make, scri
     found = await account.search(snapshot.mailbox.mailbox_id, Contains(TextField.SUBJECT, "version 1"))
     assert list(found) == [2]
     await check_filters(account, script.stem)
+    await check_dav(account, script.stem)
     assert [finding async for finding in opened.check()] == []
     new, old = apsw.Connection(":memory:"), files.connect(account_id)
     schema.migrate(new)

@@ -23,6 +23,7 @@ from mailstead.model.message import (
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.changebus import FILTERS
+from mailstead.ports.dav import DavStore
 from mailstead.storage.embedded import (
     filters,
     junk,
@@ -34,6 +35,7 @@ from mailstead.storage.embedded import (
     search,
     text_index,
 )
+from mailstead.storage.embedded.dav import EmbeddedDavStore
 from mailstead.storage.embedded.reader import Reader
 from mailstead.storage.embedded.transaction import Transaction
 from mailstead.storage.embedded.writer import Writer
@@ -55,6 +57,11 @@ class EmbeddedAccountStore:
         self._reader = reader
         self._writer = writer
         self._indexer = indexer
+
+    @property
+    def dav(self) -> DavStore:
+        """See `AccountStore.dav`."""
+        return EmbeddedDavStore(self.account_id, self._reader, self._writer)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._reader.run(self.account_id, work)
@@ -132,7 +139,7 @@ class EmbeddedAccountStore:
         """See `AccountStore.usage`."""
         account = await self._read(rows.account_row)
         return Usage(
-            size_octets=account.size_octets,
+            size_octets=account.size_octets + account.dav_octets,
             message_count=account.message_count,
             mailbox_count=account.mailbox_count,
             quota_octets=account.quota_octets,

@@ -86,7 +86,7 @@ def create(path: Path, key: bytes, account_id: AccountId, cipher: str, *, vfs: s
             _set_up(db, cipher, key, WRITER_CACHE_KIB)
             schema.migrate(db)
             db.execute(
-                "INSERT INTO account VALUES (?, 1, 0, 0, 0, NULL, NULL, 0, 1, 0, ?, 0)",
+                "INSERT INTO account VALUES (?, 1, 0, 0, 0, NULL, NULL, 0, 1, 0, ?, 0, 0, 0)",
                 (account_id, secrets.token_bytes(16)),
             )
         finally:

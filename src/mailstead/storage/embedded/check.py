@@ -3,12 +3,13 @@
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 import apsw
 
 from mailstead.model.errors import StoreDamaged
 from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX
-from mailstead.storage.embedded import contents, octets, rows
+from mailstead.storage.embedded import contents, dav_reads, octets, rows
 from mailstead.storage.embedded.encrypted_file import strange_objects
 from mailstead.storage.embedded.rows import DELETED_BIT, MAILBOX_COLUMNS, SEEN_BIT, MailboxRow, select, select_one
 
@@ -22,7 +23,15 @@ def findings(db: apsw.Connection) -> list[str]:
         broken_pages = [f"SQLite: {text}" for (text,) in select(db, "PRAGMA integrity_check(20)") if text != "ok"]
         if broken_pages:
             return broken_pages  # the rest would only stumble over them
-        return [*strange_objects(db), *_account(db), *_mailboxes(db), *_contents(db), *_octets(db), *_filters(db)]
+        return [
+            *strange_objects(db),
+            *_account(db),
+            *_mailboxes(db),
+            *_contents(db),
+            *_octets(db),
+            *_filters(db),
+            *_dav(db),
+        ]
 
 
 def _account(db: apsw.Connection) -> Iterator[str]:
@@ -162,3 +171,51 @@ def _filters(db: apsw.Connection) -> Iterator[str]:
     totals = select(db, "SELECT good_count, junk_count FROM junk_total")
     if len(totals) != 1 or min(totals[0]) < 0:
         yield f"totals of junk are {totals}"
+
+
+def _dav(db: apsw.Connection) -> Iterator[str]:
+    """Collections and resources: counts, sizes, what belongs to nobody, what comes from the future."""
+    (modseq, dav_octets) = select_one(db, "SELECT modseq, dav_octets FROM account")
+    (counted,) = select_one(
+        db,
+        "SELECT (SELECT ifnull(sum(size_octets), 0) FROM resource)"
+        " + (SELECT ifnull(sum(size_octets), 0) FROM attachment)",
+    )
+    if counted != dav_octets:
+        yield f"account counts {dav_octets} octets of calendars and contacts, rows say {counted}"
+    for collection_id, count, size, highest, known_count, known_size, known_modseq in select(
+        db,
+        "SELECT c.collection_id, count(r.resource_id), ifnull(sum(r.size_octets), 0), ifnull(max(r.modseq), 0),"
+        " c.resource_count, c.size_octets, max(c.modseq, c.traits_modseq)"
+        " FROM collection AS c LEFT JOIN resource AS r USING (collection_id) GROUP BY c.collection_id",
+    ):
+        if (count, size) != (known_count, known_size):
+            yield f"collection {collection_id} counts {known_count, known_size}, rows say {count, size}"
+        if highest > known_modseq or known_modseq > modseq:
+            yield f"collection {collection_id} has modseq {known_modseq}, its resources {highest}, the account {modseq}"
+    for table in ("resource", "resource_tombstone"):
+        for (collection_id,) in select(
+            db,
+            f"SELECT DISTINCT collection_id FROM {table}"
+            " WHERE collection_id NOT IN (SELECT collection_id FROM collection)",
+        ):
+            yield f"{table} rows of collection {collection_id}, which is not there"
+    for table in ("resource_octets", "attachment"):
+        for (resource_id,) in select(
+            db,
+            f"SELECT resource_id FROM {table} WHERE resource_id NOT IN (SELECT resource_id FROM resource)",
+        ):
+            yield f"{table} of resource {resource_id}, which is not there"
+    for collection_id, name in select(
+        db, "SELECT collection_id, name FROM resource_tombstone JOIN resource USING (collection_id, name)"
+    ):
+        yield f"{name} of collection {collection_id} is there and deleted at once"
+    for resource_id, etag in select(
+        db, "SELECT resource_id, etag FROM resource WHERE resource_id IN (SELECT resource_id FROM resource_octets)"
+    ):
+        if sha256(dav_reads.octets_of(db, resource_id)).hexdigest()[:32] != etag:
+            yield f"resource {resource_id} has other octets than its etag says"
+    for (resource_id,) in select(
+        db, "SELECT resource_id FROM resource WHERE resource_id NOT IN (SELECT resource_id FROM resource_octets)"
+    ):
+        yield f"resource {resource_id} has no octets"

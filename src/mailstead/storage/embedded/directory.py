@@ -85,109 +85,109 @@ class EmbeddedDirectory:
 
     async def domains(self) -> list[Domain]:
         """All domains by name."""
-        found = await self._recall(("domains",), directory_reads.domains)
+        found = await self.recall(("domains",), directory_reads.domains)
         return list(found)
 
     async def domain(self, name: str) -> Domain | None:
         """One domain."""
-        return await self._recall(("domain", name), directory_reads.domain, name)
+        return await self.recall(("domain", name), directory_reads.domain, name)
 
     async def accounts(self, domain: str | None = None) -> list[Account]:
         """All accounts, or those of one domain, by address."""
-        return await self._read(directory_reads.accounts, domain)
+        return await self.look_up(directory_reads.accounts, domain)
 
     async def account(self, account_id: AccountId) -> Account | None:
         """One account by its key."""
-        return await self._recall(("account", account_id), directory_reads.account, account_id)
+        return await self.recall(("account", account_id), directory_reads.account, account_id)
 
     async def find(self, address: Address) -> Account | Alias | None:
         """Who has exactly this address; patterns and the catch-all are found by `patterns`."""
-        return await self._recall(("find", address.key), directory_reads.find, address.key)
+        return await self.recall(("find", address.key), directory_reads.find, address.key)
 
     async def patterns(self, domain: str) -> list[Alias]:
         """The aliases of a domain that are patterns, in the order of their creation, then its catch-all."""
-        found = await self._recall(("patterns", domain), directory_reads.patterns, domain)
+        found = await self.recall(("patterns", domain), directory_reads.patterns, domain)
         return list(found)
 
     async def addresses_of(self, account_id: AccountId) -> list[Address]:
         """The main address and every alias that leads only to this account."""
-        found = await self._recall(("addresses", account_id), directory_reads.addresses_of, account_id)
+        found = await self.recall(("addresses", account_id), directory_reads.addresses_of, account_id)
         return list(found)
 
     async def aliases(self, domain: str | None = None) -> list[Alias]:
         """All aliases, or those of one domain, by address."""
-        return await self._read(directory_reads.aliases, domain)
+        return await self.look_up(directory_reads.aliases, domain)
 
     async def credentials(self, address: Address) -> Credentials | None:
         """All verifiers of the enabled account whose main address this is."""
-        return await self._recall(("credentials", address.key), directory_reads.credentials, address.key)
+        return await self.recall(("credentials", address.key), directory_reads.credentials, address.key)
 
     async def credential_changes(self, since: int) -> CredentialChanges:
         """Whose credentials changed after `since`."""
-        return await self._read(directory_reads.credential_changes, since)
+        return await self.look_up(directory_reads.credential_changes, since)
 
     async def dkim_keys(self, domain: str) -> list[DkimKey]:
         """All signing keys of a domain, oldest first."""
-        found = await self._recall(("dkim", domain), directory_reads.dkim_keys, domain)
+        found = await self.recall(("dkim", domain), directory_reads.dkim_keys, domain)
         return list(found)
 
     # writing
 
     async def add_domain(self, domain: Domain) -> None:
         """Errors: DomainExists."""
-        await self._write(directory_writes.add_domain, domain)
+        await self.change(directory_writes.add_domain, domain)
 
     async def remove_domain(self, name: str) -> None:
         """Errors: NoSuchDomain; DomainInUse while accounts or aliases have addresses in it."""
-        await self._write(directory_writes.remove_domain, name)
+        await self.change(directory_writes.remove_domain, name)
 
     async def set_terms(self, name: str, terms: DomainTerms) -> None:
         """Errors: NoSuchDomain."""
-        await self._write(directory_writes.set_terms, name, terms)
+        await self.change(directory_writes.set_terms, name, terms)
 
     async def add_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
-        await self._write(directory_writes.add_account, account, scram_salt, scram_iteration_count, password)
+        await self.change(directory_writes.add_account, account, scram_salt, scram_iteration_count, password)
 
     async def remove_account(self, account_id: AccountId) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.remove_account, account_id)
+        await self.change(directory_writes.remove_account, account_id)
 
     async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.set_quota, account_id, quota_octets)
+        await self.change(directory_writes.set_quota, account_id, quota_octets)
 
     async def set_forwarding(self, account_id: AccountId, forward_to: Sequence[Target], *, keeps_copy: bool) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.set_forwarding, account_id, forward_to, keeps_copy)
+        await self.change(directory_writes.set_forwarding, account_id, forward_to, keeps_copy)
 
     async def set_sending_limit(self, account_id: AccountId, sending_limit: int | None) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.set_sending_limit, account_id, sending_limit)
+        await self.change(directory_writes.set_sending_limit, account_id, sending_limit)
 
     async def add_alias(self, alias: Alias) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
-        await self._write(directory_writes.add_alias, alias)
+        await self.change(directory_writes.add_alias, alias)
 
     async def replace_alias(self, alias: Alias) -> None:
         """Errors: NoSuchAlias."""
-        await self._write(directory_writes.replace_alias, alias)
+        await self.change(directory_writes.replace_alias, alias)
 
     async def remove_alias(self, address: Address) -> None:
         """Errors: NoSuchAlias."""
-        await self._write(directory_writes.remove_alias, address.key)
+        await self.change(directory_writes.remove_alias, address.key)
 
     async def set_password(
         self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.set_password, account_id, scram_salt, scram_iteration_count, password)
+        await self.change(directory_writes.set_password, account_id, scram_salt, scram_iteration_count, password)
 
     async def replace_password(self, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
         """See `Directory.replace_password`."""
-        return await self._write(directory_writes.replace_password, account_id, old, new)
+        return await self.change(directory_writes.replace_password, account_id, old, new)
 
     async def add_app_password(
         self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
@@ -195,28 +195,29 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount, LimitReached."""
         created_at = self._clock.now().replace(microsecond=0)
         unnumbered = AppPassword(0, label, scopes, created_at, verifier)
-        number = await self._write(directory_writes.add_app_password, account_id, unnumbered)
+        number = await self.change(directory_writes.add_app_password, account_id, unnumbered)
         return replace(unnumbered, app_password_id=number)
 
     async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
         """Errors: NoSuchAccount."""
-        await self._write(directory_writes.remove_app_password, account_id, app_password_id)
+        await self.change(directory_writes.remove_app_password, account_id, app_password_id)
 
     async def add_dkim_keys(self, keys: Sequence[DkimKey]) -> None:
         """Add all or none. Errors: NoSuchDomain; AddressTaken, when the domain has such a selector."""
-        await self._write(directory_writes.add_dkim_keys, keys)
+        await self.change(directory_writes.add_dkim_keys, keys)
 
     async def set_dkim_states(self, domain: str, states: Mapping[str, KeyState]) -> None:
         """Errors: NoSuchKey."""
-        await self._write(directory_writes.set_dkim_states, domain, states)
+        await self.change(directory_writes.set_dkim_states, domain, states)
 
     async def remove_dkim_key(self, domain: str, selector: str) -> None:
         """Errors: NoSuchKey."""
-        await self._write(directory_writes.remove_dkim_key, domain, selector)
+        await self.change(directory_writes.remove_dkim_key, domain, selector)
 
     # the hops
 
-    async def _write(self, write: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    async def change(self, write: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        """Do one unit of work on the file; all that is remembered is forgotten after it."""
         loop = asyncio.get_running_loop()
         hop = loop.run_in_executor(self._write_thread, _transaction, self._writer, write, arguments)
         # Whoever asked may be cancelled; what was committed is to be told all the same.
@@ -228,11 +229,12 @@ class EmbeddedDirectory:
             self._forget()
             self._bus.publish(DIRECTORY)
 
-    async def _read(self, read: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    async def look_up(self, read: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        """Read the file at one moment."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._read_thread, _snapshot, self._reader, read, arguments)
 
-    async def _recall(self, key: Hashable, read: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    async def recall(self, key: Hashable, read: Callable[..., ResultT], *arguments: Any) -> ResultT:
         """Give the remembered answer, or read and remember it."""
         if time.monotonic() - self._looked_s > LOOK_S:
             await self._look_for_others()
@@ -240,7 +242,7 @@ class EmbeddedDirectory:
             remembered: ResultT = self._remembered[key]
             return remembered
         generation = self._generation
-        answer = await self._read(read, *arguments)
+        answer = await self.look_up(read, *arguments)
         if generation == self._generation:
             if len(self._remembered) >= REMEMBERED_MAX:
                 del self._remembered[next(iter(self._remembered))]
@@ -256,7 +258,7 @@ class EmbeddedDirectory:
     async def _compare_data_version(self) -> None:
         try:
             started_s = time.monotonic()
-            version = await self._read(directory_reads.data_version)
+            version = await self.look_up(directory_reads.data_version)
             if version != self._data_version:
                 self._data_version = version
                 self._forget()

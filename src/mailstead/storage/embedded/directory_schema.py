@@ -107,5 +107,50 @@ CREATE TABLE dkim_key (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2)
+VERSION_3: Final = """
+-- What accounts share with each other and with the world. Collections are in the owner's file.
+CREATE TABLE share (
+    owner_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    collection_id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    sharee_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    access TEXT NOT NULL,
+    name TEXT NOT NULL,                       -- in the sharee's paths
+    traits TEXT NOT NULL,                     -- JSON of CollectionTraits
+    is_accepted INTEGER NOT NULL,
+    PRIMARY KEY (owner_id, collection_id, sharee_id),
+    UNIQUE (sharee_id, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delegate (
+    owner_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    delegate_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    access TEXT NOT NULL,
+    PRIMARY KEY (owner_id, delegate_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delegate_by_delegate ON delegate (delegate_id);
+
+CREATE TABLE public_link (
+    token_hash BLOB NOT NULL PRIMARY KEY,
+    owner_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    collection_id INTEGER NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER,
+    hides_details INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX public_link_by_owner ON public_link (owner_id);
+
+CREATE TABLE subscription (
+    owner_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    collection_id INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    interval_s INTEGER NOT NULL,
+    next_at_s INTEGER NOT NULL,
+    failure TEXT NOT NULL,
+    PRIMARY KEY (owner_id, collection_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX subscription_by_next ON subscription (next_at_s);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3)
 """Step n brings a file from version n to version n + 1."""

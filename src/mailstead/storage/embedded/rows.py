@@ -60,6 +60,8 @@ class AccountRow(NamedTuple):
     indexed_to: int
     thread_salt: bytes
     is_deleted: int
+    dav_octets: int
+    had_defaults: int
 
 
 ACCOUNT_COLUMNS: Final = ", ".join(AccountRow._fields)

@@ -172,7 +172,80 @@ CREATE TABLE junk_total (
 INSERT INTO junk_total VALUES (0, 0);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2)
+VERSION_3: Final = """
+-- Calendars, address books, the inbox of scheduling. Their changes take the account's modseq.
+ALTER TABLE account ADD COLUMN dav_octets INTEGER NOT NULL DEFAULT 0;   -- of resources and attachments
+ALTER TABLE account ADD COLUMN had_defaults INTEGER NOT NULL DEFAULT 0; -- the first collections were made, once
+
+CREATE TABLE collection (
+    collection_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                   -- model.dav.CollectionKind
+    name TEXT NOT NULL,
+    traits BLOB NOT NULL,                 -- MessagePack of model.dav.CollectionTraits
+    modseq INTEGER NOT NULL,              -- the highest change of a resource
+    traits_modseq INTEGER NOT NULL,
+    resource_count INTEGER NOT NULL,
+    size_octets INTEGER NOT NULL,
+    forgotten_modseq INTEGER NOT NULL,    -- tombstones up to here are gone: older sync tokens are no good
+    source_url TEXT NOT NULL,
+    UNIQUE (kind, name)
+) STRICT;
+
+CREATE TABLE resource (
+    resource_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    modseq INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    schedule_tag TEXT NOT NULL,
+    created_s INTEGER NOT NULL,
+    modified_s INTEGER NOT NULL,
+    size_octets INTEGER NOT NULL,
+    uid TEXT NOT NULL,
+    component TEXT NOT NULL,
+    first_s INTEGER NOT NULL,             -- what has no beginning, no end, or no place in time meets every span:
+    last_s INTEGER NOT NULL,              -- -2^62 and 2^62 stand for that
+    facts INTEGER NOT NULL,               -- bits: is_dated, is_recurring, is_exact, is_group
+    organizer TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    UNIQUE (collection_id, name)
+) STRICT;
+CREATE INDEX resource_by_uid ON resource (uid);
+CREATE INDEX resource_by_modseq ON resource (collection_id, modseq);
+CREATE INDEX resource_by_time ON resource (collection_id, last_s, first_s);
+
+CREATE TABLE resource_octets (
+    resource_id INTEGER PRIMARY KEY,
+    is_compressed INTEGER NOT NULL,
+    octets BLOB NOT NULL,
+    text TEXT NOT NULL                    -- model.dav.ResourceFacts.text
+) STRICT;
+
+CREATE TABLE resource_tombstone (
+    collection_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    modseq INTEGER NOT NULL,
+    PRIMARY KEY (collection_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tombstone_by_modseq ON resource_tombstone (collection_id, modseq);
+
+CREATE TABLE errand (
+    errand_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    octets BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE attachment (
+    managed_id TEXT NOT NULL PRIMARY KEY,
+    resource_id INTEGER NOT NULL,
+    file_name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size_octets INTEGER NOT NULL,
+    octets BLOB NOT NULL
+) STRICT;
+CREATE INDEX attachment_by_resource ON attachment (resource_id);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3)
 """Step n brings a file from version n to version n + 1."""
 
 

@@ -11,6 +11,7 @@ from mailstead.model.errors import BadSettings
 from mailstead.ports.backup import UNFINISHED_FILE
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
+from mailstead.ports.dav import Sharing
 from mailstead.ports.memory import Memory
 from mailstead.ports.queue import Queue
 from mailstead.ports.storage import Accounts, Directory, Finding
@@ -21,6 +22,7 @@ from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
 from mailstead.storage.embedded.queue import EmbeddedQueue
 from mailstead.storage.embedded.reports import EmbeddedReports
+from mailstead.storage.embedded.sharing import EmbeddedSharing
 from mailstead.storage.embedded.side_file import SideFiles
 from mailstead.storage.embedded.trace import EmbeddedTrace
 
@@ -32,6 +34,7 @@ class EmbeddedStorage:
         self._directory = directory
         self._files = files
         self._side_files = side_files
+        self._sharing = EmbeddedSharing(directory)
         self._queue = EmbeddedQueue(side_files)
         self._memory = EmbeddedMemory(side_files)
         self._trace = EmbeddedTrace(side_files)
@@ -72,6 +75,11 @@ class EmbeddedStorage:
     def accounts(self) -> Accounts:
         """Per account: mailboxes, messages, change log."""
         return self._files.accounts
+
+    @property
+    def sharing(self) -> Sharing:
+        """What accounts share with each other and with the world."""
+        return self._sharing
 
     @property
     def queue(self) -> Queue:

@@ -96,12 +96,25 @@ class Transaction:
         """
         account = self.account
         size_after = account.size_octets + size_octets
+        self._must_have_room(size_octets)
         count_after = account.message_count + message_count
-        if size_octets > 0 and account.quota_octets is not None and size_after > account.quota_octets:
-            raise OverQuota
         if message_count > 0 and account.quota_messages is not None and count_after > account.quota_messages:
             raise OverQuota
         self.account = account._replace(size_octets=size_after, message_count=count_after)
+
+    def reserve_dav(self, size_octets: int) -> None:
+        """Count octets of resources and attachments in, or (negative) out; they share the quota with mail.
+
+        Errors: OverQuota.
+        """
+        self._must_have_room(size_octets)
+        self.account = self.account._replace(dav_octets=self.account.dav_octets + size_octets)
+
+    def _must_have_room(self, size_octets: int) -> None:
+        account = self.account
+        used = account.size_octets + account.dav_octets
+        if size_octets > 0 and account.quota_octets is not None and used + size_octets > account.quota_octets:
+            raise OverQuota
 
     # keywords
 
