@@ -1,6 +1,7 @@
 """What every store must keep of calendars and address books. Spec: `ports.dav`."""
 
 import asyncio
+import random
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -39,14 +40,15 @@ from mailstead.model.errors import (
 from mailstead.model.ids import AccountId, ModSeq
 from mailstead.model.mailbox import DEFAULT_MAILBOXES
 from mailstead.ports.changebus import dav_topic
+from mailstead.storage.embedded import dav_writes
 
 CALENDAR, ADDRESSBOOK, INBOX = CollectionKind.CALENDAR, CollectionKind.ADDRESSBOOK, CollectionKind.INBOX
 ACCOUNT = AccountId("0123456789abcdef")
 
 
-def event(name: str, octets: bytes = b"", uid: str = "", **more) -> NewResource:
+def event(name: str, octets: bytes | None = None, uid: str = "", **more) -> NewResource:
     facts = more.pop("facts", ResourceFacts(uid or name, "VEVENT"))
-    return NewResource(name, octets or f"octets of {name}\r\n".encode(), facts, **more)
+    return NewResource(name, f"octets of {name}\r\n".encode() if octets is None else octets, facts, **more)
 
 
 def dated(name: str, first_s: int, last_s: int | None, **more) -> NewResource:
@@ -154,7 +156,16 @@ async def test_collections_are_limited(dav):
 
 @pytest.mark.parametrize(
     "octets",
-    [b'\xef\xbb\xbfBEGIN\r\n \tx\r\n\\n"\xf0\x9f\x8c\x8d\x7f', b"a" * 70_000 + b"\r\n", bytes(range(9, 12)) * 3000],
+    [
+        b'\xef\xbb\xbfBEGIN\r\n \tx\r\n\\n"\xf0\x9f\x8c\x8d\x7f',
+        b"a" * 70_000 + b"\r\n",
+        bytes(range(9, 12)) * 3000,
+        b"",
+        b"FN:M\xfcller\r\n",
+        b"FN:x\0y\r\n",
+        b"\xed\xa0\x80",
+        random.Random(1).randbytes(9000),
+    ],
 )
 async def test_octets_come_back_as_they_were_put(dav, calendar, octets):
     (put,) = await dav.put(calendar.collection_id, [event("a.ics", octets)])
@@ -333,6 +344,20 @@ async def test_changes_in_pages_miss_nothing(dav, calendar, limit):
         assert page.modseq > modseq
         modseq, is_complete = page.modseq, page.is_complete
     assert (sorted(changed), sorted(deleted)) == (["2", "4", "5", "7", "8", "moved"], ["0", "1", "3", "6"])
+
+
+async def test_tombstones_are_limited_and_older_tokens_end(dav, calendar, monkeypatch):
+    monkeypatch.setattr(dav_writes, "TOMBSTONES_MAX", 3)
+    monkeypatch.setattr(dav_writes, "FORGET_EVERY", 5)
+    for number in range(20):
+        await dav.put(calendar.collection_id, [event(f"{number}.ics")])
+        await dav.delete(calendar.collection_id, f"{number}.ics")
+    with pytest.raises(BadSyncToken):
+        await dav.changes_since(calendar.collection_id, ModSeq(2))
+    now = (await dav.collection_by_id(calendar.collection_id)).modseq
+    assert (await dav.changes_since(calendar.collection_id, now)).deleted == ()
+    assert (await dav.changes_since(calendar.collection_id, ModSeq(now - 1))).deleted == ("19.ics",)
+    assert (await dav.changes_since(calendar.collection_id, ModSeq(0))).deleted == ()
 
 
 async def test_promise_3_a_reader_never_meets_an_older_change_later(dav, calendar):

@@ -26,14 +26,13 @@ from mailstead.model.errors import (
 from mailstead.model.mailbox import Usage
 from mailstead.ports.dav import DavStore
 from mailstead.ports.storage import Storage
+from mailstead.usecases.first_calendars import asks_for_the_first
 
 DEFAULT: Final = "default"
 """Name of the first calendar, and of the first address book."""
 INBOX: Final = "inbox"
 RESERVED: Final = frozenset({"addressbooks", "inbox", "outbox", "notifications", "attachments", "freebusy", "dropbox"})
 """What stands beside the calendars in their home."""
-quirk_placeholder_names: Final = frozenset({"DEFAULT_CALENDAR_NAME", "DEFAULT_TASK_CALENDAR_NAME"})
-"""iOS asks for a new calendar of these names on each refresh until it has one that suits; it is given what is there."""
 COMPONENTS: Final = ("VEVENT", "VTODO")
 """Of a new calendar that says nothing about it, and of the first one. Spec: reference 8.4."""
 
@@ -102,10 +101,9 @@ class Collections:
         Errors: NoSuchAccount.
         """
         access = await self._must_see(actor, owner)
-        is_own = actor.account_id == owner.account_id or actor.is_admin
         store = await self._store(owner)
         found = [
-            Opened(owner, store, each, _allowed(each, access), is_own, each.name, each.traits)
+            Opened(owner, store, each, _allowed(each, access), _owns(actor, owner), each.name, each.traits)
             for each in await store.collections()
             if each.kind is kind
         ]
@@ -126,7 +124,7 @@ class Collections:
         except NoSuchAccount:
             raise NoSuchCollection from None
         store = await self._store(owner)
-        is_own = actor.account_id == owner.account_id or actor.is_admin
+        is_own = _owns(actor, owner)
         opened: Opened | None
         try:
             collection = await store.collection(kind, name)
@@ -155,14 +153,14 @@ class Collections:
         Errors: NoSuchAccount, NotAllowed (others' homes), CollectionExists, BadCollectionName, LimitReached.
         """
         await self._must_see(actor, owner)
-        if actor.account_id != owner.account_id and not actor.is_admin:
+        if not _owns(actor, owner):
             raise NotAllowed("New calendars and address books are made by their owner")
         if name.lower() in RESERVED:
             raise BadCollectionName(f"'{name}' has a meaning of its own; choose another name")
         store = await self._store(owner)
         if kind is CollectionKind.CALENDAR:
             traits = replace(traits, components=traits.components or COMPONENTS)
-            there = await self._for_placeholder(store, traits)
+            there = await self._for_first(store, name, traits)
             if there is not None:
                 return Opened(owner, store, there, Access.WRITE, is_own=True, name=there.name, traits=there.traits)
         if await self._shared_by_name(owner, kind, name) is not None:
@@ -178,25 +176,25 @@ class Collections:
             traits=collection.traits,
         )
 
-    async def set_traits(self, opened: Opened, traits: CollectionTraits) -> Opened:
+    async def set_traits(self, actor: Actor, opened: Opened, traits: CollectionTraits) -> Opened:
         """Change how a collection is called and coloured; of a shared one only for the sharee. Errors: NotAllowed."""
         if opened.share is not None:
             share = replace(opened.share, traits=replace(traits, components=()))
             await self._sharing.put_share(share)
             return replace(opened, share=share, traits=_seen(opened.collection.traits, share.traits))
-        if not opened.is_own and opened.access is not Access.WRITE:
-            raise NotAllowed
+        if not _owns(actor, opened.owner) and opened.access is not Access.WRITE:
+            raise NotAllowed("This calendar or address book is only for reading")
         collection = await opened.store.set_traits(opened.collection.collection_id, traits)
         return replace(opened, collection=collection, traits=collection.traits)
 
-    async def delete(self, opened: Opened) -> None:
+    async def delete(self, actor: Actor, opened: Opened) -> None:
         """Remove a collection with all that is in it; whom it is shared with only leaves it. Errors: NotAllowed."""
         if opened.share is not None:
             share = opened.share
             await self._sharing.remove_share(share.owner_id, share.collection_id, share.sharee_id)
             return
-        if not opened.is_own or opened.collection.kind is CollectionKind.INBOX:
-            raise NotAllowed
+        if not _owns(actor, opened.owner) or opened.collection.kind is CollectionKind.INBOX:
+            raise NotAllowed("Calendars and address books are removed by their owner; the inbox stays")
         await opened.store.delete_collection(opened.collection.collection_id)
         await self._sharing.forget_collection(opened.owner.account_id, opened.collection.collection_id)
 
@@ -279,8 +277,9 @@ class Collections:
         return None
 
     @staticmethod
-    async def _for_placeholder(store: DavStore, traits: CollectionTraits) -> Collection | None:
-        if traits.display_name not in quirk_placeholder_names:
+    async def _for_first(store: DavStore, name: str, traits: CollectionTraits) -> Collection | None:
+        """Give what is there to a client that asks for a first calendar once more. Spec: reference 8.4."""
+        if not asks_for_the_first(name, traits.display_name):
             return None
         wanted = set(traits.components)
         for each in await store.collections():
@@ -288,6 +287,10 @@ class Collections:
             if each.kind is CollectionKind.CALENDAR and not each.source_url and (not takes or wanted <= takes):
                 return each
         return None
+
+
+def _owns(actor: Actor, owner: Account) -> bool:
+    return actor.account_id == owner.account_id or actor.is_admin
 
 
 def _allowed(collection: Collection, access: Access) -> Access:

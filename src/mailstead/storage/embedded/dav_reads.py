@@ -85,9 +85,13 @@ def find(
     limit: int | None,
     with_octets: bool,
 ) -> list[Resource]:
-    """Give what may match, by name. Errors: NoSuchCollection."""
+    """Give what may match, by name. Errors: NoSuchCollection.
+
+    A plus keeps SQLite off an index: it would walk through a whole collection by name, as the order is by name.
+    """
     dav_collections.by_id(db, collection_id)
-    where, parameters = "r.collection_id = ? AND r.name > ?", [collection_id, after]
+    off_names = "+" if query.uid is not None or query.starts_s is not None else ""
+    where, parameters = f"r.collection_id = ? AND {off_names}r.name > ?", [collection_id, after]
     if query.components:
         where += " AND r.component IN (SELECT value FROM json_each(?))"
         parameters.append(json.dumps(sorted(query.components)))
@@ -106,7 +110,7 @@ def find(
             " AND instr(t.text, ?) > 0)"
         )
         parameters.append(query.text)
-    return _selected(db, where, parameters, "r.name", limit, with_octets)
+    return _selected(db, where, parameters, f"{off_names}r.name", limit, with_octets)
 
 
 def find_uid(db: apsw.Connection, kind: CollectionKind, uid: str) -> list[Resource]:

@@ -22,7 +22,7 @@ from mailstead.model.dav import (
 from mailstead.model.errors import LimitReached, NoSuchResource, PreconditionFailed, UidConflict
 from mailstead.storage.embedded import dav_collections, dav_reads
 from mailstead.storage.embedded.dav_reads import FOREVER_S
-from mailstead.storage.embedded.octets import compressed_or_none
+from mailstead.storage.embedded.octets import compressed_or_none, compressed_whole, is_text
 from mailstead.storage.embedded.rows import select_one
 from mailstead.storage.embedded.transaction import Transaction
 
@@ -32,6 +32,8 @@ ATTACHMENTS_MAX: Final = 10
 """Of one resource. Spec: reference 8.2 (max-attachments-per-resource)."""
 TOMBSTONES_MAX: Final = 100_000
 """Of one collection; whoever has not asked since the oldest of them begins anew."""
+FORGET_EVERY: Final = 1000
+"""Changes; to count tombstones at each would cost more than the thousand that are kept too long."""
 COMPRESS_FROM_OCTETS: Final = 4096
 """Shorter octets travel packed with their row, which is worth more than the room."""
 
@@ -88,10 +90,10 @@ def _put_one(transaction: Transaction, collection_id: CollectionId, kind: Collec
             " component = ?, first_s = ?, last_s = ?, facts = ?, organizer = ?, summary = ? WHERE resource_id = ?",
             (modseq, etag, schedule_tag, now_s, size_octets, *facts, resource_id),
         )
-    compressed = compressed_or_none(new.octets) if size_octets >= COMPRESS_FROM_OCTETS else None
+    is_compressed, kept = _stored(new.octets)
     db.execute(
         "INSERT OR REPLACE INTO resource_octets VALUES (?, ?, ?, ?)",
-        (resource_id, int(compressed is not None), compressed or new.octets, new.facts.text),
+        (resource_id, int(is_compressed), kept, new.facts.text),
     )
     db.execute("DELETE FROM resource_tombstone WHERE collection_id = ? AND name = ?", (collection_id, new.name))
     _count(db, collection_id, modseq, int(old is None), size_octets - (old.size_octets if old else 0))
@@ -232,8 +234,6 @@ def _bury(transaction: Transaction, old: Resource, modseq: int) -> None:
     db = transaction.db
     db.execute("INSERT OR REPLACE INTO resource_tombstone VALUES (?, ?, ?)", (old.collection_id, old.name, modseq))
     _count(db, old.collection_id, modseq, -1, -old.size_octets)
-    if modseq % 1000 == 0:  # counting costs; now and then is often enough
-        _forget_oldest(db, old.collection_id)
 
 
 def _forget_oldest(db: apsw.Connection, collection_id: int) -> None:
@@ -247,7 +247,19 @@ def _forget_oldest(db: apsw.Connection, collection_id: int) -> None:
         db.execute("UPDATE collection SET forgotten_modseq = ? WHERE collection_id = ?", (row[0], collection_id))
 
 
+def _stored(octets: bytes) -> tuple[bool, bytes]:
+    """Give octets as they are kept, and whether compressed: short text is not, as it travels packed."""
+    if len(octets) >= COMPRESS_FROM_OCTETS:
+        compressed = compressed_or_none(octets)
+        if compressed is not None:
+            return True, compressed
+    return (False, octets) if is_text(octets) else (True, compressed_whole(octets))
+
+
 def _count(db: apsw.Connection, collection_id: int, modseq: int, count: int, size_octets: int) -> None:
+    (before,) = select_one(db, "SELECT modseq FROM collection WHERE collection_id = ?", (collection_id,))
+    if before // FORGET_EVERY != modseq // FORGET_EVERY:
+        _forget_oldest(db, collection_id)
     db.execute(
         "UPDATE collection SET modseq = ?, resource_count = resource_count + ?, size_octets = size_octets + ?"
         " WHERE collection_id = ?",

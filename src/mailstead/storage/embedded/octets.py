@@ -42,6 +42,20 @@ def compressed_or_none(octets: bytes) -> bytes | None:
     return compressed if len(compressed) < len(octets) - len(octets) // 8 else None
 
 
+def compressed_whole(octets: bytes) -> bytes:
+    """Give octets compressed, whether it saves anything or not."""
+    return _compress(memoryview(octets))
+
+
+def is_text(octets: bytes) -> bool:
+    """Whether octets come back exactly when they travel as text: UTF-8 without NUL, at which SQLite's texts end."""
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in octets
+
+
 def _pieces(before: bytes, octets: Octets) -> Iterator[memoryview]:
     """Cut two parts as if they were joined, which only happens where they meet."""
     whole = memoryview(octets)

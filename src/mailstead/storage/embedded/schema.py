@@ -210,7 +210,7 @@ CREATE TABLE resource (
     summary TEXT NOT NULL,
     UNIQUE (collection_id, name)
 ) STRICT;
-CREATE INDEX resource_by_uid ON resource (uid);
+CREATE INDEX resource_by_uid ON resource (uid, collection_id);
 CREATE INDEX resource_by_modseq ON resource (collection_id, modseq);
 CREATE INDEX resource_by_time ON resource (collection_id, last_s, first_s);
 
