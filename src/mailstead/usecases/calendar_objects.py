@@ -51,6 +51,8 @@ ATTEMPTS: Final = 5
 """How often a change is planned anew when others change the same object meanwhile."""
 QUERY_STEPS_MAX: Final = 2_000_000
 """Work of one request on rules of recurrence (attack rows 79 and 80)."""
+QUERY_INSTANCES_MAX: Final = 50_000
+"""Instances that one request may have written out."""
 
 _log = log.get("dav")
 
@@ -186,14 +188,15 @@ class CalendarObjects(Resources):
         wanted: Wanted,
         *,
         limit: int | None = None,
+        name: str = "",
     ) -> AsyncIterator[list[Found]]:
-        """Yield those that match, by name, in pages.
+        """Yield those that match, by name, in pages; with `name` only that one is asked.
 
         Spec: RFC 4791 §7.8.
         Errors: TooManyMatches, when more than `limit` match or the work is too much; what was given before counts.
         """
-        search = _Search(condition, wanted, Budget(QUERY_STEPS_MAX), limit)
-        async for page in self._candidates(opened, search):
+        search = _Search(condition, wanted, limit)
+        async for page in self._one(opened, search, name) if name else self._candidates(opened, search):
             yield await off_loop(_size_octets(page), search.matching, page)
             if search.is_spent:
                 raise TooManyMatches
@@ -206,7 +209,7 @@ class CalendarObjects(Resources):
         Spec: RFC 4791 §7.9.
         Errors: TooManyMatches, when expanding them is too much work.
         """
-        budget = Budget(QUERY_STEPS_MAX)
+        budget = _rendering_budget()
         async for part, resources in self.named(opened, names, with_octets=wanted.data is not None):
             found = await off_loop(_size_octets(resources.values()), _rendered, resources, wanted, budget)
             yield part, found
@@ -271,6 +274,12 @@ class CalendarObjects(Resources):
                 return
             after = page[-1].name
 
+    async def _one(self, opened: Opened, search: _Search, name: str) -> AsyncIterator[list[Resource]]:
+        """Yield one resource, where it may match."""
+        resource = await self.get(opened, name)
+        if not search.query.components or resource.facts.component in search.query.components:
+            yield [resource]
+
     async def _old(self, opened: Opened, name: str, new: ResourceFacts | None = None) -> Resource | None:
         """Give what is there; with its octets only where a meeting is concerned."""
         collection_id = opened.collection.collection_id
@@ -331,11 +340,12 @@ class CalendarObjects(Resources):
 class _Search:
     """One query over many objects, with the work that it may take."""
 
-    def __init__(self, condition: CompFilter, wanted: Wanted, budget: Budget, limit: int | None) -> None:
+    def __init__(self, condition: CompFilter, wanted: Wanted, limit: int | None) -> None:
         self.query: Final = calendar_filter.query_of(condition)
         self._condition = condition
         self._wanted = wanted
-        self._budget = budget
+        self._work = _Work()
+        self._budget = _rendering_budget()
         self._left = limit
         self._index_decides = calendar_filter.is_exact(condition)
         self._has_range = self.query.starts_s is not None or self.query.ends_s is not None
@@ -351,11 +361,9 @@ class _Search:
         found: list[Found] = []
         for resource in page:
             parsed = calendar_object(resource.octets) if self.is_open(resource) and resource.octets else None
-            if parsed is not None and not calendar_filter.matches(
-                parsed, self._condition, self._wanted.floating_zone, Budget()
-            ):
+            if parsed is not None and not self._matches(parsed):
                 continue
-            if self._left == 0:
+            if self._left == 0 or self._work.steps_left < 0:
                 self.is_spent = True
                 return found
             try:
@@ -367,10 +375,36 @@ class _Search:
                 self._left -= 1
         return found
 
+    def _matches(self, parsed: CalendarObject) -> bool:
+        return calendar_filter.matches(parsed, self._condition, self._wanted.floating_zone, _Share(self._work))
+
+
+class _Work:
+    """What one request may still cost, over all objects."""
+
+    def __init__(self) -> None:
+        self.steps_left = QUERY_STEPS_MAX
+
+
+class _Share(Budget):
+    """The work on one object, which also counts for the whole request (attack row 79)."""
+
+    def __init__(self, work: _Work) -> None:
+        super().__init__()
+        self._work = work
+
+    def step(self, count: int = 1) -> None:
+        self._work.steps_left -= count
+        super().step(count)
+
 
 def _parsed(octets: bytes) -> _Parsed:
     parsed = calendar_object(octets)
     return _Parsed(octets, parsed, facts(parsed))
+
+
+def _rendering_budget() -> Budget:
+    return Budget(QUERY_STEPS_MAX, QUERY_INSTANCES_MAX)
 
 
 def _guarded(precondition: Precondition, old: Resource | None) -> Precondition:
