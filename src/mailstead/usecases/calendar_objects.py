@@ -361,11 +361,12 @@ class _Search:
         found: list[Found] = []
         for resource in page:
             parsed = calendar_object(resource.octets) if self.is_open(resource) and resource.octets else None
-            if parsed is not None and not self._matches(parsed):
-                continue
-            if self._left == 0 or self._work.steps_left < 0:
+            matches = parsed is None or self._matches(parsed)
+            if self._work.steps_left < 0 or (matches and self._left == 0):
                 self.is_spent = True
                 return found
+            if not matches:
+                continue
             try:
                 found.append(Found(resource, self._wanted.render(resource, parsed, self._budget)))
             except TooManyMatches:
