@@ -78,6 +78,11 @@ async def test_instances_have_their_own(attachments, objects, opened, alice, act
     await attachments.remove(opened, "series.ics", of_both, rids=["20260111T090000Z"])
     with pytest.raises(NoSuchResource):
         await attachments.get(actor_of(alice), alice.account_id, of_both)
+    _, of_third = await attachments.add(opened, "series.ics", FILE, rids=["20260112T090000Z"])
+    text = await octets_of(objects, opened)
+    assert text.count(b"BEGIN:VEVENT") == 3
+    assert b"RECURRENCE-ID:20260112T090000Z" in text
+    await attachments.remove(opened, "series.ics", of_third)
     with pytest.raises(BadObject) as caught:
         await attachments.add(opened, "series.ics", FILE, rids=["20300101T000000Z"])
     assert caught.value.log_fields["condition"] == "valid-rid"

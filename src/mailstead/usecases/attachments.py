@@ -20,6 +20,7 @@ from mailstead.model.errors import BadObject, LimitReached, MailsteadError, NoSu
 from mailstead.model.ids import AccountId
 from mailstead.pim.calendar_object import CalendarObject, calendar_object
 from mailstead.pim.component import Component, Property, write
+from mailstead.pim.own_instances import own_instance
 from mailstead.ports.storage import Storage
 from mailstead.usecases.calendar_objects import CalendarObjects
 from mailstead.usecases.collections import Collections, Opened
@@ -214,17 +215,17 @@ class Attachments:
 
 
 def _chosen(parsed: CalendarObject, rids: Sequence[str]) -> list[Component]:
-    """Give the components that are meant: all, or those of some instances that have one of their own.
+    """Give the components that are meant: all, or those of some instances.
 
     Errors: BadObject with ``valid-rid``.
     """
     if not rids:
         return parsed.parts
-    by_rid = {each.value("RECURRENCE-ID") or MASTER: each for each in parsed.parts}
-    try:
-        return [by_rid[rid] for rid in rids]
-    except KeyError:
-        raise BadObject("The object has no such instance of its own", condition="valid-rid") from None
+    found = [parsed.master if rid == MASTER else own_instance(parsed, rid) for rid in rids]
+    chosen = [each for each in found if each is not None]
+    if len(chosen) < len(found):
+        raise BadObject("The object has no such instance", condition="valid-rid")
+    return chosen
 
 
 def _is(prop: Property, managed_id: str) -> bool:
