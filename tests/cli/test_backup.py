@@ -10,6 +10,7 @@ import pytest
 from cli.test_commands import PASSWORD, run  # noqa: F401  # the fixture
 from mailstead.config.load import load
 from mailstead.model.address import Address
+from mailstead.model.dav import Attachment, CollectionKind, CollectionTraits, NewResource, ResourceFacts
 from mailstead.model.envelope import Recipient
 from mailstead.model.queue import Destination, DestinationKind, ItemKind, NewItem, NewRecipient
 from mailstead.wiring.backup import is_key_shown
@@ -91,6 +92,66 @@ def test_mail_that_somebody_has_lost_comes_back_and_new_mail_stays(house, tmp_pa
     told = house("--json", "restore", "--account", "alice@example.test", "--at", str(datetime.now(UTC).date()))
     assert (told["imported_count"], told["duplicate_count"]) == (0, 3)
     assert "no account carl" in house("restore", "--account", "carl@example.test", code=65).stderr
+
+
+def with_calendars_of_alice(work):
+    """Do something with the calendars of alice as they are now."""
+
+    async def opened():
+        async with open_house(load(None, os.environ).settings) as house:
+            found = await house.storage.directory.find(Address.parse("alice@example.test"))
+            return await work(house.storage.accounts.of(found.account_id).dav)
+
+    return asyncio.run(opened())
+
+
+async def objects_of(dav):
+    return {
+        (collection.kind, collection.name, each.name): each.octets
+        for collection in await dav.collections()
+        for each in await dav.resources(collection.collection_id, with_octets=True)
+    }
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_calendars_and_contacts_that_somebody_has_lost_come_back(house, is_gone):
+    async def make(dav):
+        for kind, octets in ((CollectionKind.CALENDAR, b"event %d"), (CollectionKind.ADDRESSBOOK, b"card %d")):
+            made = await dav.create_collection(kind, "work", CollectionTraits(display_name="Work"))
+            new = [NewResource(f"{n}", octets % n, ResourceFacts(f"uid{n}", "VEVENT")) for n in range(250)]
+            first, *_ = await dav.put(made.collection_id, new)
+            attachment = Attachment(kind.value, first.resource.resource_id, "a.txt", "text/plain", b"attached")
+            await dav.put_attachment(attachment)
+        return await objects_of(dav)
+
+    async def lose_some(dav):
+        calendar = await dav.collection(CollectionKind.CALENDAR, "work")
+        for name in ("1", "2"):
+            await dav.delete(calendar.collection_id, name)
+        await dav.put(calendar.collection_id, [NewResource("3", b"newer", ResourceFacts("uid3", "VEVENT"))])
+        await dav.put(calendar.collection_id, [NewResource("elsewhere", b"event 2", ResourceFacts("uid2", "VEVENT"))])
+        await dav.delete_collection((await dav.collection(CollectionKind.ADDRESSBOOK, "work")).collection_id)
+
+    made = with_calendars_of_alice(make)
+    house("backup")
+    if is_gone:
+        house("account", "remove", "alice@example.test", "--yes")
+    else:
+        with_calendars_of_alice(lose_some)
+    told = house("--json", "restore", "--account", "alice@example.test")
+    there = with_calendars_of_alice(objects_of)
+    if is_gone:
+        assert there == made
+        assert told["object_count"] == 500
+    else:
+        calendar = CollectionKind.CALENDAR
+        there[calendar, "work", "2"] = there.pop((calendar, "work", "elsewhere"))
+        assert there == made | {(calendar, "work", "3"): b"newer"}
+        assert told["object_count"] == 251
+    for kind in ("addressbook", "calendar"):
+        assert with_calendars_of_alice(lambda dav, kind=kind: dav.attachment(kind)).octets == b"attached"
+    assert house("--json", "restore", "--account", "alice@example.test")["object_count"] == 0
+    assert "consistent" in house("check").stdout
 
 
 def test_what_is_wrong_is_told(house, tmp_path, monkeypatch):

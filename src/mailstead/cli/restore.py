@@ -96,9 +96,14 @@ def _restore_account(terminal: Terminal, address: Address, snapshot: str, moment
             return await restore_account(settings, restores, found, address, house)
 
     report = work_on(terminal, work)
-    counts = {"imported_count": report.imported_count, "duplicate_count": report.duplicate_count}
+    counts = {
+        "imported_count": report.imported_count,
+        "duplicate_count": report.duplicate_count,
+        "object_count": report.object_count,
+    }
     terminal.say(
-        f"{report.imported_count} messages brought back, {report.duplicate_count} were there",
+        f"{report.imported_count} messages brought back, {report.duplicate_count} were there\n"
+        f"{report.object_count} calendar objects and contacts brought back",
         {**counts, "skipped": [{"name": name, "reason": reason} for name, reason in report.skipped]},
     )
     if report.skipped:

@@ -101,7 +101,7 @@ class ResourceFacts:
     summary: str = ""
     """For lists: SUMMARY, or FN. At most 200 characters."""
     text: str = ""
-    """For searching by substrings: case-folded texts, one per line. At most 16 KiB."""
+    """For searching by substrings: case-folded texts, one per line. At most 16 KiB. Read only along with octets."""
     organizer: str = ""
     """``mailto:`` address, lower-case, of an object with ATTENDEEs; empty: none."""
 

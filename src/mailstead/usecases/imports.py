@@ -57,6 +57,8 @@ class ImportReport:
     """The first of them."""
     mailboxes: dict[str, int] = field(default_factory=dict)
     """How many messages went into each."""
+    object_count: int = 0
+    """Calendar objects and contacts that came with them, out of a backup."""
 
     def skip(self, name: str, reason: str) -> None:
         """Note a message that stays out."""

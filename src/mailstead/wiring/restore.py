@@ -1,4 +1,4 @@
-"""Restoring: a whole data folder, one account's mail, or a drill in a folder of its own."""
+"""Restoring: a whole data folder, one account's mail, calendars and contacts, or a drill in a folder of its own."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from mailstead.usecases.exports import Exports
 from mailstead.usecases.imports import ImportReport, Imports
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.restores import Progress, Restores
+from mailstead.usecases.returning_objects import bring_back
 from mailstead.wiring.backup import (
     CERTIFICATE,
     CERTIFICATE_KEY,
@@ -161,7 +162,12 @@ async def restore_account(
             raise BadBackup(f"{address} is an alias now; remove it first")
         owner = Actor(now.account_id, now.address, is_admin=True)
         imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
-        return await imports.run(owner, mail, foreign_format="maildir", skips_duplicates=True)
+        report = await imports.run(owner, mail, foreign_format="maildir", skips_duplicates=True)
+        async with open_house(scratch) as then:
+            report.object_count = await bring_back(
+                then.storage.accounts.of(found.account_id).dav, house.storage.accounts.of(now.account_id).dav
+            )
+        return report
 
 
 def _of(account: Account) -> Callable[[str], bool]:

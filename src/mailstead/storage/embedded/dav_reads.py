@@ -40,7 +40,7 @@ _COLUMNS: Final = (
     "r.resource_id, r.collection_id, r.name, r.modseq, r.etag, r.schedule_tag, r.created_s, r.modified_s,"
     " r.size_octets, r.uid, r.component, r.first_s, r.last_s, r.facts, r.organizer, r.summary"
 )
-_OCTETS: Final = ", o.is_compressed, iif(o.is_compressed, NULL, CAST(o.octets AS TEXT))"
+_OCTETS: Final = ", o.text, iif(o.is_compressed, NULL, CAST(o.octets AS TEXT))"
 _JOIN: Final = " JOIN resource_octets AS o USING (resource_id)"
 
 
@@ -224,11 +224,11 @@ def _selected(
             result.append(_resource(row))
         else:
             text = row[17]
-            result.append(_resource(row, octets_of(db, row[0]) if text is None else text.encode()))
+            result.append(_resource(row, octets_of(db, row[0]) if text is None else text.encode(), row[16]))
     return result
 
 
-def _resource(row: Sequence[Any], found_octets: bytes = b"") -> Resource:
+def _resource(row: Sequence[Any], found_octets: bytes = b"", text: str = "") -> Resource:
     first_s, last_s, bits = row[11], row[12], row[13]
     return Resource(
         row[0],
@@ -250,7 +250,7 @@ def _resource(row: Sequence[Any], found_octets: bytes = b"") -> Resource:
             bool(bits & 4),
             bool(bits & 8),
             row[15],
-            "",
+            text,
             row[14],
         ),
         found_octets,
