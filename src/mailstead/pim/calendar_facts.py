@@ -1,0 +1,153 @@
+"""What is computed once, when an object is put: its place in time, its texts for searching.
+
+Spec: RFC 4791 §9.9 (what a time range has to find); model.dav.ResourceFacts.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mailstead.model.dav import ResourceFacts
+from mailstead.model.errors import BadObject, TooManyMatches
+from mailstead.pim.calendar_object import CalendarObject
+from mailstead.pim.component import Component, unescaped
+from mailstead.pim.recurrence import EARLIEST, Span, instances, span_of
+from mailstead.pim.rule import Budget, Rule, parse_rule
+from mailstead.pim.values import Period, moments
+
+SUMMARY_MAX: Final = 200
+TEXT_MAX: Final = 16 * 1024
+COUNT_MAX: Final = 3_000
+"""Instances that are reckoned to find the end of a counted rule; longer ones are taken as endless."""
+
+_SEARCHED: Final = ("SUMMARY", "LOCATION", "DESCRIPTION", "CATEGORIES", "COMMENT", "CONTACT")
+_PEOPLE: Final = ("ATTENDEE", "ORGANIZER")
+_EARLY: Final = timedelta(hours=14)
+_LATE: Final = timedelta(hours=12)
+_SECOND: Final = timedelta(seconds=1)
+
+
+def facts(calendar_object: CalendarObject) -> ResourceFacts:
+    """Give the facts of an object."""
+    first_s, last_s, is_dated, is_exact = _place(calendar_object)
+    shown = calendar_object.master or calendar_object.overrides[0]
+    master = calendar_object.master
+    return ResourceFacts(
+        calendar_object.uid,
+        calendar_object.component,
+        first_s,
+        last_s,
+        is_dated,
+        master is None or any(each.name in {"RRULE", "RDATE"} for each in master.properties),
+        is_exact,
+        False,
+        unescaped(shown.value("SUMMARY"))[:SUMMARY_MAX],
+        _text(calendar_object),
+        organizer_of(calendar_object),
+    )
+
+
+def organizer_of(calendar_object: CalendarObject) -> str:
+    """Give the organizer's address of an object that has attendees; empty: it is nobody's meeting."""
+    for part in calendar_object.parts:
+        organizer = part.value("ORGANIZER").strip().lower()
+        if organizer and part.first("ATTENDEE") is not None:
+            return organizer
+    return ""
+
+
+def _place(calendar_object: CalendarObject) -> tuple[int | None, int | None, bool, bool]:
+    """Give first_s, last_s, is_dated, is_exact."""
+    bounds: list[tuple[datetime, datetime | None]] = []
+    is_exact = len(calendar_object.parts) == 1
+    for part in calendar_object.parts:
+        try:
+            span = span_of(part, calendar_object)
+        except BadObject:
+            span = None
+        if span is None:
+            if part.name in {"VFREEBUSY", "VAVAILABILITY"}:
+                return None, None, True, False  # without DTSTART it is at all times
+            continue
+        is_rule = part is calendar_object.master and any(each.name in {"RRULE", "RDATE"} for each in part.properties)
+        is_range = any(each.parameter("RANGE") for each in part.all("RECURRENCE-ID"))
+        is_exact = is_exact and span.start.zone is not None and not is_rule and part.name == "VEVENT"
+        start, end = _bounds(span)
+        if part.name in {"VTODO", "VAVAILABILITY"}:
+            start -= _SECOND  # the ends of a task count themselves: RFC 4791 §9.9
+            end += _SECOND
+        if (part.name == "VAVAILABILITY" and not span.has_end) or is_range:
+            bounds.append((start, None))
+        else:
+            bounds.append((min(start, _first_date(calendar_object, part) or start), end))
+            if is_rule:
+                bounds.append((start, _last_end(calendar_object, part, span)))
+    if not bounds:
+        return None, None, False, False
+    ends = [end for _, end in bounds]
+    last = None if any(each is None for each in ends) else max(each for each in ends if each is not None)
+    first_s = int(min(start for start, _ in bounds).timestamp())
+    return first_s, None if last is None else -int(-last.timestamp() // 1), True, is_exact
+
+
+def _bounds(span: Span) -> tuple[datetime, datetime]:
+    """Give the earliest start and the latest end, whatever zone floating times are taken in."""
+    early, late = (_EARLY, _LATE) if span.start.zone is None else (timedelta(), timedelta())
+    start, end = span.start.utc(UTC), span.start.plus(span.length).utc(UTC)
+    return (start - early if start - EARLIEST > _EARLY else start), end + late
+
+
+def _first_date(calendar_object: CalendarObject, part: Component) -> datetime | None:
+    """Give the earliest RDATE, which may lie before DTSTART."""
+    found: list[datetime] = []
+    for prop in part.all("RDATE"):
+        try:
+            values = moments(prop, calendar_object.zones)
+        except BadObject:
+            continue
+        found += [(each.start if isinstance(each, Period) else each).utc(UTC) for each in values]
+    return min(found) - _EARLY if found else None
+
+
+def _last_end(calendar_object: CalendarObject, part: Component, span: Span) -> datetime | None:
+    """Give a moment at which the last instance has ended; None: there is no last one, or it is too far to reckon."""
+    rules: list[Rule] = []
+    for prop in part.all("RRULE"):
+        try:
+            rules.append(parse_rule(prop.value))
+        except BadObject:
+            continue
+    if any(rule.is_endless or (rule.count or 0) > COUNT_MAX for rule in rules):
+        return None
+    reach = span.length.exact + _LATE + timedelta(days=1)
+    ends: list[datetime] = []
+    for prop in part.all("RDATE"):
+        try:
+            values = moments(prop, calendar_object.zones)
+        except BadObject:
+            continue
+        ends += [each.end.utc(UTC) + reach if isinstance(each, Period) else each.utc(UTC) + reach for each in values]
+    until = [rule.until.utc(UTC) + reach for rule in rules if rule.until is not None]
+    if len(until) == len(rules):
+        return max([*ends, *until], default=None) if ends or until else span.start.utc(UTC) + reach
+    try:
+        last = EARLIEST
+        for each in instances(calendar_object, None, None, UTC, Budget(20 * COUNT_MAX, 2 * COUNT_MAX)):
+            last = max(last, each.end)
+    except TooManyMatches:
+        return None
+    return max([*ends, last + reach])
+
+
+def _text(calendar_object: CalendarObject) -> str:
+    lines: dict[str, None] = {}
+    for part in calendar_object.parts:
+        for prop in part.properties:
+            if prop.name in _SEARCHED:
+                lines[unescaped(prop.value)] = None
+            elif prop.name in _PEOPLE:
+                lines[prop.value] = None
+                lines[prop.parameter("CN") or ""] = None
+    joined = "\n".join(each for each in lines if each)
+    return joined[:TEXT_MAX].casefold()[:TEXT_MAX]
