@@ -396,6 +396,22 @@ async def test_zones_are_left_out_or_put_in_as_a_client_likes(objects, opened):
     assert b"VTIMEZONE" not in await got(False)
 
 
+async def test_busy_times_of_a_calendar(objects, opened):
+    await objects.put(opened, "one.ics", event("one", "20260110T090000Z"))
+    await objects.put(opened, "two.ics", event("two", "20260110T093000Z"))
+    await objects.put(opened, "free.ics", event("free", "20260111T090000Z", "TRANSP:TRANSPARENT"))
+    await objects.put(opened, "maybe.ics", event("maybe", "20260112T090000Z", "STATUS:TENTATIVE"))
+    await objects.put(opened, "task.ics", task())
+    span = TimeRange(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    text = await objects.free_busy(opened, span)
+    assert [line for line in text.split(b"\r\n") if line.startswith(b"FREEBUSY")] == [
+        b"FREEBUSY:20260110T090000Z/20260110T103000Z",
+        b"FREEBUSY;FBTYPE=BUSY-TENTATIVE:20260112T090000Z/20260112T100000Z",
+    ]
+    with pytest.raises(BadObject):
+        await objects.free_busy(opened, TimeRange(None, span.end))
+
+
 async def test_floating_times_are_those_of_the_request_the_calendar_or_utc(objects, opened):
     assert objects.floating_zone(opened) is UTC
     assert str(objects.floating_zone(opened, timezone_id="Europe/Berlin")) == "Europe/Berlin"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final, Protocol
+from uuid import uuid4
 
-from mailstead.model.dav import ALWAYS, NewResource, Precondition, Resource, ResourceFacts
+from mailstead.model.dav import ALWAYS, NewResource, Precondition, Resource, ResourceFacts, ResourceQuery
 from mailstead.model.directory import Account
 from mailstead.model.errors import (
     BadObject,
@@ -27,11 +28,13 @@ from mailstead.model.errors import (
 from mailstead.pim import calendar_data, calendar_filter
 from mailstead.pim.calendar_facts import facts
 from mailstead.pim.calendar_object import CalendarObject, calendar_object, split
-from mailstead.pim.component import write
-from mailstead.pim.filters import CalendarData, CompFilter
+from mailstead.pim.component import Component, Property, write
+from mailstead.pim.filters import CalendarData, CompFilter, TimeRange
+from mailstead.pim.free_busy import BusyPeriod, busy, merged, vfreebusy
 from mailstead.pim.recurrence import Budget
 from mailstead.pim.zone_references import with_zones, without_zones
 from mailstead.pim.zones import iana_zone, zone_of
+from mailstead.ports.clock import Clock, SystemClock
 from mailstead.telemetry import log
 from mailstead.usecases.collections import Opened
 from mailstead.usecases.object_imports import ImportObject, ObjectImport, Progress, import_objects
@@ -47,6 +50,7 @@ from mailstead.usecases.resources import (
 )
 
 SUFFIX: Final = ".ics"
+PRODID: Final = "-//Mailstead//CalDAV//EN"
 ATTEMPTS: Final = 5
 """How often a change is planned anew when others change the same object meanwhile."""
 QUERY_STEPS_MAX: Final = 2_000_000
@@ -117,9 +121,10 @@ class _Parsed:
 class CalendarObjects(Resources):
     """Puts, removes and finds calendar objects. Without a planner nobody is invited."""
 
-    def __init__(self, terms: ResourceTerms, scheduling: Planner | None = None) -> None:
+    def __init__(self, terms: ResourceTerms, scheduling: Planner | None = None, clock: Clock | None = None) -> None:
         super().__init__(terms)
         self._scheduling = scheduling
+        self._clock = clock or SystemClock()
 
     async def put(self, opened: Opened, name: str, octets: bytes, precondition: Precondition = ALWAYS) -> Written:
         """Put one object under a name, new or in place of another.
@@ -214,6 +219,31 @@ class CalendarObjects(Resources):
             found = await off_loop(_size_octets(resources.values()), _rendered, resources, wanted, budget)
             yield part, found
 
+    async def busy(self, opened: Opened, span: TimeRange, *, attendee: str = "") -> list[BusyPeriod]:
+        """Give when the events of a calendar make its owner busy, merged.
+
+        `attendee` is the owner's ``mailto:`` address. Spec: RFC 4791 §7.10.
+        Errors: BadObject, where the span has no start or end; TooManyMatches.
+        """
+        if span.start is None or span.end is None:
+            raise BadObject("A free-busy query has a start and an end", condition="valid-filter")
+        zone, budget, found = self.floating_zone(opened), _rendering_budget(), list[BusyPeriod]()
+        for component in ("VEVENT", "VFREEBUSY"):
+            condition = CompFilter("VCALENDAR", comps=(CompFilter(component, time_range=span),))
+            query = calendar_filter.query_of(condition)
+            async for page in self._pages(opened, query, OCTETS_PAGE, with_octets=True):
+                found += await off_loop(_size_octets(page), _busy, page, span.start, span.end, zone, budget, attendee)
+        return merged(found)
+
+    async def free_busy(self, opened: Opened, span: TimeRange) -> bytes:
+        """Give a VFREEBUSY over a calendar, as a whole text. Errors: as `busy`."""
+        periods = await self.busy(opened, span)
+        assert span.start is not None
+        assert span.end is not None
+        part = vfreebusy(periods, span.start, span.end, self._clock.now(), uid=str(uuid4()))
+        head = [Property("VERSION", "2.0"), Property("PRODID", PRODID)]
+        return write(Component("VCALENDAR", head, [part]))
+
     def floating_zone(self, opened: Opened, timezone: str = "", timezone_id: str = "") -> tzinfo:
         """Give the zone for floating times: the request's, else the calendar's, else UTC.
 
@@ -258,18 +288,22 @@ class CalendarObjects(Resources):
 
     async def _candidates(self, opened: Opened, search: _Search) -> AsyncIterator[list[Resource]]:
         """Yield pages of what may match, with octets where they will be needed."""
-        collection_id, after = opened.collection.collection_id, ""
         limit = OCTETS_PAGE if search.needs_octets else PAGE
-        while True:
-            page = await opened.store.find(
-                collection_id, search.query, after=after, limit=limit, with_octets=search.needs_octets
-            )
+        async for page in self._pages(opened, search.query, limit, with_octets=search.needs_octets):
             if not search.needs_octets and (names := [each.name for each in page if search.is_open(each)]):
-                read = await opened.store.resources(collection_id, names, with_octets=True)
+                read = await opened.store.resources(opened.collection.collection_id, names, with_octets=True)
                 by_name = {each.name: each for each in read}
                 yield [by_name.get(each.name, each) for each in page]
-            elif page:
+            else:
                 yield page
+
+    @staticmethod
+    async def _pages(
+        opened: Opened, query: ResourceQuery, limit: int, *, with_octets: bool
+    ) -> AsyncIterator[list[Resource]]:
+        collection_id, after = opened.collection.collection_id, ""
+        while page := await opened.store.find(collection_id, query, after=after, limit=limit, with_octets=with_octets):
+            yield page
             if len(page) < limit:
                 return
             after = page[-1].name
@@ -415,6 +449,15 @@ def _guarded(precondition: Precondition, old: Resource | None) -> Precondition:
     if precondition.etags is not None and old.etag not in precondition.etags:
         return precondition  # fails by itself
     return replace(precondition, etags=frozenset({old.etag}))
+
+
+def _busy(
+    page: Iterable[Resource], start: datetime, end: datetime, zone: tzinfo, budget: Budget, attendee: str
+) -> list[BusyPeriod]:
+    found: list[BusyPeriod] = []
+    for resource in page:
+        found += busy(calendar_object(resource.octets), start, end, zone, budget, attendee=attendee)
+    return found
 
 
 def _rendered(resources: Mapping[str, Resource], wanted: Wanted, budget: Budget) -> dict[str, Found]:
