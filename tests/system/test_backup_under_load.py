@@ -1,6 +1,6 @@
-"""A house with 50 accounts and 10,000 messages is backed up while mail arrives, and comes back on another machine.
+"""A house with 50 accounts, 10,000 messages and 1,000 events is backed up while mail arrives, and comes back elsewhere.
 
-Every account is compared, message by message. Calendars do not exist yet, so there are no events in it.
+Every account is compared, message by message and event by event.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import pytest
 
 from mailstead.config.load import load
 from mailstead.model.address import Address
+from mailstead.model.dav import CollectionKind, CollectionTraits, NewResource, ResourceFacts
 from mailstead.model.secret import Secret
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from system.server import DOMAIN, PASSWORD, Server, tls_context
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 ACCOUNTS = [f"person{number:02}@{DOMAIN}" for number in range(50)]
 EACH = 200
+EVENTS_EACH = 20
 SENDERS = 4
 
 
@@ -73,7 +75,36 @@ async def make_accounts(settings):
     """A command for each would take a minute."""
     async with open_house(settings) as house:
         for address in ACCOUNTS:
-            await house.accounts.create(ADMINISTRATOR, Address.parse(address), Secret(PASSWORD))
+            account = await house.accounts.create(ADMINISTRATOR, Address.parse(address), Secret(PASSWORD))
+            dav = house.storage.accounts.of(account.account_id).dav
+            work = await dav.create_collection(CollectionKind.CALENDAR, "work", CollectionTraits(display_name="Work"))
+            for number in range(EVENTS_EACH):
+                await dav.put(work.collection_id, [event(address, number)])
+
+
+def event(address, number):
+    uid = f"{number}-{address}"
+    octets = "".join(
+        f"{line}\r\n"
+        for line in (
+            "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", f"UID:{uid}",
+            "DTSTAMP:20260101T000000Z", f"DTSTART:202601{number + 1:02}T090000Z", f"SUMMARY:{'ä' * 10 * number}",
+            "END:VEVENT", "END:VCALENDAR",
+        )
+    ).encode()  # fmt: skip
+    return NewResource(f"{uid}.ics", octets, ResourceFacts(uid, "VEVENT"))
+
+
+async def events(settings):
+    """Give all there is of calendars, of all accounts."""
+    found = {}
+    async with open_house(settings) as house:
+        for account in await house.storage.directory.accounts():
+            dav = house.storage.accounts.of(account.account_id).dav
+            for each in await dav.collections():
+                resources = await dav.resources(each.collection_id, with_octets=True)
+                found[str(account.address), each.name] = (each, resources)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +153,9 @@ def test_what_comes_back_is_what_was_there(server, filled, elsewhere):
         there, here = state(elsewhere, address), state(server, address)
         assert there == here
         assert names(here) == filled.acknowledged[address]
+    there, here = (asyncio.run(events(load(None, each.environment).settings)) for each in (elsewhere, server))
+    assert there == here
+    assert sum(len(resources) for _, resources in here.values()) == 1000
 
 
 def test_a_backup_under_load_has_what_was_acknowledged_before_it(server, filled, elsewhere):

@@ -88,7 +88,7 @@ class DavStore(Protocol):
         """
 
     async def errands(self) -> list[Errand]:
-        """What is still to be done, oldest first."""
+        """What is still to be done, oldest first; at most a thousand at once."""
 
     async def attachment(self, managed_id: str) -> Attachment:
         """Errors: NoSuchResource."""
