@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailstead.model.dav import Attachment, CollectionKind, CollectionTraits, NewResource, ResourceFacts
 from mailstead.model.flags import FlagOperation
 from mailstead.model.uidset import UidSet
 
@@ -12,6 +13,11 @@ async def filled(account, make):
     inbox = (await account.snapshot("INBOX")).mailbox
     await account.store_flags(inbox.mailbox_id, UidSet([(2, 2)]), FlagOperation.ADD, ["\\Seen", "\\Deleted"])
     await account.expunge(inbox.mailbox_id, None)
+    calendar = await account.dav.create_collection(CollectionKind.CALENDAR, "work", CollectionTraits())
+    events = [NewResource(name, name.encode() * 9000, ResourceFacts(name, "VEVENT")) for name in ("a", "b", "c")]
+    first, *_ = await account.dav.put(calendar.collection_id, events)
+    await account.dav.delete(calendar.collection_id, "c")
+    await account.dav.put_attachment(Attachment("m", first.resource.resource_id, "a.txt", "text/plain", b"attached"))
     return account
 
 
@@ -38,6 +44,19 @@ async def filled(account, make):
         ("DELETE FROM chunk WHERE place > (1 << 32) + 1 AND place < 2 << 32", "octets instead of"),
         ("UPDATE chunk SET octets = x'00112233' WHERE place = 1 << 32", "cannot be decompressed"),
         ("INSERT INTO chunk VALUES (99 << 32, 0, x'00')", "content 99, which is not there"),
+        ("UPDATE account SET dav_octets = dav_octets + 1", "octets of calendars and contacts"),
+        ("UPDATE collection SET resource_count = 7", "collection 1 counts"),
+        ("UPDATE collection SET size_octets = 7", "collection 1 counts"),
+        ("UPDATE collection SET modseq = 1, traits_modseq = 1", "collection 1 has modseq 1, its resources"),
+        ("UPDATE collection SET modseq = 1000", "collection 1 has modseq 1000"),
+        ("DELETE FROM collection", "resource rows of collection 1, which is not there"),
+        ("DELETE FROM resource WHERE name = 'a'", "attachment of resource 1, which is not there"),
+        ("DELETE FROM resource_octets WHERE resource_id = 1", "resource 1 has no octets"),
+        ("UPDATE resource_octets SET octets = x'00' WHERE resource_id = 1", "other octets than its etag"),
+        ("UPDATE resource_octets SET is_compressed = 0, octets = x'00' WHERE resource_id = 1", "other octets"),
+        ("INSERT INTO resource_tombstone VALUES (1, 'a', 1)", "there and deleted at once"),
+        ("UPDATE resource_tombstone SET modseq = 1000", "after the last change of its collection"),
+        ("UPDATE attachment SET octets = x'00'", "attachment m has another size"),
     ],
 )
 async def test_damage_is_found(files, filled, account_id, damage, words):

@@ -193,6 +193,14 @@ def _dav(db: apsw.Connection) -> Iterator[str]:
             yield f"collection {collection_id} counts {known_count, known_size}, rows say {count, size}"
         if highest > known_modseq or known_modseq > modseq:
             yield f"collection {collection_id} has modseq {known_modseq}, its resources {highest}, the account {modseq}"
+    for collection_id, name in select(
+        db,
+        "SELECT collection_id, t.name FROM resource_tombstone AS t JOIN collection AS c USING (collection_id)"
+        " WHERE t.modseq > c.modseq",
+    ):
+        yield f"{name} of collection {collection_id} was deleted after the last change of its collection"
+    for (managed_id,) in select(db, "SELECT managed_id FROM attachment WHERE size_octets != length(octets)"):
+        yield f"attachment {managed_id} has another size than it says"
     for table in ("resource", "resource_tombstone"):
         for (collection_id,) in select(
             db,
@@ -213,7 +221,11 @@ def _dav(db: apsw.Connection) -> Iterator[str]:
     for resource_id, etag in select(
         db, "SELECT resource_id, etag FROM resource WHERE resource_id IN (SELECT resource_id FROM resource_octets)"
     ):
-        if sha256(dav_reads.octets_of(db, resource_id)).hexdigest()[:32] != etag:
+        try:
+            is_same = sha256(dav_reads.octets_of(db, resource_id)).hexdigest()[:32] == etag
+        except StoreDamaged:
+            is_same = False
+        if not is_same:
             yield f"resource {resource_id} has other octets than its etag says"
     for (resource_id,) in select(
         db, "SELECT resource_id FROM resource WHERE resource_id NOT IN (SELECT resource_id FROM resource_octets)"
