@@ -6,6 +6,7 @@ Spec: RFC 6352 §8.6, §8.7.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from starlette.responses import Response
 
@@ -51,3 +52,6 @@ async def addressbook_multiget(call: ReportCall, report: AddressbookMultiget) ->
         yield write.end()
 
     return await multistatus(pieces())
+
+
+REPORTS: Final = {AddressbookQuery: addressbook_query, AddressbookMultiget: addressbook_multiget}

@@ -6,6 +6,7 @@ Spec: RFC 4791 §7.8 to §7.10; RFC 7809 §4, §7.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from starlette.responses import Response
 
@@ -71,3 +72,6 @@ async def free_busy_query(call: ReportCall, report: FreeBusyQuery) -> Response:
     opened = await call.opened(CollectionKind.CALENDAR)
     octets = await call.house.calendar_objects.free_busy(opened, report.range)
     return Response(octets, media_type="text/calendar; charset=utf-8")
+
+
+REPORTS: Final = {CalendarQuery: calendar_query, CalendarMultiget: calendar_multiget, FreeBusyQuery: free_busy_query}

@@ -6,6 +6,7 @@ Spec: RFC 6578 §3.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from starlette.responses import Response
 
@@ -43,3 +44,6 @@ async def sync_collection(call: ReportCall, report: SyncCollection) -> Response:
         yield write.end(token)
 
     return await multistatus(pieces())
+
+
+REPORTS: Final = {SyncCollection: sync_collection}
