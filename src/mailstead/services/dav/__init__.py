@@ -1,0 +1,1 @@
+"""Calendars and contacts over HTTP: CalDAV and CardDAV."""
