@@ -61,7 +61,7 @@ async def check_dav(account, version):
     (one,) = changes.changed
     assert (one.octets, one.schedule_tag, changes.deleted) == (b"BEGIN:VCALENDAR ends", "tag", ("two.ics",))
     assert one.facts == ResourceFacts(
-        "uid-1", "VEVENT", 1793696400, None, is_dated=True, is_recurring=True, summary="Lunch",
+        "uid-1", "VEVENT", 1793696400, None, is_dated=True, is_recurring=True, summary="Lunch", text="lunch",
         organizer="mailto:alice@example.test",
     )  # fmt: skip
     assert await dav.errands() == [Errand(1, b"\1")]

@@ -1,4 +1,4 @@
--- The account file as version 2 wrote it. Never changed again.
+-- The account file as version 3 wrote it. Never changed again.
 -- One row. The counters that every unit of work of this account moves.
 CREATE TABLE account (
     account_id TEXT NOT NULL PRIMARY KEY,
