@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
@@ -94,7 +95,7 @@ class SyncTokens:
         return ModSeq(int(tail))
 
 
-class Resources:
+class Resources(ABC):
     """Reads and changes the resources of one kind of collection."""
 
     def __init__(self, terms: ResourceTerms) -> None:
@@ -216,9 +217,9 @@ class Resources:
             await self.delete(source, name, Precondition(etags=frozenset({resource.etag})))
         return written
 
+    @abstractmethod
     async def put(self, opened: Opened, name: str, octets: bytes, precondition: Precondition = ALWAYS) -> Written:
         """Put one object under a name; it is given back octet by octet."""
-        raise NotImplementedError
 
     def _must_take(self, opened: Opened, facts: ResourceFacts) -> None:
         """Errors: BadObject, where the collection does not take such objects."""
