@@ -339,6 +339,9 @@ async def test_objects_are_copied_and_moved(objects, opened, collections, alice,
     assert caught.value.log_fields["condition"] == "supported-calendar-component"
     with pytest.raises(NoSuchResource):
         await objects.copy(opened, "gone.ics", work, "gone.ics")
+    (book,) = await collections.home(actor, alice, CollectionKind.ADDRESSBOOK)
+    with pytest.raises(NotAllowed):
+        await objects.copy(opened, "task.ics", book, "task.vcf")
 
 
 async def test_a_move_between_accounts_takes_the_object_along(objects, opened, collections, bob, actor_of):

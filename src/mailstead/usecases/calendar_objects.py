@@ -265,12 +265,6 @@ class CalendarObjects(Resources):
 
     # within
 
-    def _must_take(self, opened: Opened, facts: ResourceFacts) -> None:
-        components = opened.collection.traits.components
-        if components and facts.component not in components:
-            taken = ", ".join(components)
-            raise BadObject(f"This calendar takes {taken} only", condition="supported-calendar-component")
-
     def _split(self, opened: Opened, octets: bytes, report: ObjectImport) -> list[ImportObject]:
         objects = []
         for calendar in split(octets):

@@ -23,7 +23,14 @@ from mailstead.model.dav import (
     ResourceChanges,
     ResourceFacts,
 )
-from mailstead.model.errors import BadSyncToken, NoSuchResource, NotAllowed, ObjectTooLarge, PreconditionFailed
+from mailstead.model.errors import (
+    BadObject,
+    BadSyncToken,
+    NoSuchResource,
+    NotAllowed,
+    ObjectTooLarge,
+    PreconditionFailed,
+)
 from mailstead.model.ids import ModSeq
 from mailstead.usecases.collections import Opened
 
@@ -196,6 +203,8 @@ class Resources(ABC):
         must_write(target)
         if moves:
             must_write(source)
+        if source.collection.kind is not target.collection.kind:
+            raise NotAllowed("Events belong in calendars, and contacts in address books")
         if source.owner.account_id == target.owner.account_id:
             self._must_take(target, (await self.get(source, name, with_octets=False)).facts)
             put = await target.store.copy(
@@ -221,8 +230,13 @@ class Resources(ABC):
     async def put(self, opened: Opened, name: str, octets: bytes, precondition: Precondition = ALWAYS) -> Written:
         """Put one object under a name; it is given back octet by octet."""
 
-    def _must_take(self, opened: Opened, facts: ResourceFacts) -> None:
+    @staticmethod
+    def _must_take(opened: Opened, facts: ResourceFacts) -> None:
         """Errors: BadObject, where the collection does not take such objects."""
+        components = opened.collection.traits.components
+        if components and facts.component not in components:
+            taken = ", ".join(components)
+            raise BadObject(f"This calendar takes {taken} only", condition="supported-calendar-component")
 
     def _must_fit(self, octets: bytes) -> None:
         if len(octets) > self.terms.resource_octets_max:
