@@ -38,7 +38,7 @@ class WantedCards:
 
 
 class Contacts(Resources):
-    """Puts and finds contacts."""
+    """Puts, finds and imports contacts."""
 
     async def put(self, opened: Opened, name: str, octets: bytes, precondition: Precondition = ALWAYS) -> Written:
         """Put one contact under a name, new or in place of another.
