@@ -18,6 +18,7 @@ from mailstead.model.dav import (
     NewResource,
     Precondition,
     PublicLink,
+    PushRegistration,
     ResourceFacts,
     ResourceQuery,
     Share,
@@ -570,3 +571,41 @@ async def test_all_goes_with_the_account(storage, people, house):
     assert await storage.sharing.delegated_to(friend) == []
     assert await storage.sharing.link(b"h" * 32) is None
     assert await storage.sharing.due_subscriptions(house.clock.now(), house.clock.now(), 10) == []
+
+
+async def test_links_run_out(storage, people, house):
+    owner, _, _ = people
+    now = house.clock.now()
+    ends = [now, now + timedelta(hours=1), None]
+    for number, end in enumerate(ends):
+        await storage.sharing.put_link(PublicLink(bytes([number]) * 32, owner, 3, now, end))
+    assert await storage.sharing.expire_links(now) == 1
+    assert await storage.sharing.expire_links(now) == 0
+    assert [each.expires_at for each in await storage.sharing.links_of(owner)] == ends[1:]
+
+
+async def test_registrations_for_push(storage, people, house):
+    watcher, owner, _ = people
+    now = house.clock.now()
+
+    def push(push_id, collection_id=3, url="https://push.test/1", life=timedelta(days=1)):
+        return PushRegistration(push_id, watcher, owner, collection_id, url, b"\x04key", b"secret", now + life)
+
+    await storage.sharing.put_push(push("a"))
+    assert await storage.sharing.push("a") == push("a")
+    assert await storage.sharing.push("b") is None
+    await storage.sharing.put_push(push("a", life=timedelta(days=2)))
+    await storage.sharing.put_push(push("b"))  # the same device and collection again: in its place
+    assert await storage.sharing.pushes() == [push("b")]
+    await storage.sharing.put_push(push("c", collection_id=4, life=timedelta(0)))
+    assert await storage.sharing.expire_pushes(now) == 1
+    await storage.sharing.put_push(push("d", collection_id=4))
+    await storage.sharing.forget_collection(owner, 3)
+    assert [each.push_id for each in await storage.sharing.pushes()] == ["d"]
+    await storage.sharing.remove_push("d")
+    await storage.sharing.remove_push("d")
+    with pytest.raises(NoSuchAccount):
+        await storage.sharing.put_push(replace(push("e"), watcher_id=AccountId("f" * 16)))
+    await storage.sharing.put_push(push("f"))
+    await storage.directory.remove_account(owner)
+    assert await storage.sharing.pushes() == []

@@ -275,3 +275,21 @@ class Subscription:
     next_at: datetime
     failure: str = ""
     """Why the last try failed; empty: it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushRegistration:
+    """A device that wants to be told when a collection changes. Spec: WebDAV-Push draft; RFC 8030."""
+
+    push_id: str
+    """Its segment in paths; nobody guesses it."""
+    watcher_id: AccountId
+    """Who registered it; it may see the collection."""
+    owner_id: AccountId
+    collection_id: CollectionId
+    url: str = field(repr=False)
+    """Of the push service: who knows it may wake the device."""
+    public_key: bytes = field(repr=False)
+    """P-256, uncompressed. Spec: RFC 8291 §2.1."""
+    auth_secret: bytes = field(repr=False)
+    expires_at: datetime

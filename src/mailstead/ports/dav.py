@@ -23,6 +23,7 @@ from mailstead.model.dav import (
     NewResource,
     Precondition,
     PublicLink,
+    PushRegistration,
     Put,
     Resource,
     ResourceChanges,
@@ -186,6 +187,9 @@ class Sharing(Protocol):
     async def remove_link(self, token_hash: bytes) -> None:
         """Errors: NoSuchShare."""
 
+    async def expire_links(self, now: datetime) -> int:
+        """Remove links that have run out; gives how many."""
+
     async def subscriptions_of(self, owner_id: AccountId) -> list[Subscription]:
         """All subscriptions of an account."""
 
@@ -196,4 +200,19 @@ class Sharing(Protocol):
         """Add, or change by owner and collection. Errors: NoSuchAccount."""
 
     async def forget_collection(self, owner_id: AccountId, collection_id: CollectionId) -> None:
-        """The collection is gone: with it go its shares, links and subscription."""
+        """The collection is gone: with it go its shares, links, subscription and registrations for push."""
+
+    async def put_push(self, push: PushRegistration) -> None:
+        """Add, or change by its id. Errors: NoSuchAccount, LimitReached."""
+
+    async def remove_push(self, push_id: str) -> None:
+        """Nothing happens if it is not there."""
+
+    async def push(self, push_id: str) -> PushRegistration | None:
+        """One registration by its id."""
+
+    async def pushes(self) -> list[PushRegistration]:
+        """All registrations of the house; kept in memory between changes."""
+
+    async def expire_pushes(self, now: datetime) -> int:
+        """Remove registrations that have run out; gives how many."""

@@ -152,5 +152,21 @@ CREATE TABLE subscription (
 CREATE INDEX subscription_by_next ON subscription (next_at_s);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4: Final = """
+-- Devices that want to be told when a collection changes.
+CREATE TABLE push_registration (
+    push_id TEXT NOT NULL PRIMARY KEY,
+    watcher_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    owner_id TEXT NOT NULL REFERENCES account (account_id) ON DELETE CASCADE,
+    collection_id INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    public_key BLOB NOT NULL,
+    auth_secret BLOB NOT NULL,
+    expires_at_s INTEGER NOT NULL,
+    UNIQUE (watcher_id, owner_id, collection_id, url)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX push_registration_by_owner ON push_registration (owner_id, collection_id);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Step n brings a file from version n to version n + 1."""

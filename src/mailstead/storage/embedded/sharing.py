@@ -15,6 +15,7 @@ from mailstead.model.dav import (
     CollectionTraits,
     Delegate,
     PublicLink,
+    PushRegistration,
     Share,
     Subscription,
 )
@@ -25,10 +26,17 @@ from mailstead.storage.embedded.rows import select, select_one
 
 LINKS_MAX: Final = 200
 """Public links of one account."""
+PUSHES_MAX: Final = 500
+"""Registrations for push of one account: devices times collections."""
 
 _SHARE: Final = "SELECT owner_id, collection_id, kind, sharee_id, access, name, traits, is_accepted FROM share"
 _LINK: Final = "SELECT token_hash, owner_id, collection_id, created_at_s, expires_at_s, hides_details FROM public_link"
 _SUBSCRIPTION: Final = "SELECT owner_id, collection_id, url, interval_s, next_at_s, failure FROM subscription"
+
+_PUSH: Final = (
+    "SELECT push_id, watcher_id, owner_id, collection_id, url, public_key, auth_secret, expires_at_s"
+    " FROM push_registration"
+)
 
 
 class EmbeddedSharing:
@@ -82,6 +90,12 @@ class EmbeddedSharing:
         """See `Sharing.remove_link`."""
         await self._directory.change(_remove_link, token_hash)
 
+    async def expire_links(self, now: datetime) -> int:
+        """See `Sharing.expire_links`. A look first: most of the time none has run out."""
+        if not await self._directory.look_up(_count_old, "public_link", now):
+            return 0
+        return await self._directory.change(_remove_old, "public_link", now)
+
     async def subscriptions_of(self, owner_id: AccountId) -> list[Subscription]:
         """See `Sharing.subscriptions_of`."""
         return await self._directory.look_up(_subscriptions_of, owner_id)
@@ -99,6 +113,28 @@ class EmbeddedSharing:
     async def forget_collection(self, owner_id: AccountId, collection_id: CollectionId) -> None:
         """See `Sharing.forget_collection`."""
         await self._directory.change(_forget_collection, owner_id, collection_id)
+
+    async def put_push(self, push: PushRegistration) -> None:
+        """See `Sharing.put_push`."""
+        await self._directory.change(_put_push, push)
+
+    async def remove_push(self, push_id: str) -> None:
+        """See `Sharing.remove_push`."""
+        await self._directory.change(_remove_push, push_id)
+
+    async def push(self, push_id: str) -> PushRegistration | None:
+        """See `Sharing.push`."""
+        return next((each for each in await self.pushes() if each.push_id == push_id), None)
+
+    async def pushes(self) -> list[PushRegistration]:
+        """See `Sharing.pushes`."""
+        return list(await self._directory.recall(("pushes",), _pushes))
+
+    async def expire_pushes(self, now: datetime) -> int:
+        """See `Sharing.expire_pushes`. A look first."""
+        if not await self._directory.look_up(_count_old, "push_registration", now):
+            return 0
+        return await self._directory.change(_remove_old, "push_registration", now)
 
 
 def _shares(db: apsw.Connection, column: str, account_id: AccountId) -> tuple[Share, ...]:
@@ -258,11 +294,66 @@ def _put_subscription(db: apsw.Connection, subscription: Subscription) -> None:
 
 
 def _forget_collection(db: apsw.Connection, owner_id: AccountId, collection_id: CollectionId) -> None:
-    for table in ("share", "public_link", "subscription"):
+    for table in ("share", "public_link", "subscription", "push_registration"):
         db.execute(
             f"DELETE FROM {table} WHERE owner_id = ? AND collection_id = ?",  # noqa: S608  # our own words
             (owner_id, collection_id),
         )
+
+
+def _count_old(db: apsw.Connection, table: str, now: datetime) -> int:
+    statement = f"SELECT count(*) FROM {table} WHERE expires_at_s <= ?"  # noqa: S608  # our own words
+    (count,) = select_one(db, statement, (int(now.timestamp()),))
+    return int(count)
+
+
+def _remove_old(db: apsw.Connection, table: str, now: datetime) -> int:
+    db.execute(f"DELETE FROM {table} WHERE expires_at_s <= ?", (int(now.timestamp()),))  # noqa: S608  # our own words
+    return db.changes()
+
+
+def _pushes(db: apsw.Connection) -> tuple[PushRegistration, ...]:
+    found = select(db, f"{_PUSH} ORDER BY push_id", ())
+    return tuple(_push(row) for row in found)
+
+
+def _push(row: Any) -> PushRegistration:
+    push_id, watcher_id, owner_id, collection_id, url, public_key, auth_secret, expires_at_s = row
+    return PushRegistration(
+        push_id,
+        AccountId(watcher_id),
+        AccountId(owner_id),
+        CollectionId(collection_id),
+        url,
+        bytes(public_key),
+        bytes(auth_secret),
+        _moment(expires_at_s),
+    )
+
+
+def _put_push(db: apsw.Connection, push: PushRegistration) -> None:
+    _must_be_there(db, push.watcher_id, push.owner_id)
+    db.execute("DELETE FROM push_registration WHERE push_id = ?", (push.push_id,))
+    (count,) = select_one(db, "SELECT count(*) FROM push_registration WHERE watcher_id = ?", (push.watcher_id,))
+    if count >= PUSHES_MAX:
+        raise LimitReached(f"An account has at most {PUSHES_MAX} registrations for push")
+    db.execute(
+        "INSERT OR REPLACE INTO push_registration VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            push.push_id,
+            push.watcher_id,
+            push.owner_id,
+            push.collection_id,
+            push.url,
+            push.public_key,
+            push.auth_secret,
+            int(push.expires_at.timestamp()),
+        ),
+    )
+
+
+def _remove_push(db: apsw.Connection, push_id: str) -> None:
+    db.execute("DELETE FROM push_registration WHERE push_id = ?", (push_id,))
 
 
 def _must_be_there(db: apsw.Connection, *account_ids: AccountId) -> None:
