@@ -24,6 +24,7 @@ FETCHERS = {
     "usecases/push.py",
     "usecases/record_checks.py",
     "usecases/reporting.py",
+    "usecases/subscriptions.py",
     "usecases/webhooks.py",
 }
 """Who may fetch what others name. Whoever comes next thinks of attack row 40 first."""

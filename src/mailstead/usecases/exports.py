@@ -104,14 +104,14 @@ def with_lf(octets: bytes) -> bytes:
     return octets if b"\r\n" in text or octets.count(b"\n") != octets.count(b"\r\n") else text
 
 
-def file_name(mailbox: str) -> str:
-    """Make the name of an mbox file: ASCII, of bounded length, no path, no device, not hidden."""
-    name = quote(mailbox, safe=" -_.")
+def file_name(of: str, suffix: str = ".mbox") -> str:
+    """Make the name of a file for a mailbox or the like: ASCII, of bounded length, no path, no device, not hidden."""
+    name = quote(of, safe=" -_.")
     if name.startswith((".", " ")) or _DEVICE.fullmatch(name):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) > FILE_NAME_MAX:
-        name = f"{name[: FILE_NAME_MAX - 17]}~{sha256(mailbox.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-    return f"{name}.mbox"
+        name = f"{name[: FILE_NAME_MAX - 17]}~{sha256(of.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    return f"{name}{suffix}"
 
 
 def _maildir_part(maildir: MaildirWriter, mailbox: str) -> Callable[[list[Written]], None]:
