@@ -56,6 +56,7 @@ DEBIAN = {
     "radicale": "radicale",
     "xandikos": "xandikos",
     "syncevolution": "syncevolution",
+    "dbus-run-session": "dbus-daemon",
 }
 """Command → Debian package."""
 
@@ -65,6 +66,10 @@ MORE_DEBIAN = {
     "/usr/lib/dovecot/pop3": "dovecot-pop3d",
     "/usr/lib/python3/dist-packages/authres": "python3-authres",
     "/usr/share/keyrings/ubuntu-archive-keyring.gpg": "ubuntu-keyring",
+    "/usr/libexec/evolution-calendar-factory": "evolution-data-server",
+    "/usr/share/doc/gir1.2-ecal-2.0": "gir1.2-ecal-2.0",
+    "/usr/share/doc/gir1.2-ebook-1.2": "gir1.2-ebook-1.2",
+    "/usr/lib/python3/dist-packages/gi": "python3-gi",
     "/usr/bin/docker": "docker-cli",
     "/usr/libexec/docker/cli-plugins/docker-buildx": "docker-buildx",
     "/usr/libexec/docker/cli-plugins/docker-compose": "docker-compose",

@@ -35,16 +35,16 @@ class Server:
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
     services: tuple[str, ...] = setting(
-        ("mx", "submission", "imap", "pop3", "sieve", "queue", "web"),
+        ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web"),
         "Services to run; smtp means mx and submission, worker the queue. One that has no address to listen on is left "
         "out, queue aside.",
-        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "worker", "web"),
+        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "worker", "web"),
     )
     offered_services: tuple[str, ...] = setting(
         (),
         "Services of the whole house, where several containers share them out, for what mail programs and the DNS are "
         "told; empty: server.services.",
-        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "queue", "worker", "web"),
+        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "worker", "web"),
     )
     metrics_listen: str = setting(
         "", "Address and port of the Prometheus metrics page; workers use the ports after it, one each; empty: none."
@@ -244,6 +244,26 @@ class Web(Listeners):
         "Folder whose files take the place of ours in all domains, one by one: pages as www/src/index.md or "
         "www/ru/info.md, www/layout.html, www/relay.css; `mailstead config show` lists them. Empty: none.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Dav:
+    """Calendars and contacts, whichever of the two services answers."""
+
+    base_url: str = setting(
+        "", "Where the services are on the web, as https://dav.example.org; empty: https:// and server.hostname."
+    )
+    allows_clear_text: bool = setting(
+        False, "Take passwords without TLS from elsewhere than loopback: only where a proxy before us ends TLS."
+    )
+    calendar_name: str = setting("Calendar", "What the first calendar of an account is called.")
+    addressbook_name: str = setting("Contacts", "What the first address book of an account is called.")
+    resource_octets_max: int = setting(
+        10 * 1024 * 1024, "Largest event, task or contact, photo included.", minimum=1024
+    )
+    attachment_octets_max: int = setting(10 * 1024 * 1024, "Largest file attached to an event.", minimum=1024)
+    attachments_max: int = setting(10, "Files attached to one event.", minimum=0)
+    connections_max: int = setting(500, "Connections of these services per process.", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,6 +484,9 @@ class Settings:
     imap: Imap = field(default_factory=Imap)
     pop3: Pop3 = field(default_factory=Pop3)
     sieve: Sieve = field(default_factory=Sieve)
+    caldav: Listeners = field(default_factory=Listeners)
+    carddav: Listeners = field(default_factory=Listeners)
+    dav: Dav = field(default_factory=Dav)
     web: Web = field(default_factory=Web)
     dns: Dns = field(default_factory=Dns)
     authentication: Authentication = field(default_factory=Authentication)

@@ -50,7 +50,7 @@ from mailstead.usecases.passwords import (
 )
 from mailstead.usecases.revocations import Revocations
 
-SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve"})
+SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve", "dav"})
 """What a log-in is for, and what an app password may be limited to."""
 SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000

@@ -25,7 +25,12 @@ from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.attachments import Attachments
 from mailstead.usecases.bounces import Bounces
+from mailstead.usecases.calendar_files import CalendarFiles
+from mailstead.usecases.calendar_objects import CalendarObjects
+from mailstead.usecases.collections import Collections, CollectionTerms
+from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
@@ -46,6 +51,7 @@ from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.relay_report import RelayReports
 from mailstead.usecases.reporting import Reporting
+from mailstead.usecases.resources import ResourceTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
@@ -99,6 +105,11 @@ class House:
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
     log_in_links: LogInLinks
+    collections: Collections
+    calendar_objects: CalendarObjects
+    contacts: Contacts
+    attachments: Attachments
+    calendar_files: CalendarFiles
 
 
 @contextlib.asynccontextmanager
@@ -214,6 +225,15 @@ async def make_house(
         ReceptionTerms(hostname, settings.smtp.message_octets_max, settings.smtp.received_max),
         verifier=make_verifier(settings, resolver, clock),
     )
+    collections = Collections(storage, CollectionTerms(settings.dav.calendar_name, settings.dav.addressbook_name))
+    resource_terms = ResourceTerms(
+        dav_base_url(settings),
+        settings.dav.resource_octets_max,
+        settings.dav.attachment_octets_max,
+        settings.dav.attachments_max,
+    )
+    calendar_objects = CalendarObjects(resource_terms, clock=clock)
+    contacts = Contacts(resource_terms)
     try:
         yield House(
             settings=settings,
@@ -259,6 +279,11 @@ async def make_house(
             push=push,
             push_tokens=push_tokens,
             log_in_links=LogInLinks(storage, accounts, clock, derived_key(master, "log-in links")),
+            collections=collections,
+            calendar_objects=calendar_objects,
+            contacts=contacts,
+            attachments=Attachments(storage, collections, calendar_objects),
+            calendar_files=CalendarFiles(collections, calendar_objects, contacts),
         )
     finally:
         screening.close()
@@ -266,6 +291,21 @@ async def make_house(
         keys.close()
         addresses.close()
         await accounts.close()
+
+
+def dav_base_url(settings: Settings) -> str:
+    """Give where calendars and contacts are on the web, without slash at the end."""
+    if settings.dav.base_url:
+        return settings.dav.base_url.rstrip("/")
+    listening = (
+        *settings.web.listen_tls,
+        *settings.web.listen_shared,
+        *settings.caldav.listen_tls,
+        *settings.carddav.listen_tls,
+    )
+    ports = [int(where.rpartition(":")[2]) for where in listening]
+    at = "" if not ports or 443 in ports else f":{ports[0]}"
+    return f"https://{settings.server.hostname}{at}"
 
 
 async def log_in_url(house: House, actor: Actor, address: Address, life: timedelta) -> str:

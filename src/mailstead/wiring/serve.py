@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
@@ -22,6 +22,10 @@ from mailstead.wiring.acme import make_ordering, orders_certificates
 from mailstead.wiring.house import open_house
 from mailstead.wiring.listeners import make_listeners
 from mailstead.wiring.services import chosen_services
+
+if TYPE_CHECKING:
+    from mailstead.net.http_server import HttpServer
+    from mailstead.services.web.service import WebService
 
 _log = log.get("wiring")
 
@@ -58,22 +62,28 @@ async def serve(
         # Made before any port is bound: settings that do not fit together are told at start.
         ordering = make_ordering(house) if orders_certificates(settings) and worker == 0 else None
         services = chosen_services(server.services)
-        web = None
+        web: WebService | None = None
         if "web" in services and (settings.web.listen or settings.web.listen_tls or settings.web.listen_shared):
             from mailstead.wiring.web import make_web_service
 
             web = make_web_service(house, certificates, is_port_shared=is_port_shared)
+        http: list[HttpServer] = [web] if web is not None else []
+        if {"caldav", "carddav"} & set(services):
+            from mailstead.wiring.dav import make_dav_services
+
+            http += make_dav_services(house, certificates, is_port_shared=is_port_shared)
         servers = Servers(
             make_listeners(house, certificates, web, is_port_shared=is_port_shared),
             stop_limit_s=server.stop_limit_s,
             certificates=certificates,
         )
         servers.bind()
-        if web is not None:
-            web.bind()
+        for each in http:
+            each.bind()
         if server.metrics_listen:
             _show_metrics(server.metrics_listen, worker)
-        bound = [at for each in servers.listeners for at in each.bound] + (web.bound if web else [])
+        bound = [at for listener in servers.listeners for at in listener.bound]
+        bound += [at for each in http for at in each.bound]
 
         def tell_ready() -> None:
             if when_ready is not None:
@@ -87,8 +97,8 @@ async def serve(
                 from mailstead.wiring.queue import make_queue_service
 
                 group.create_task(make_queue_service(house).run(stop))
-            if web is not None:
-                group.create_task(web.run(stop))
+            for each in http:
+                group.create_task(each.run(stop))
             if "mx" in services and house.dmarc_outcomes is not None:
                 group.create_task(Counting(house.dmarc_outcomes).run(stop))
             # Not with the others: what is delivered until the last conversation has ended wakes somebody, too.

@@ -10,13 +10,13 @@ from typing import Final
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 
-SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "queue", "web")
+SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web")
 LISTENING: Final = ("mx", "submission", "imap", "pop3", "sieve")
 """Those whose conversations the driver holds."""
 ALPN: Final = {"imap": b"imap", "submission": b"smtp"}
 """What clients offer on a port that mail shares with the web. Spec: reference chatmail, section 7.1."""
 FURTHER_NAMES: Final = {"smtp": ("mx", "submission"), "worker": ("queue",)}
-NOT_YET: Final = ("api", "caldav", "carddav")
+NOT_YET: Final = ("api",)
 """Services of a later version."""
 
 

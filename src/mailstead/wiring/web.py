@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
+from starlette.types import ASGIApp
+
 from mailstead.net.certificates import Certificates
 from mailstead.services.web.service import WebService
 from mailstead.usecases.invitations import Invitations
@@ -9,12 +14,18 @@ from mailstead.usecases.publications import Publications
 from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers
-from mailstead.wiring.services import place
+from mailstead.wiring.services import chosen_services, place
 
 
 def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
     """Give the web service, not yet bound. Errors: BadSettings."""
     settings = house.settings
+    beside: Callable[[ASGIApp], ASGIApp] | None = None
+    beside_s: Callable[[str], float] | None = None
+    if set(chosen_services(settings.server.services)) & {"caldav", "carddav"}:
+        from mailstead.wiring import dav
+
+        beside, beside_s = functools.partial(dav.make_app, house), dav.request_s
     return WebService(
         Publications(house.storage, house_offers(settings)),
         [place(at, settings) for at in settings.web.listen],
@@ -25,5 +36,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
         log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
+        beside=beside,
+        beside_s=beside_s,
         is_port_shared=is_port_shared,
     )

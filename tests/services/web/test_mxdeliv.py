@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,7 @@ class Mxdeliv:
     def __init__(self, house, service, folder):
         self.house = house
         self.receptions = house.receptions
+        self.service = service
         self.clear_port, self.port = (endpoint.port for endpoint in service.bound)
         self.context = ssl.create_default_context(cafile=folder / "tls" / "certificate.pem")
 
@@ -215,7 +217,7 @@ async def test_attack_023_what_is_refused_is_not_read_without_end(relay, monkeyp
 
 
 async def test_attack_010_only_who_is_bringing_a_message_may_stay_longer(relay, monkeypatch):
-    monkeypatch.setattr(service, "CONNECTION_S", 0.5)
+    monkeypatch.setattr(relay.service, "terms", replace(relay.service.terms, connection_s=0.5))
     octets = mail(sender="carl@relay.test")
     async with asyncio.timeout(LIMIT_S):
         reader, writer = await relay.begin(len(octets), octets[:500])

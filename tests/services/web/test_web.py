@@ -18,7 +18,6 @@ from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
 from mailstead.policy.client_setup import RESPONSE_SCHEMA, Offer
 from mailstead.ports.clock import SystemClock
-from mailstead.services.web import service
 from mailstead.services.web.service import WebService
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
@@ -356,7 +355,7 @@ async def test_a_client_without_sni_is_served(web):
 
 
 async def test_attack_010_a_silent_client_is_closed(web, monkeypatch):
-    monkeypatch.setattr(service, "CONNECTION_S", 0.05)
+    monkeypatch.setattr(web.service, "terms", replace(web.service.terms, connection_s=0.05))
     async with asyncio.timeout(LIMIT_S):
         reader, writer = await web.open()
         writer.write(b"GET / HTTP/1.1\r\nHost: exam")
@@ -367,7 +366,7 @@ async def test_attack_010_a_silent_client_is_closed(web, monkeypatch):
 
 
 async def test_attack_010_too_many_connections_are_closed_at_once(web, monkeypatch):
-    monkeypatch.setattr(service, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(web.service, "terms", replace(web.service.terms, connections_max=2))
     async with asyncio.timeout(LIMIT_S):
         kept = [await web.open() for _ in range(2)]
         reader, writer = await web.open()

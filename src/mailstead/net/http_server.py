@@ -1,0 +1,202 @@
+"""HTTP inside our own process and loop: uvicorn on sockets that we have bound, with the house's certificate.
+
+Two things are not left to uvicorn. TLS takes the house's context anew at each handshake, so a new certificate serves
+the next connection. And whatever happens on a connection, it has an end: uvicorn waits for ever for the first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mailstead.net.endpoint import Endpoint
+from mailstead.net.listener import bound_sockets
+from mailstead.net.tls import bare_server_context
+from mailstead.telemetry import metrics
+
+HEAD_OCTETS_MAX: Final = 16 * 1024
+STOP_LIMIT_S: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTerms:
+    """What a service allows a connection."""
+
+    service: str
+    """Its name in metrics and messages."""
+    connection_s: float = 30.0
+    """After so long a connection ends, unless it is about something that may last."""
+    request_s: Callable[[str], float] = lambda _path: 0.0
+    """How long a request for a path may last; more than `connection_s`, or 0."""
+    connections_max: int = 500
+    keep_alive_s: int = 5
+
+
+class HttpServer:
+    """`bind`, then `run`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        terms: HttpTerms,
+        listen: Sequence[str],
+        listen_tls: Sequence[str],
+        context: Callable[[], ssl.SSLContext],
+        *,
+        is_port_shared: bool = False,
+    ) -> None:
+        """`context` gives what serves the next handshake. Errors: BadSettings."""
+        self._app = app
+        self.terms = terms
+        """Looked at by each connection."""
+        self._tls_server: _Server | None = None
+        self._endpoints = {
+            False: [Endpoint.parse(at) for at in listen],
+            True: [Endpoint.parse(at) for at in listen_tls],
+        }
+        self._context = context
+        self._is_port_shared = is_port_shared
+        self._sockets: dict[bool, list[socket.socket]] = {False: [], True: []}
+
+    @property
+    def bound(self) -> list[Endpoint]:
+        """Where this really listens, clear text first."""
+        return [Endpoint(*each.getsockname()[:2]) for is_tls in (False, True) for each in self._sockets[is_tls]]
+
+    def bind(self) -> None:
+        """Take the ports. Errors: BadSettings, saying what to do; then none is taken."""
+        try:
+            for is_tls, endpoints in self._endpoints.items():
+                for endpoint in endpoints:
+                    self._sockets[is_tls] += bound_sockets(
+                        self.terms.service, endpoint, is_port_shared=self._is_port_shared
+                    )
+        except Exception:  # whatever it is: no port stays taken, and it goes on upwards
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the ports back."""
+        for sockets in self._sockets.values():
+            for each in sockets:
+                each.close()
+            sockets.clear()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until told to stop."""
+        servers = {is_tls: _Server(self._config(is_tls=is_tls)) for is_tls in self._sockets}
+        self._tls_server = servers[True]  # also without a port of its own: it adopts
+        async with asyncio.TaskGroup() as group:
+            for is_tls, server in servers.items():
+                group.create_task(server.serve(self._sockets[is_tls]))
+            await stop.wait()
+            for server in servers.values():
+                server.should_exit = True
+
+    async def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that another port has accepted, with TLS from here on. Before `run` it is closed."""
+        if self._tls_server is None or self._tls_server.should_exit:
+            accepted.close()
+            return
+        await self._tls_server.adopt(accepted, self._handing_context())
+
+    def _config(self, *, is_tls: bool) -> uvicorn.Config:
+        protocol = type("_BoundConnection", (_Connection,), {"server_of": self})
+        return uvicorn.Config(
+            self._app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=self.terms.connections_max,
+            timeout_keep_alive=self.terms.keep_alive_s,
+            timeout_graceful_shutdown=STOP_LIMIT_S,
+            h11_max_incomplete_event_size=HEAD_OCTETS_MAX,
+            ssl_context_factory=(lambda _config, _default: self._handing_context()) if is_tls else None,
+        )
+
+    def _handing_context(self) -> ssl.SSLContext:
+        """Give a context that hands each handshake to the one of the moment.
+
+        OpenSSL takes the certificate from the context that is set when it has read the client's hello. That is also
+        called where the client names no host.
+        """
+        handing = bare_server_context()
+        handing.set_alpn_protocols(["http/1.1"])
+
+        def hand_over(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
+            connection.context = self._context()
+
+        handing.sni_callback = hand_over
+        return handing
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the house."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def adopt(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        """Serve a connection as if one of our ports had accepted it."""
+        protocol: Any = self.config.http_protocol_class
+        make = functools.partial(protocol, self.config, self.server_state, self.lifespan.state)
+        await asyncio.get_running_loop().connect_accepted_socket(make, accepted, ssl=context)
+
+
+class _Connection(H11Protocol):
+    """One that ends after a time, and does not begin where there are too many."""
+
+    server_of: HttpServer
+    _end: asyncio.TimerHandle | None = None
+    _seen: object = None
+    _seen_at_s: float = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        """See asyncio.Protocol."""
+        terms = self.server_of.terms
+        metrics.CONNECTIONS.labels(terms.service).inc()
+        super().connection_made(transport)
+        if len(self.connections) > terms.connections_max:
+            metrics.refused(terms.service, "closed", "too-many")
+            transport.abort()
+            return
+        encrypted = transport.get_extra_info("ssl_object")
+        self.app_state = {**self.app_state, "tls_version": encrypted.version() if encrypted is not None else None}
+        self._end = self.loop.call_later(terms.connection_s, self._look, transport)
+
+    def _look(self, transport: Any) -> None:
+        """End what lasts too long; what may last is looked at again."""
+        cycle, terms, now_s = self.cycle, self.server_of.terms, self.loop.time()
+        is_new = cycle is not self._seen
+        if is_new:
+            self._seen, self._seen_at_s = cycle, now_s
+        left_s = 0.0
+        if cycle is not None and (may_last_s := terms.request_s(cycle.scope["path"])) > terms.connection_s:
+            # Behind an answer another head may begin, and has to come to its end within the same time again.
+            is_open = is_new if cycle.response_complete else True
+            left_s = may_last_s - terms.connection_s - (now_s - self._seen_at_s) if is_open else 0.0
+        if left_s <= 0:
+            transport.abort()
+            return
+        self._end = self.loop.call_later(min(left_s, terms.connection_s), self._look, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
