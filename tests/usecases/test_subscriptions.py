@@ -150,10 +150,10 @@ async def test_new_stamps_alone_change_nothing(subscriptions, web, opened):
 
 
 async def test_one_event_that_cannot_be_read_stays_as_it_was(subscriptions, web, opened):
-    bad = calendar("a", "b").replace(b"END:VCALENDAR", b"BEGIN:VEVENT\r\nUID:b\r\nEND:VEVENT\r\nEND:VCALENDAR")
-    web.answers = [calendar("a", "b"), bad]
+    web.answers = [calendar("a", "b"), calendar("a", "b", "b", summary="y")]  # one UID, two events: none of ours
     await subscriptions.refresh(opened)
-    assert (await subscriptions.refresh(opened)).failure == ""
+    outcome = await subscriptions.refresh(opened)
+    assert (outcome.changed_count, outcome.removed_count, outcome.failure) == (1, 0, "")
     assert await uids(opened) == ["a", "b"]
 
 

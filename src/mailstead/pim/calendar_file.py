@@ -14,6 +14,8 @@ from mailstead.pim.component import Component, Property, escaped, write
 PRODID: Final = "-//Mailstead//Calendar//EN"
 BUSY_SUMMARY: Final = "Busy"
 
+_END: Final = b"END:VCALENDAR\r\n"
+
 _TIMES: Final = frozenset(
     {"DTSTAMP", "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "SEQUENCE", "TRANSP"}
 )
@@ -49,14 +51,20 @@ class CalendarFile:
         self.count += 1
 
     def octets(self) -> bytes:
-        """Give the file. It has a name for clients that show one."""
+        """Give the file."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the file, with its name for clients that show one."""
         head = [Property("VERSION", "2.0"), Property("PRODID", PRODID), Property("CALSCALE", "GREGORIAN")]
         if self._name:
             head += [Property("NAME", escaped(self._name)), Property("X-WR-CALNAME", escaped(self._name))]
         if self._color:
             head.append(Property("X-APPLE-CALENDAR-COLOR", self._color))
-        begin, end = write(Component("VCALENDAR", head)).split(b"END:VCALENDAR")
-        return b"".join([begin, *self._zones.values(), *self._parts, b"END:VCALENDAR", end])
+        yield write(Component("VCALENDAR", head)).removesuffix(_END)
+        yield from self._zones.values()
+        yield from self._parts
+        yield _END
 
     def _zone(self, tzid: str, zone: Component) -> str:
         """Keep a zone; gives the name under which it is in the file. Several programs call theirs alike."""

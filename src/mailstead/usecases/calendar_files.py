@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -55,9 +55,7 @@ class CalendarFiles:
         if opened.collection.kind is CollectionKind.ADDRESSBOOK:
             cards = [each.octets async for page in self._contacts.listed(opened, with_octets=True) for each in page]
             return b"".join(each if each.endswith(b"\n") else each + b"\r\n" for each in cards), len(cards)
-        written = CalendarFile(opened.traits.display_name or opened.name, opened.traits.color)
-        async for page in self._calendar_objects.listed(opened, with_octets=True):
-            await off_loop(sum(each.size_octets for each in page), _add, written, page)
+        written = await _gathered(self._calendar_objects, opened)
         return await asyncio.to_thread(written.octets), written.count
 
     async def public_file(self, linked: Linked) -> bytes:
@@ -139,6 +137,13 @@ class CalendarFiles:
         return report
 
 
+async def whole_calendar(calendar_objects: CalendarObjects, opened: Opened) -> AsyncIterator[bytes]:
+    """Yield a calendar as one file. It is gathered first: time zones stand before what uses them."""
+    written = await _gathered(calendar_objects, opened)
+    for piece in written.pieces():
+        yield piece
+
+
 def public_etag(linked: Linked) -> str:
     """Give an entity tag that changes with all that a public file depends on."""
     collection, link = linked.opened.collection, linked.link
@@ -166,6 +171,13 @@ def kind_of(octets: bytes) -> CollectionKind | None:
     if found is None:
         return None
     return CollectionKind.CALENDAR if found[1].upper() == b"VCALENDAR" else CollectionKind.ADDRESSBOOK
+
+
+async def _gathered(calendar_objects: CalendarObjects, opened: Opened) -> CalendarFile:
+    written = CalendarFile(opened.traits.display_name or opened.name, opened.traits.color)
+    async for page in calendar_objects.listed(opened, with_octets=True):
+        await off_loop(sum(each.size_octets for each in page), _add, written, page)
+    return written
 
 
 def _add(written: CalendarFile, page: Sequence[Resource]) -> None:
