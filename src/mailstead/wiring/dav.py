@@ -40,6 +40,7 @@ def make_app(house: House, others: ASGIApp | None = None) -> ASGIApp:
             house.contacts,
             house.attachments,
             house.calendar_files,
+            house.sharings,
             dav_base_url(house.settings),
             dav.resource_octets_max,
             dav.allows_clear_text,

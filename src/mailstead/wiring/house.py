@@ -55,8 +55,10 @@ from mailstead.usecases.resources import ResourceTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
+from mailstead.usecases.sharings import Sharings
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
+from mailstead.usecases.subscriptions import Subscriptions
 from mailstead.usecases.tracing import Tracing
 from mailstead.wiring.screening import make_screening, make_verifier
 
@@ -110,6 +112,8 @@ class House:
     contacts: Contacts
     attachments: Attachments
     calendar_files: CalendarFiles
+    sharings: Sharings
+    subscriptions: Subscriptions
 
 
 @contextlib.asynccontextmanager
@@ -284,6 +288,8 @@ async def make_house(
             contacts=contacts,
             attachments=Attachments(storage, collections, calendar_objects),
             calendar_files=CalendarFiles(collections, calendar_objects, contacts),
+            sharings=Sharings(storage, collections, clock),
+            subscriptions=Subscriptions(storage, collections, clock, web),
         )
     finally:
         screening.close()

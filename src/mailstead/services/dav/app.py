@@ -19,13 +19,15 @@ from mailstead.model.dav import CollectionKind, Precondition
 from mailstead.model.errors import MailsteadError, UidConflict
 from mailstead.proto.dav import headers, parse
 from mailstead.proto.dav.xml import BadRequest
-from mailstead.services.dav import attachments, errors
+from mailstead.services.dav import attachments, errors, sharing
 from mailstead.services.dav.call import Call, DavHouse
 from mailstead.services.dav.log_in import log_in
 from mailstead.services.dav.methods import objects
 from mailstead.services.dav.methods.propfind import propfind
 from mailstead.services.dav.methods.proppatch import make_collection, proppatch
 from mailstead.services.dav.paths import PREFIXES, Place, PlaceKind, place_of
+from mailstead.services.dav.public import PREFIX as PUBLIC
+from mailstead.services.dav.public import PublicCalendars
 from mailstead.services.dav.reports import addressbooks, calendars, principals, sync
 from mailstead.telemetry import log, metrics
 
@@ -41,7 +43,7 @@ WELL_KNOWN: Final = ("/.well-known/caldav", "/.well-known/carddav")
 COMPLIANCE: Final = (
     "1, 3, access-control, extended-mkcol, add-member, calendar-access, calendar-auto-schedule, calendar-schedule, "
     "calendar-availability, calendar-managed-attachments, calendar-no-timezone, addressbook, "
-    "calendarserver-principal-property-search"
+    "calendarserver-principal-property-search, calendarserver-sharing, calendar-proxy, resource-sharing"
 )
 
 
@@ -59,6 +61,7 @@ class _DavApp:
     def __init__(self, house: DavHouse, others: ASGIApp | None) -> None:
         self._house = house
         self._others = others
+        self._public = PublicCalendars(house.sharings, house.calendar_files)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Spec: ASGI."""
@@ -84,6 +87,8 @@ class _DavApp:
             if raw_path.rstrip("/") in WELL_KNOWN:
                 # Every method, with or without log-in: RFC 6764 §5.
                 return RedirectResponse("/", 301) if self._others is None else RedirectResponse("/dav/", 301)
+            if raw_path.startswith(PUBLIC):
+                return await self._public.answer(request, allows_clear_text=self._house.allows_clear_text)
             place = place_of(raw_path)
             if place is None:
                 return errors.xml_error(404)
@@ -130,6 +135,10 @@ async def post(call: Call) -> Response:
         return await attachments.post(_AttachmentCall(call), octets)
     if call.place.kind is PlaceKind.COLLECTION and "add-member" in query:
         return await objects.add_member(call)
+    if call.place.kind is PlaceKind.COLLECTION:
+        asked = parse.share(await call.body())
+        if asked is not None:
+            return await sharing.post(call, asked)
     return PlainTextResponse("There is nothing to post here\n", 405)
 
 

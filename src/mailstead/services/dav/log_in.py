@@ -33,10 +33,15 @@ async def log_in(request: Request, accounts: Accounts, *, allows_clear_text: boo
     Errors: AuthenticationFailed, also where there are none; TlsRequired; of `Accounts.log_in`.
     """
     peer = peer_of(request)
-    if not (peer.is_encrypted or allows_clear_text or _is_loopback(peer.address)):
-        raise TlsRequired("Calendars and contacts are served over TLS only; use an address with https://")
+    must_be_private(peer, allows_clear_text=allows_clear_text)
     username, secret = _credentials(request.headers.get("authorization", ""))
     return await accounts.log_in(username, secret, peer, SERVICE)
+
+
+def must_be_private(peer: Peer, *, allows_clear_text: bool) -> None:
+    """Errors: TlsRequired, where what is sent could be read on the way."""
+    if not (peer.is_encrypted or allows_clear_text or _is_loopback(peer.address)):
+        raise TlsRequired("Calendars and contacts are served over TLS only; use an address with https://")
 
 
 def _credentials(value: str) -> tuple[str, Secret]:

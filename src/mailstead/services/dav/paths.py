@@ -24,6 +24,7 @@ PREFIXES: Final = (
     "/calendars",
     "/addressbooks",
     "/attachments",
+    "/public/calendars",
     "/.well-known/caldav",
     "/.well-known/carddav",
 )

@@ -9,17 +9,21 @@ from mailstead.telemetry import log
 from mailstead.usecases.housekeeping import Housekeeping
 from mailstead.usecases.relays import Relays
 from mailstead.usecases.reporting import Counting
+from mailstead.usecases.subscriptions import Subscriptions
 
 _log = log.get("queue")
 
 
 class QueueService:
-    """Relays and keeps house until it is told to stop; what it sees of others' TLS is counted."""
+    """Relays, keeps house and fetches calendars until it is told to stop; what it sees of others' TLS is counted."""
 
-    def __init__(self, relays: Relays, housekeeping: Housekeeping, counting: Counting) -> None:
+    def __init__(
+        self, relays: Relays, housekeeping: Housekeeping, counting: Counting, subscriptions: Subscriptions
+    ) -> None:
         self._relays: Final = relays
         self._counting: Final = counting
         self._housekeeping: Final = housekeeping
+        self._subscriptions: Final = subscriptions
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work; a failure of one part ends all, and the process with them."""
@@ -28,6 +32,7 @@ class QueueService:
                 group.create_task(self._relays.run(stop))
                 group.create_task(self._housekeeping.run(stop))
                 group.create_task(self._counting.run(stop))
+                group.create_task(self._subscriptions.run(stop))
         except Exception as error:
             _log.exception("the queue has failed, and this process ends with it", exc_info=error)
             raise

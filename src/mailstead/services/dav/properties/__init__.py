@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.services.dav.properties import caldav, carddav, scheduling, webdav
+from mailstead.services.dav.properties import caldav, carddav, scheduling, sharing, webdav
 from mailstead.services.dav.properties.kinds import PlaceProperty, ResourceGetter
 
 PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
@@ -16,6 +16,7 @@ PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
     **caldav.PROPERTIES,
     **carddav.PROPERTIES,
     **scheduling.PROPERTIES,
+    **sharing.PROPERTIES,
 }
 """Of collections, homes, principals."""
 

@@ -121,7 +121,7 @@ RESOURCE_PROPERTIES: Final[dict[str, ResourceGetter]] = {
 # of places
 
 
-async def _resource_type(_call: Call, subject: Subject) -> str:
+async def _resource_type(call: Call, subject: Subject) -> str:
     kinds = [dav("collection")]
     place, opened = subject.place, subject.opened
     if subject.is_principal:
@@ -141,6 +141,8 @@ async def _resource_type(_call: Call, subject: Subject) -> str:
         )
         if opened.share is not None:
             kinds.append(calendarserver("shared"))
+        elif opened.is_own and await call.house.sharings.is_shared(opened):
+            kinds.append(calendarserver("shared-owner"))
     return write.element(dav("resourcetype"), "".join(map(write.element, kinds)))
 
 
