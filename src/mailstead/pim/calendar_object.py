@@ -91,6 +91,8 @@ def _uid(parts: list[Component]) -> str:
         raise BadObject("The UID is missing", condition=_RESOURCE)
     if len(uid) > UID_CHARACTERS_MAX:
         raise BadObject(f"A UID has at most {UID_CHARACTERS_MAX} characters", condition=_RESOURCE)
+    if "\t" in uid:  # other control characters are in no object
+        raise BadObject("A UID has no control characters", condition=_RESOURCE)
     return uid
 
 

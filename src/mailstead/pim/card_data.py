@@ -8,17 +8,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mailstead.pim.component import Component, Property, write
+from mailstead.pim.component import Component, Property, escaped, write
 from mailstead.pim.filters import AddressData
-from mailstead.pim.vcard import Card
+from mailstead.pim.vcard import Card, full_name
 
 _BINARY: Final = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
 _DATA_URL: Final = re.compile(r"data:([a-z]+)/([a-z0-9.+-]+);base64,(.*)", re.IGNORECASE | re.DOTALL)
 _PREFIXES: Final = {"PHOTO": "image", "LOGO": "image", "SOUND": "audio", "KEY": "application"}
 _DATE: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(T.*)?")
 _COMPACT_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(T.*)?")
+_GEO_3: Final = re.compile(r"(-?[\d.]+);(-?[\d.]+)", re.ASCII)
+_GEO_4: Final = re.compile(r"geo:(-?[\d.]+),(-?[\d.]+)", re.ASCII | re.IGNORECASE)
 _ONLY_4: Final = {"KIND": "X-ADDRESSBOOKSERVER-KIND", "MEMBER": "X-ADDRESSBOOKSERVER-MEMBER"}
 _ONLY_3: Final = {apple: name for name, apple in _ONLY_4.items()}
+_OMITS_YEAR: Final = "X-APPLE-OMIT-YEAR"
+"""Apple's way to leave a year out in 3.0: it names the year that says nothing."""
+_NO_YEAR: Final = "1604"
+_DAY: Final = re.compile(r"--(\d{2})-?(\d{2})", re.ASCII)
 _DATES: Final = frozenset({"BDAY", "ANNIVERSARY", "X-ANNIVERSARY"})
 
 
@@ -61,13 +67,18 @@ def _as_4(component: Component) -> Component:
             media_type = subtype if "/" in subtype else f"{_PREFIXES[name]}/{subtype}"
             value = f"data:{media_type};base64,{''.join(value.split())}"
         elif name in _DATES and (read := _DATE.fullmatch(value.strip())):
-            value = "".join(part or "" for part in read.groups()).replace(":", "").replace("-", "")
+            year = "--" if each.parameter(_OMITS_YEAR) == read[1] else read[1]
+            value = f"{year}{read[2]}{read[3]}{(read[4] or '').replace(':', '')}"
+        elif name == "GEO" and (place := _GEO_3.fullmatch(value.strip())):
+            value = f"geo:{place[1]},{place[2]}"
         for parameter, values in each.parameters:
-            if parameter in {"ENCODING", "CHARSET"} or (
-                name in _BINARY and parameter in {"TYPE", "VALUE"} and encoding
-            ):
+            if parameter in {"ENCODING", "CHARSET", _OMITS_YEAR}:
                 continue
-            if parameter == "TYPE":
+            if name in _BINARY and parameter in {"TYPE", "VALUE"} and encoding:
+                continue
+            if name in _BINARY and parameter == "TYPE":
+                parameters.append(("MEDIATYPE", (f"{_PREFIXES[name]}/{values[0].lower()}",)))
+            elif parameter == "TYPE":
                 lower = [one.lower() for all_of in values for one in all_of.split(",")]
                 if "pref" in lower:
                     parameters.append(("PREF", ("1",)))
@@ -77,6 +88,8 @@ def _as_4(component: Component) -> Component:
             else:
                 parameters.append((parameter, values))
         kept.append(Property(name, value, tuple(parameters), each.group))
+    if component.first("FN") is None:  # which 4.0 demands
+        kept.append(Property("FN", escaped(full_name(component))))
     return Component(component.name, kept)
 
 
@@ -93,12 +106,23 @@ def _as_3(component: Component) -> Component:
             parameters += [("ENCODING", ("b",)), ("TYPE", (data[2].upper(),))]
         elif name in _DATES and (read := _COMPACT_DATE.fullmatch(value.strip())):
             value = f"{read[1]}-{read[2]}-{read[3]}{read[4] or ''}"
+        elif name in _DATES and (read := _DAY.fullmatch(value.strip())):
+            value = f"{_NO_YEAR}-{read[1]}-{read[2]}"
+            parameters.append((_OMITS_YEAR, (_NO_YEAR,)))
+        elif name == "GEO" and (place := _GEO_4.match(value.strip())):
+            value = f"{place[1]};{place[2]}"
+        elif name == "TEL" and value.lower().startswith("tel:"):
+            value = value[4:]
         for parameter, values in each.parameters:
             if parameter == "PREF":
                 if values == ("1",):
                     parameters.append(("TYPE", ("PREF",)))
             elif parameter == "TYPE":
                 parameters.append(("TYPE", tuple(one.upper() for all_of in values for one in all_of.split(","))))
+            elif name == "TEL" and parameter == "VALUE":
+                continue  # text is all that 3.0 knows
+            elif name in _BINARY and parameter == "MEDIATYPE" and data is None:
+                parameters += [("VALUE", ("uri",)), ("TYPE", (values[0].rpartition("/")[2].upper(),))]
             elif parameter not in {"ALTID", "PID", "MEDIATYPE", "SORT-AS"}:
                 parameters.append((parameter, values))
         kept.append(Property(name, value, tuple(parameters), each.group))

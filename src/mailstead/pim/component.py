@@ -33,6 +33,7 @@ _LINE: Final = re.compile(
 )
 _PARAMETER: Final = re.compile(r';([^=";:,]*)(=?)((?:[^";]*(?:"[^"]*")?)*)')
 _VALUE: Final = re.compile(r'"([^"]*)"|([^,]+)')
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]")
 _CARET: Final = re.compile(r"\^(['n^])")
@@ -148,7 +149,7 @@ def write(component: Component) -> bytes:
 def escaped(text: str) -> str:
     """Give a text as a value of type TEXT. Spec: RFC 5545 §3.3.11; RFC 6350 §3.4."""
     text = text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
-    return text.replace("\r\n", "\\n").replace("\n", "\\n")
+    return _LINE_END.sub(r"\\n", text)
 
 
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -210,8 +211,14 @@ def _decoded(value: str) -> str:
 
 def _encoded(value: str) -> str:
     """Spec: RFC 6868 §3.1."""
-    encoded = value.replace("^", "^^").replace("\r\n", "^n").replace("\n", "^n").replace('"', "^'")
+    encoded = _LINE_END.sub("^n", value.replace("^", "^^")).replace('"', "^'")
     return f'"{encoded}"' if any(character in encoded for character in ",;:") else encoded
+
+
+def _written(values: tuple[str, ...]) -> str:
+    # An empty value among others would be lost without quotes.
+    nothing = '""' if len(values) > 1 else ""
+    return ",".join(_encoded(each) or nothing for each in values)
 
 
 def _write(component: Component, lines: list[bytes]) -> None:
@@ -219,10 +226,10 @@ def _write(component: Component, lines: list[bytes]) -> None:
     for each in component.properties:
         text = f"{each.group}.{each.name}" if each.group else each.name
         for name, values in each.parameters:
-            text += f";{name}={','.join(map(_encoded, values))}"
+            text += f";{name}={_written(values)}"
         # A line end in a value would begin a line of its own (attack row 85).
-        value = each.value.replace("\r\n", "\\n").replace("\n", "\\n").replace("\r", "\\n")
-        _fold(f"{text}:{value}".encode(), lines)
+        value = _LINE_END.sub(r"\\n", each.value)
+        _fold(_CONTROL.sub("", f"{text}:{value}").encode(), lines)
     for child in component.components:
         _write(child, lines)
     lines.append(b"END:" + component.name.encode())

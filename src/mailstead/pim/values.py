@@ -19,9 +19,10 @@ VALUES_MAX: Final = 100_000
 # dur-value = (["+"] / "-") "P" (dur-date / dur-time / dur-week); weeks beside days are what some clients write
 _DURATION: Final = re.compile(
     r"(?P<sign>[+-]?)P(?:(?P<weeks>\d{1,5})W)?(?:(?P<days>\d{1,6})D)?"
-    r"(?:T(?:(?P<hours>\d{1,7})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,10})S)?)?"
+    r"(?:T(?:(?P<hours>\d{1,7})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,10})S)?)?",
+    re.ASCII,
 )
-_OFFSET: Final = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?")
+_OFFSET: Final = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?", re.ASCII)
 _EARLIEST: Final = datetime(1, 1, 2)  # noqa: DTZ001  # local: one day within what can be converted
 _LATEST: Final = datetime(9999, 12, 30)  # noqa: DTZ001
 
@@ -102,7 +103,11 @@ def moments(prop: Property, zones: ZoneSource) -> list[Moment | Period]:
 
 
 def parse_moment(value: str, prop: Property, zone: tzinfo | None = None) -> Moment:
-    """Read a DATE or DATE-TIME; what stands there decides, as some clients forget VALUE=DATE. Errors: BadObject."""
+    """Read a DATE or DATE-TIME.
+
+    quirk_date_without_value: what stands there decides, as some clients forget to say which it is.
+    Errors: BadObject.
+    """
     text = value.strip()
     try:
         if len(text) == 8 and text.isascii() and text.isdigit():

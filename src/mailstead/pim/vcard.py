@@ -6,6 +6,7 @@ Spec: RFC 6350 (4.0); RFC 2426 (3.0); RFC 6352 §5.1, §6.3.2.1.
 from __future__ import annotations
 
 import re
+from binascii import a2b_qp
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -22,6 +23,7 @@ TEXT_MAX: Final = 16 * 1024
 _SEARCHED: Final = frozenset(
     {"FN", "N", "NICKNAME", "EMAIL", "TEL", "ORG", "TITLE", "ROLE", "NOTE", "ADR", "CATEGORIES", "URL", "IMPP"}
 )
+_QUOTED_PRINTABLE: Final = re.compile(rb"[^:\r\n]*;ENCODING=QUOTED-PRINTABLE[^:\r\n]*:", re.IGNORECASE)
 _BEGIN: Final = re.compile(rb"^BEGIN:VCARD[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -45,7 +47,7 @@ def card(octets: bytes) -> Card:
 
     Errors: BadObject with the condition of RFC 6352 §6.3.2.1.
     """
-    found = parse(octets, CONDITION)
+    found = parse(_without_soft_breaks(octets), CONDITION)
     if len(found) != 1 or found[0].name != "VCARD":
         raise BadObject("An object is one vCard", condition=CONDITION)
     return of_component(found[0])
@@ -61,6 +63,9 @@ def of_component(component: Component) -> Card:
         raise BadObject("A contact has one UID", condition=CONDITION)
     if len(uids[0]) > UID_CHARACTERS_MAX:
         raise BadObject(f"A UID has at most {UID_CHARACTERS_MAX} characters", condition=CONDITION)
+    if "\t" in uids[0]:  # other control characters are in no object
+        raise BadObject("A UID has no control characters", condition=CONDITION)
+    # Some phones leave FN out, which 3.0 and 4.0 demand; N says as much.
     if component.first("FN") is None and component.first("N") is None:
         raise BadObject("A contact has a name: FN", condition=CONDITION)
     return Card(component, uids[0], version)
@@ -81,7 +86,8 @@ def card_facts(found: Card) -> ResourceFacts:
 
 def full_name(component: Component) -> str:
     """Give FN, or what N makes of it."""
-    name = unescaped(component.value("FN")).strip()
+    written = component.first("FN")
+    name = _text(written) if written is not None else ""
     if name:
         return name
     family, given = ([*split_unescaped(component.value("N"), ";"), "", ""])[:2]
@@ -95,6 +101,7 @@ def split_cards(octets: bytes) -> list[bytes]:
     come as they stand in the file.
     Errors: BadObject, when nothing can be read.
     """
+    octets = octets.removeprefix(b"\xef\xbb\xbf")
     starts = [each.start() for each in _BEGIN.finditer(octets)]
     if not starts:
         raise BadObject("There is no vCard in it", condition=CONDITION)
@@ -106,7 +113,7 @@ def _with_uid(octets: bytes) -> bytes:
     if re.search(rb"(?im)^(?:[A-Za-z0-9-]+\.)?UID[;:]", octets):
         return octets
     try:
-        (component,) = parse(octets, CONDITION)
+        (component,) = parse(_without_soft_breaks(octets), CONDITION)
     except (BadObject, ValueError):
         return octets  # told when it is put
     component.properties.append(Property("UID", sha256(octets).hexdigest()[:32]))
@@ -115,4 +122,22 @@ def _with_uid(octets: bytes) -> bytes:
 
 def _text(prop: Property) -> str:
     """Give a property's value as people read it."""
-    return " ".join(filter(None, (unescaped(each).strip() for each in split_unescaped(prop.value, ";"))))
+    value = prop.value
+    if (prop.parameter("ENCODING") or "").upper() == "QUOTED-PRINTABLE":
+        value = a2b_qp(value.encode()).decode(errors="replace")
+    return " ".join(filter(None, (unescaped(each).strip() for each in split_unescaped(value, ";"))))
+
+
+def _without_soft_breaks(octets: bytes) -> bytes:
+    """Join lines as quoted-printable does, which is of vCard 2.1.
+
+    quirk_quoted_printable: some phones write it into what they call 3.0.
+    """
+    if b"QUOTED-PRINTABLE" not in octets.upper():
+        return octets
+    pieces: list[bytes] = []
+    is_open = False
+    for line in octets.splitlines(keepends=True):
+        is_open = (is_open or _QUOTED_PRINTABLE.match(line) is not None) and line.rstrip(b"\r\n").endswith(b"=")
+        pieces.append(line.rstrip(b"\r\n")[:-1] if is_open else line)
+    return b"".join(pieces)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import calendar as days_of
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -24,10 +24,16 @@ from mailstead.pim.windows_zones import WINDOWS_ZONES
 OBSERVANCES_MAX: Final = 200
 """STANDARD and DAYLIGHT parts of one VTIMEZONE (attack row 80)."""
 RDATES_MAX: Final = 2_000
+"""Of one VTIMEZONE."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
-_TAIL: Final = re.compile(r"[A-Za-z_]+/[A-Za-z_/+-]+$")
+_OFFSET_NAME: Final = re.compile(r"(?:UTC|GMT)([+-])(\d{1,2})(?::?(\d{2}))?", re.ASCII)
+_DISPLAY_NAME: Final = re.compile(r"\((?:UTC|GMT)(?:[+-]\d{2}[:.]\d{2})?\) ?(.+)", re.ASCII)
+_AREAS: Final = ("Europe", "America", "Asia", "Africa", "Australia", "Pacific", "Atlantic")
 _DAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BYDAY: Final = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
+_EARLIEST_YEAR: Final = 4
+"""As far back, and as far on, as onsets are reckoned: what is added to them stays within what datetime knows."""
+_LATEST_YEAR: Final = 9996
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2037
 
@@ -49,8 +55,10 @@ class Zones:
         part = self._parts.get(tzid)
         location = part.value("X-LIC-LOCATION") if part is not None else ""
         named = known_zone(tzid) or (iana_zone(location) if location else None)
-        if named is not None or part is None:
+        if named is not None:
             return named
+        if part is None:
+            return described_zone(tzid)
         try:
             return RuleZone(part)
         except BadObject:
@@ -58,14 +66,38 @@ class Zones:
 
 
 def known_zone(tzid: str) -> tzinfo | None:
-    """Give the zone that a TZID names by itself: of the database, of Windows, or with a vendor's prefix."""
-    found = iana_zone(tzid) or iana_zone(WINDOWS_ZONES.get(tzid.strip(), ""))
-    if found is None and tzid.startswith(
-        "/"
-    ):  # /mozilla.org/20070129_1/Europe/Berlin, /freeassociation.sourceforge.net/…
-        tail = _TAIL.search(tzid)
-        found = iana_zone(tail[0]) if tail is not None else None
+    """Give the zone that a TZID names by itself.
+
+    quirk_zone_names: of the database, of Windows, or with a vendor's prefix.
+    """
+    name = tzid.strip().strip('"')
+    found = iana_zone(name) or iana_zone(WINDOWS_ZONES.get(name, ""))
+    if found is None and name.startswith("/"):
+        # /mozilla.org/20070129_1/Europe/Berlin, /freeassociation.sourceforge.net/Tzfile/America/Argentina/Salta
+        segments = name.split("/")
+        tails = ("/".join(segments[-count:]) for count in (3, 2, 1) if count < len(segments))
+        found = next((zone for tail in tails if (zone := iana_zone(tail)) is not None), None)
     return found
+
+
+def described_zone(tzid: str) -> tzinfo | None:
+    """Give the zone that a TZID only describes: an offset, or how Windows shows a zone to people.
+
+    For objects without a VTIMEZONE, which would know better.
+    """
+    name = tzid.strip().strip('"')
+    if name == "tzone://Microsoft/Utc":
+        return UTC
+    if (offset := _OFFSET_NAME.fullmatch(name)) is not None:
+        minutes = min(int(offset[2]) * 60 + int(offset[3] or 0), 1439)
+        return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
+    if (shown := _DISPLAY_NAME.fullmatch(name)) is None:
+        return None
+    # (UTC+01:00) Amsterdam, Berlin, Bern; (UTC-05:00) Eastern Time (US & Canada)
+    windows = shown[1].partition(" (")[0].replace(" Time", " Standard Time")
+    cities = [each.strip().replace(" ", "_") for each in shown[1].split(",")[:8]]
+    named = (iana_zone(f"{area}/{city}") for city in cities for area in _AREAS)
+    return iana_zone(WINDOWS_ZONES.get(windows, "")) or next((zone for zone in named if zone is not None), None)
 
 
 @lru_cache(maxsize=1024)
@@ -108,6 +140,8 @@ class _Observance:
 
     def onsets(self, year: int) -> list[datetime]:
         """Give when it begins in a year, in local time before it."""
+        if not _EARLIEST_YEAR <= year <= _LATEST_YEAR:
+            return []
         found = [each for each in self.dates if each.year == year]
         if self.start.year == year:
             found.append(self.start)
@@ -133,6 +167,11 @@ class _Observance:
         return chosen[0] if chosen else 0
 
 
+_Onset = tuple[datetime, timedelta, timedelta, str]
+"""When it begins, in local time before it; offsets before and after; name."""
+_YEARS_KEPT: Final = 1000
+
+
 class RuleZone(tzinfo):
     """A zone as its VTIMEZONE tells."""
 
@@ -141,9 +180,12 @@ class RuleZone(tzinfo):
         observances = [each for each in part.components if each.name in {"STANDARD", "DAYLIGHT"}]
         if not observances or len(observances) > OBSERVANCES_MAX:
             raise BadObject("A VTIMEZONE has no parts, or too many", condition="valid-calendar-data")
+        if sum(each.value.count(",") + 1 for one in observances for each in one.all("RDATE")) > RDATES_MAX:
+            raise BadObject("A VTIMEZONE has too many dates", condition="valid-calendar-data")
         self._name = part.value("TZID")
         self._observances = sorted(map(_observance, observances), key=lambda each: each.start)
-        self._years: dict[int, list[tuple[datetime, timedelta, timedelta, str]]] = {}
+        self._years: dict[int, list[_Onset]] = {}
+        self._spans: dict[int, list[_Onset]] = {}
 
     def utcoffset(self, at: datetime | None) -> timedelta:
         """See tzinfo."""
@@ -181,16 +223,20 @@ class RuleZone(tzinfo):
                 found = (after, name)
         return found
 
-    def _around(self, local: datetime) -> list[tuple[datetime, timedelta, timedelta, str]]:
+    def _around(self, local: datetime) -> list[_Onset]:
         """Give the onsets that may matter, in order: the last one before last year, and those since."""
         year = local.year
-        found = [*self._of(year - 1), *self._of(year), *(self._of(year + 1) if year < 9999 else [])]
-        earlier = self._last_before(year - 1)
-        return [earlier, *found] if earlier is not None else found
+        if year not in self._spans:
+            if len(self._spans) > _YEARS_KEPT:
+                self._spans.clear()
+            found = [*self._of(year - 1), *self._of(year), *self._of(year + 1)]
+            earlier = self._last_before(year - 1)
+            self._spans[year] = [earlier, *found] if earlier is not None else found
+        return self._spans[year]
 
-    def _of(self, year: int) -> list[tuple[datetime, timedelta, timedelta, str]]:
+    def _of(self, year: int) -> list[_Onset]:
         if year not in self._years:
-            if len(self._years) > 1000:
+            if len(self._years) > _YEARS_KEPT:
                 self._years.clear()
             self._years[year] = sorted(
                 (onset, each.offset_from, each.offset_to, each.name)
@@ -199,14 +245,14 @@ class RuleZone(tzinfo):
             )
         return self._years[year]
 
-    def _last_before(self, year: int) -> tuple[datetime, timedelta, timedelta, str] | None:
+    def _last_before(self, year: int) -> _Onset | None:
         """Give the last onset before a year: of rules that have ended, of single dates."""
-        latest: tuple[datetime, timedelta, timedelta, str] | None = None
+        latest: _Onset | None = None
         for each in self._observances:
             candidates = [at for at in (each.start, *each.dates) if at.year < year]
             if each.month and each.start.year < year:
-                last = year - 1 if each.until is None else min(year - 1, each.until.year)
-                candidates += [at for back in (last, last - 1) if back >= 1 for at in each.onsets(back)]
+                last = min(year - 1, _LATEST_YEAR if each.until is None else each.until.year)
+                candidates += [at for back in (last, last - 1) for at in each.onsets(back)]
             if candidates:
                 found = (max(candidates), each.offset_from, each.offset_to, each.name)
                 latest = max(latest, found) if latest is not None else found
@@ -220,20 +266,26 @@ def _observance(part: Component) -> _Observance:
         raise BadObject("A part of a VTIMEZONE lacks DTSTART or TZOFFSETTO", condition="valid-calendar-data")
     offset_to = utc_offset(after)
     found = _Observance(
-        parse_moment(start.value, start).local,
+        _reckonable(parse_moment(start.value, start).local),
         utc_offset(before) if before else offset_to,
         offset_to,
         part.value("TZNAME"),
     )
     for each in part.all("RDATE"):
         for at in moments(each, _NO_ZONES):
-            found.dates.append((at.start if isinstance(at, Period) else at).local)
-    if len(found.dates) > RDATES_MAX:
-        raise BadObject("A VTIMEZONE has too many dates", condition="valid-calendar-data")
+            found.dates.append(_reckonable((at.start if isinstance(at, Period) else at).local))
     rule = part.value("RRULE")
     if rule:
         _read_rule(rule, found)
     return found
+
+
+def _reckonable(local: datetime) -> datetime:
+    """Give a local time in a year that we reckon with; Exchange lets zones begin in the year 1, Outlook in 1601."""
+    if _EARLIEST_YEAR <= local.year <= _LATEST_YEAR:
+        return local
+    # Both are leap years: every day is in them.
+    return local.replace(year=_EARLIEST_YEAR if local.year < _EARLIEST_YEAR else _LATEST_YEAR)
 
 
 def _read_rule(rule: str, found: _Observance) -> None:
@@ -243,7 +295,8 @@ def _read_rule(rule: str, found: _Observance) -> None:
         return
     try:
         found.month = int(parts.get("BYMONTH", found.start.month))
-        found.month_days = tuple(int(each) for each in parts["BYMONTHDAY"].split(",")) if "BYMONTHDAY" in parts else ()
+        month_days = {int(each) for each in parts.get("BYMONTHDAY", "").split(",") if each}
+        found.month_days = tuple(sorted(each for each in month_days if 1 <= abs(each) <= 31))
         by_day = _BYDAY.fullmatch(parts.get("BYDAY", ""))
         if by_day is not None:
             found.by_day = (int(by_day[1] or 0), _DAYS.index(by_day[2]))
@@ -251,7 +304,9 @@ def _read_rule(rule: str, found: _Observance) -> None:
             found.month_days = (found.start.day,)
         if "UNTIL" in parts:
             until = parse_moment(parts["UNTIL"], Property("UNTIL", parts["UNTIL"]))
-            found.until = until.local + found.offset_from if until.zone is UTC else until.local
+            found.until = _reckonable(until.local)
+            if until.zone is UTC:
+                found.until += found.offset_from
             if until.is_date:
                 found.until += timedelta(days=1)
         elif "COUNT" in parts:
@@ -306,7 +361,8 @@ def _transitions(zone: tzinfo) -> list[tuple[datetime, timedelta, timedelta, boo
         return local.utcoffset() or timedelta(), bool(local.dst()), local.tzname() or ""
 
     found = []
-    day, step = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC), timedelta(days=7)
+    # Brazil had a summer time of seven days.
+    day, step = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC), timedelta(days=3)
     before = facts(day)
     while day.year <= _LAST_YEAR:
         following = day + step
