@@ -51,11 +51,10 @@ async def test_what_was_imported_is_exported_and_imported_again(files, me, alice
     await files.import_file(me, alice, cards("c"), ADDRESSBOOK, "Friends")
     done = []
     written = await files.export(me, alice, tmp_path / "out", progress=lambda *of: done.append(of))
-    assert written.calendars == {"Calendar.ics": 2}
-    assert written.addressbooks == {"Contacts.vcf": 0, "Friends.vcf": 1}
+    assert written.files == {"calendars/Calendar.ics": 2, "contacts/Contacts.vcf": 0, "contacts/Friends.vcf": 1}
     assert done == [(1, 3), (2, 3), (3, 3)]
-    assert (tmp_path / "out" / "Friends.vcf").read_bytes() == cards("c")
-    _, again = await files.import_file(me, alice, read_file(tmp_path / "out" / "Calendar.ics"), CALENDAR)
+    assert (tmp_path / "out" / "contacts" / "Friends.vcf").read_bytes() == cards("c")
+    _, again = await files.import_file(me, alice, read_file(tmp_path / "out" / "calendars" / "Calendar.ics"), CALENDAR)
     assert (again.new_count, again.replaced_count) == (0, 2)
 
 
@@ -69,8 +68,9 @@ async def test_two_of_one_name_get_files_of_their_own(files, collections, me, al
     await collections.create(me, alice, CALENDAR, "other", CollectionTraits(display_name="Calendar/../x"))
     await collections.create(me, alice, CALENDAR, "third", CollectionTraits(display_name="Calendar/../x"))
     written = await files.export(me, alice, tmp_path / "out", kinds=(CALENDAR,))
-    assert set(written.calendars) == {"Calendar.ics", "Calendar%2F..%2Fx.ics", "Calendar%2F..%2Fx %28third%29.ics"}
-    assert {each.name for each in (tmp_path / "out").iterdir()} == set(written.calendars)
+    names = {"Calendar.ics", "Calendar%2F..%2Fx.ics", "Calendar%2F..%2Fx %28third%29.ics"}
+    assert set(written.files) == {f"calendars/{name}" for name in names}
+    assert {each.name for each in (tmp_path / "out" / "calendars").iterdir()} == names
 
 
 async def test_a_collection_is_found_by_both_its_names(files, collections, me, alice):

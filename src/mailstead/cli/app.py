@@ -14,8 +14,10 @@ from typer.core import TyperGroup
 from mailstead import __version__
 from mailstead.cli import (
     account,
+    addressbook,
     alias,
     backup,
+    calendar,
     certificate,
     chatmail,
     check,
@@ -71,7 +73,7 @@ app = typer.Typer(
     help="A self-hosted mail platform. --config and --json may stand at any place of the line.",
     epilog=(
         "Exit codes: 0 done; 1 check, doctor or health has found something; 2 wrong command line; 65 bad input; "
-        "67 no such domain, account, alias or mailbox; 69 store not available; 73 exists already; "
+        "67 no such domain, account, alias, mailbox or calendar; 69 store not available; 73 exists already; "
         "75 try again later; 77 not allowed; 78 wrong settings."
     ),
     no_args_is_help=True,
@@ -119,6 +121,8 @@ app.add_typer(account.app, name="account")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")
 app.add_typer(vacation.app, name="vacation")
+app.add_typer(calendar.app, name="calendar")
+app.add_typer(addressbook.app, name="addressbook")
 app.add_typer(queue.app, name="queue")
 app.add_typer(junk.app, name="junk")
 app.add_typer(suppression.app, name="suppression")

@@ -28,7 +28,8 @@ from mailstead.usecases.resources import off_loop
 from mailstead.usecases.sharings import Linked
 
 FILE_OCTETS_MAX: Final = 256 * 1024 * 1024
-SUFFIXES: Final = {CollectionKind.CALENDAR: ".ics", CollectionKind.ADDRESSBOOK: ".vcf"}
+FOLDERS: Final = {CollectionKind.CALENDAR: ("calendars", ".ics"), CollectionKind.ADDRESSBOOK: ("contacts", ".vcf")}
+"""Where each kind is exported to, and the suffix of its files."""
 
 _BEGIN: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*BEGIN:(VCALENDAR|VCARD)\s*?\n", re.IGNORECASE)
 
@@ -37,9 +38,8 @@ _BEGIN: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*BEGIN:(VCALENDAR|VCARD)\s*?
 class FilesReport:
     """What an export of calendars and contacts wrote."""
 
-    calendars: dict[str, int] = field(default_factory=dict)
-    """Names of files, and how many objects are in each."""
-    addressbooks: dict[str, int] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    """Their paths below the target, and how many objects are in each."""
 
 
 class CalendarFiles:
@@ -87,14 +87,9 @@ class CalendarFiles:
         return opened, await importer.import_all(opened, octets, progress)
 
     async def _target(self, actor: Actor, owner: Account, kind: CollectionKind, name: str) -> Opened:
-        home = await self._collections.home(actor, owner, kind)
-        wanted = name or DEFAULT
-        for each in home:
-            if each.name == wanted:
-                return each
-        for each in home:
-            if each.traits.display_name.casefold() == wanted.casefold():
-                return each
+        found = named(await self._collections.home(actor, owner, kind), name or DEFAULT)
+        if found is not None:
+            return found
         if not name:
             raise NoSuchCollection(f"{owner.address} has no first one any more; name one to import into")
         return await self._collections.create(actor, owner, kind, name, CollectionTraits(display_name=name))
@@ -123,18 +118,25 @@ class CalendarFiles:
         ]
         for number, opened in enumerate(found, 1):
             octets, count = await self.file(opened)
-            kind = opened.collection.kind
-            written = file_name(opened.traits.display_name or opened.name, SUFFIXES[kind])
-            if written in report.calendars or written in report.addressbooks:
-                written = file_name(f"{opened.traits.display_name} ({opened.name})", SUFFIXES[kind])
+            folder, suffix = FOLDERS[opened.collection.kind]
+            shown = opened.traits.display_name or opened.name
+            path = f"{folder}/{file_name(shown, suffix)}"
+            if path in report.files:
+                path = f"{folder}/{file_name(f'{shown} ({opened.name})', suffix)}"
             try:
-                await asyncio.to_thread(_write_new, target, written, octets)
+                await asyncio.to_thread(_write_new, target / path, octets)
             except OSError as error:
                 raise NotAllowed(f"{error.filename or target} cannot be written: {error.strerror}") from None
-            (report.calendars if kind is CollectionKind.CALENDAR else report.addressbooks)[written] = count
+            report.files[path] = count
             if progress is not None:
                 progress(number, len(found))
         return report
+
+
+def named(home: Sequence[Opened], name: str) -> Opened | None:
+    """Give the collection of a home that people call so: by its name, or as it is shown if only one is."""
+    shown = [each for each in home if each.traits.display_name.casefold() == name.casefold()]
+    return next((each for each in home if each.name == name), shown[0] if len(shown) == 1 else None)
 
 
 async def whole_calendar(calendar_objects: CalendarObjects, opened: Opened) -> AsyncIterator[bytes]:
@@ -163,6 +165,15 @@ def read_file(path: Path) -> bytes:
     if len(octets) > FILE_OCTETS_MAX:
         raise BadImport(f"{path} is larger than {FILE_OCTETS_MAX // 2**20} MiB; take it apart")
     return octets
+
+
+def read_start(path: Path) -> bytes:
+    """Read the beginning of a file, for `kind_of`. Errors: BadImport."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1024)
+    except OSError as error:
+        raise BadImport(f"{path} cannot be read: {error.strerror}") from None
 
 
 def kind_of(octets: bytes) -> CollectionKind | None:
@@ -197,8 +208,7 @@ def _add_public(written: CalendarFile, page: Sequence[Resource], hides_details: 
             written.add(public)
 
 
-def _write_new(folder: Path, name: str, octets: bytes) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / name
+def _write_new(path: Path, octets: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600, exist_ok=False)
     path.write_bytes(octets)
