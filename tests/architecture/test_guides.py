@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "self-hosting"
 ENGLISH = FOLDER / "README.md"
 NAMES = {"en": "English", "ko": "한국어", "ru": "Русский", "fr": "Français", "es": "Español"}
+CALENDARS = ROOT / "docs" / "calendars.md"
 TRANSLATIONS = {code: FOLDER / f"README.{code}.md" for code in NAMES if code != "en"}
 GUIDES = [ENGLISH, *TRANSLATIONS.values()]
 
@@ -136,21 +137,22 @@ def test_links_of_a_guide_lead_somewhere(guide):
             assert anchor in anchors(file.read_text()), target
 
 
-def command_lines():
-    """Command lines of ours in the guide, without what brings them into a container."""
-    text = ENGLISH.read_text()
+def command_lines(guide=ENGLISH):
+    """Command lines of ours in a guide, without what brings them into a container."""
+    text = guide.read_text()
     lines = [line for _, block in FENCE.findall(text) for line in block.splitlines()]
     lines += re.findall(r"`((?:\S+/)?mailstead [^`…]+)`", prose(text))
     brought = re.compile(
         r"^(?:docker compose (?:exec|run)(?: -\S+)* mailstead |\S+/bin/)?(mailstead (?!…).+|restore .+)$"
     )
     found = [match[1].removeprefix("mailstead ") for line in lines if (match := brought.match(line))]
-    return [shlex.split(line.partition(" < ")[0]) for line in found]
+    return [shlex.split(line.partition(" < ")[0], comments=True) for line in found]
 
 
-def test_commands_of_the_guide_are_there_with_their_options():
-    assert len(command_lines()) >= 30
-    for words in command_lines():
+@pytest.mark.parametrize(("guide", "least"), [(ENGLISH, 30), (CALENDARS, 20)], ids=["set-up", "calendars"])
+def test_commands_of_a_guide_are_there_with_their_options(guide, least):
+    assert len(command_lines(guide)) >= least
+    for words in command_lines(guide):
         command = typer.main.get_command(app)
         taken = []
         while words and words[0] in getattr(command, "commands", ()):
