@@ -21,6 +21,7 @@ FETCHERS = {
     "net/outbound/mxdeliv.py",
     "net/zones/held.py",
     "net/zones/route53.py",
+    "usecases/dav_push.py",
     "usecases/push.py",
     "usecases/record_checks.py",
     "usecases/reporting.py",

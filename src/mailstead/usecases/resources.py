@@ -18,6 +18,7 @@ from typing import Final, ParamSpec, TypeVar
 from mailstead.model.dav import (
     ALWAYS,
     Access,
+    CollectionId,
     Precondition,
     Resource,
     ResourceChanges,
@@ -31,7 +32,7 @@ from mailstead.model.errors import (
     ObjectTooLarge,
     PreconditionFailed,
 )
-from mailstead.model.ids import ModSeq
+from mailstead.model.ids import AccountId, ModSeq
 from mailstead.usecases.collections import Opened
 
 PAGE: Final = 1000
@@ -89,7 +90,11 @@ class SyncTokens:
     def of(self, opened: Opened, modseq: ModSeq | None = None) -> str:
         """Give the token for a modseq; None: for the present state."""
         reached = opened.collection.modseq if modseq is None else modseq
-        return f"{self._prefix}{opened.owner.account_id}-{opened.collection.collection_id}-{reached}"
+        return self.named(opened.owner.account_id, opened.collection.collection_id, reached)
+
+    def named(self, owner_id: AccountId, collection_id: CollectionId, modseq: ModSeq) -> str:
+        """Give the token for a modseq of a collection."""
+        return f"{self._prefix}{owner_id}-{collection_id}-{modseq}"
 
     def modseq(self, opened: Opened, token: str) -> ModSeq:
         """Give the modseq of a token; 0 for the empty one. Errors: BadSyncToken."""

@@ -41,6 +41,7 @@ def make_app(house: House, others: ASGIApp | None = None) -> ASGIApp:
             house.attachments,
             house.calendar_files,
             house.sharings,
+            house.dav_push,
             dav_base_url(house.settings),
             dav.resource_octets_max,
             dav.allows_clear_text,

@@ -31,6 +31,7 @@ from mailstead.usecases.calendar_files import CalendarFiles
 from mailstead.usecases.calendar_objects import CalendarObjects
 from mailstead.usecases.collections import Collections, CollectionTerms
 from mailstead.usecases.contacts import Contacts
+from mailstead.usecases.dav_push import DavPush
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
@@ -60,6 +61,7 @@ from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.subscriptions import Subscriptions
 from mailstead.usecases.tracing import Tracing
+from mailstead.usecases.web_push import Vapid
 from mailstead.wiring.screening import make_screening, make_verifier
 
 ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
@@ -114,6 +116,7 @@ class House:
     calendar_files: CalendarFiles
     sharings: Sharings
     subscriptions: Subscriptions
+    dav_push: DavPush
 
 
 @contextlib.asynccontextmanager
@@ -290,6 +293,17 @@ async def make_house(
             calendar_files=CalendarFiles(collections, calendar_objects, contacts),
             sharings=Sharings(storage, collections, clock),
             subscriptions=Subscriptions(storage, collections, clock, web),
+            dav_push=DavPush(
+                storage,
+                bus,
+                clock,
+                web,
+                Vapid(derived_key(master, "dav push sender"), f"https://{hostname}"),
+                derived_key(master, "dav push topics"),
+                token_of=lambda owner_id, collection: contacts.tokens.named(
+                    owner_id, collection.collection_id, collection.modseq
+                ),
+            ),
         )
     finally:
         screening.close()

@@ -59,7 +59,7 @@ def make_queue_service(house: House) -> QueueService:
         reports_kept=timedelta(days=settings.trace.reports_kept_days),
         further=make_chores(house, outcomes),
     )
-    return QueueService(relays, housekeeping, Counting(outcomes), house.subscriptions)
+    return QueueService(relays, housekeeping, Counting(outcomes), house.subscriptions, house.dav_push)
 
 
 def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[datetime], Awaitable[object]]]:
@@ -80,6 +80,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
         "relay report": house.relay_reports.daily,
         "public links": house.sharings.forget_old_links,
+        "push registrations": house.dav_push.forget_old,
     }
     if settings.relay.sends_tls_reports:
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)

@@ -27,7 +27,7 @@ class Part:
 
 
 async def test_all_parts_end_when_told_to():
-    parts, stop = [Part(), Part(), Part(), Part()], asyncio.Event()
+    parts, stop = [Part() for _ in range(5)], asyncio.Event()
     running = asyncio.create_task(QueueService(*parts).run(stop))
     await asyncio.sleep(0)
     stop.set()
@@ -36,9 +36,9 @@ async def test_all_parts_end_when_told_to():
     assert all(part.has_ended for part in parts)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize("place", range(5))
 async def test_a_part_that_fails_ends_the_whole_with_a_clear_log(place):
-    parts = [Part(), Part(), Part(), Part()]
+    parts = [Part() for _ in range(5)]
     parts[place] = Part(KeyError("a bug"))
     with capture_logs() as logs, pytest.raises(ExceptionGroup):
         async with asyncio.timeout(LIMIT_S):

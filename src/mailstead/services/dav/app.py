@@ -19,7 +19,7 @@ from mailstead.model.dav import CollectionKind, Precondition
 from mailstead.model.errors import MailsteadError, UidConflict
 from mailstead.proto.dav import headers, parse
 from mailstead.proto.dav.xml import BadRequest
-from mailstead.services.dav import attachments, errors, sharing
+from mailstead.services.dav import attachments, errors, push, sharing
 from mailstead.services.dav.call import Call, DavHouse
 from mailstead.services.dav.log_in import log_in
 from mailstead.services.dav.methods import objects
@@ -43,7 +43,7 @@ WELL_KNOWN: Final = ("/.well-known/caldav", "/.well-known/carddav")
 COMPLIANCE: Final = (
     "1, 3, access-control, extended-mkcol, add-member, calendar-access, calendar-auto-schedule, calendar-schedule, "
     "calendar-availability, calendar-managed-attachments, calendar-no-timezone, addressbook, "
-    "calendarserver-principal-property-search, calendarserver-sharing, calendar-proxy, resource-sharing"
+    "calendarserver-principal-property-search, calendarserver-sharing, calendar-proxy, resource-sharing, webdav-push"
 )
 
 
@@ -139,7 +139,15 @@ async def post(call: Call) -> Response:
         asked = parse.share(await call.body())
         if asked is not None:
             return await sharing.post(call, asked)
+        registration = parse.push_register(await call.body())
+        if registration is not None:
+            return await push.register(call, registration)
     return PlainTextResponse("There is nothing to post here\n", 405)
+
+
+async def delete(call: Call) -> Response:
+    """DELETE: of objects, collections, registrations for push."""
+    return await (push.unregister if call.place.kind is PlaceKind.PUSH else objects.delete)(call)
 
 
 class _AttachmentCall:
@@ -167,7 +175,7 @@ _METHODS: Final[dict[str, Method]] = {
     "GET": objects.get,
     "HEAD": objects.get,
     "PUT": objects.put,
-    "DELETE": objects.delete,
+    "DELETE": delete,
     "COPY": objects.copy_or_move,
     "MOVE": objects.copy_or_move,
     "POST": post,
@@ -185,4 +193,6 @@ def _allowed(place: Place) -> tuple[str, ...]:
         return (*common, "POST")
     if place.kind is PlaceKind.ATTACHMENT:
         return ("OPTIONS", "GET", "HEAD")
+    if place.kind is PlaceKind.PUSH:
+        return ("OPTIONS", "DELETE")
     return (*common, "MKCOL", "MKCALENDAR")

@@ -24,6 +24,7 @@ from mailstead.usecases.calendar_files import CalendarFiles
 from mailstead.usecases.calendar_objects import CalendarObjects
 from mailstead.usecases.collections import Collections, Opened
 from mailstead.usecases.contacts import Contacts
+from mailstead.usecases.dav_push import DavPush
 from mailstead.usecases.sharings import Sharings
 
 XML_OCTETS_MAX: Final = 8 * 1024 * 1024
@@ -41,6 +42,7 @@ class DavHouse:
     attachments: Attachments
     calendar_files: CalendarFiles
     sharings: Sharings
+    dav_push: DavPush
     base_url: str
     """``https://`` and the host, without slash at the end."""
     resource_octets_max: int

@@ -25,6 +25,7 @@ PREFIXES: Final = (
     "/addressbooks",
     "/attachments",
     "/public/calendars",
+    "/dav-push",
     "/.well-known/caldav",
     "/.well-known/carddav",
 )
@@ -45,6 +46,8 @@ class PlaceKind(Enum):
     OUTBOX = "outbox"
     RESOURCE = "resource"
     ATTACHMENT = "attachment"
+    PUSH = "push"
+    """A device's registration."""
 
 
 class Form(Enum):
@@ -82,6 +85,8 @@ class Place:
             return f"/principals/{user}/{self.resource}/"
         if self.kind is PlaceKind.ATTACHMENT:
             return f"/attachments/{user}/{segment(self.resource)}"
+        if self.kind is PlaceKind.PUSH:
+            return f"/dav-push/{segment(self.resource)}"
         home = self._home
         if self.kind is PlaceKind.OUTBOX:
             return f"{home}outbox/"
@@ -140,6 +145,8 @@ def place_of(raw_path: str) -> Place | None:
         return _principal(rest)
     if first == "attachments" and len(rest) == 2:
         return Place(PlaceKind.ATTACHMENT, user=rest[0], resource=rest[1])
+    if first == "dav-push" and len(rest) == 1:
+        return Place(PlaceKind.PUSH, resource=rest[0])
     if first in {"dav", "cal"}:
         form = Form.REFERENCE if first == "dav" else Form.LEGACY
         if not rest:

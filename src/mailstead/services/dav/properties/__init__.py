@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.services.dav.properties import caldav, carddav, scheduling, sharing, webdav
+from mailstead.services.dav.properties import caldav, carddav, push, scheduling, sharing, webdav
 from mailstead.services.dav.properties.kinds import PlaceProperty, ResourceGetter
 
 PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
@@ -17,6 +17,7 @@ PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
     **carddav.PROPERTIES,
     **scheduling.PROPERTIES,
     **sharing.PROPERTIES,
+    **push.PROPERTIES,
 }
 """Of collections, homes, principals."""
 
