@@ -1,6 +1,6 @@
 """One iCalendar file of many objects; and what of an object the world may see.
 
-Spec: RFC 5545 §3.4; RFC 7986 §5.1, §5.9 (NAME, COLOR).
+Spec: RFC 5545 §3.4; RFC 7986 §5.1 (NAME).
 """
 
 from __future__ import annotations
