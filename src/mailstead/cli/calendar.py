@@ -175,7 +175,9 @@ def subscribe(
         from mailstead.model.dav import CollectionTraits
 
         traits = CollectionTraits(display_name=title or name, color=color)
-        opened = await house.subscriptions.subscribe(actor, account, url, name, traits=traits, interval=interval)
+        opened = await house.subscriptions.subscribe(
+            actor, account, url, name, traits=traits, interval=interval, is_refreshed=True
+        )
         return await house.subscriptions.refresh(opened)
 
     _say_refreshed(context, name, collections.for_owner(terminal, address, work))

@@ -109,8 +109,11 @@ class Subscriptions:
         *,
         traits: CollectionTraits | None = None,
         interval: timedelta = INTERVAL,
+        is_refreshed: bool = False,
     ) -> Opened:
-        """Make a calendar whose events come from a web address; they are fetched soon.
+        """Make a calendar whose events come from a web address.
+
+        They are fetched by the worker, soon, unless whoever asks says that he will `refresh` it himself.
 
         Errors: PolicyRefused (no web address, an interval out of bounds, too many), NoSuchAccount, NotAllowed,
         CollectionExists, BadCollectionName, LimitReached.
@@ -121,6 +124,7 @@ class Subscriptions:
         if len(await self._sharing.subscriptions_of(owner.account_id)) >= SUBSCRIPTIONS_MAX:
             raise PolicyRefused(f"An account subscribes to {SUBSCRIPTIONS_MAX} calendars at most")
         traits = traits or CollectionTraits(display_name=name)
+        now = self._clock.now().replace(microsecond=0)
         opened = await self._collections.create(
             actor,
             owner,
@@ -135,7 +139,7 @@ class Subscriptions:
                 opened.collection.collection_id,
                 wanted,
                 int(interval.total_seconds()),
-                self._clock.now().replace(microsecond=0),
+                now + TAKEN if is_refreshed else now,
             )
         )
         return opened
