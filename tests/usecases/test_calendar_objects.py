@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstead.model.dav import Access, CollectionKind, CollectionTraits, Precondition
+from mailstead.model.dav import CALENDAR_COMPONENTS, Access, CollectionKind, CollectionTraits, Precondition
 from mailstead.model.errors import (
     BadObject,
     BadSyncToken,
@@ -104,10 +104,12 @@ async def test_an_object_is_given_back_octet_by_octet(objects, opened):
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.ics")), ids=lambda file: file.name)
-async def test_the_corpus_comes_back_as_it_was_sent(objects, opened, file):
+async def test_the_corpus_comes_back_as_it_was_sent(objects, collections, alice, actor_of, file):
     octets = file.read_bytes()
-    await objects.put(opened, "odd.ics", octets)
-    assert (await objects.get(opened, "odd.ics")).octets == octets
+    traits = CollectionTraits(components=CALENDAR_COMPONENTS)
+    odd = await collections.create(actor_of(alice), alice, CollectionKind.CALENDAR, "odd", traits)
+    await objects.put(odd, "odd.ics", octets)
+    assert (await objects.get(odd, "odd.ics")).octets == octets
 
 
 async def test_the_same_again_changes_nothing(objects, opened, again):
