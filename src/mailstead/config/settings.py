@@ -258,6 +258,12 @@ class Dav:
     )
     calendar_name: str = setting("Calendar", "What the first calendar of an account is called.")
     addressbook_name: str = setting("Contacts", "What the first address book of an account is called.")
+    shows_directory: bool = setting(
+        False,
+        "Show everybody an address book of all accounts of the same domain, which nobody writes; never in chatmail "
+        "domains.",
+    )
+    directory_name: str = setting("People", "What that one is called.")
     resource_octets_max: int = setting(
         10 * 1024 * 1024, "Largest event, task or contact, photo included.", minimum=1024
     )

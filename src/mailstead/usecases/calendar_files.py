@@ -114,7 +114,7 @@ class CalendarFiles:
             opened
             for kind in kinds
             for opened in await self._collections.home(actor, owner, kind)
-            if opened.share is None
+            if opened.share is None and not opened.is_people
         ]
         for number, opened in enumerate(found, 1):
             octets, count = await self.file(opened)

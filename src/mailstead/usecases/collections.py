@@ -8,6 +8,7 @@ Spec: RFC 4791 §5; RFC 6352 §5; RFC 3744 §5 (only as far as clients are told 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,7 +27,9 @@ from mailstead.model.errors import (
 from mailstead.model.mailbox import Usage
 from mailstead.ports.dav import DavStore
 from mailstead.ports.storage import Storage
+from mailstead.usecases import people_book
 from mailstead.usecases.first_calendars import asks_for_the_first
+from mailstead.usecases.people_book import PeopleBook
 
 DEFAULT: Final = "default"
 """Name of the first calendar, and of the first address book."""
@@ -39,11 +42,14 @@ COMPONENTS: Final = ("VEVENT", "VTODO")
 
 @dataclass(frozen=True, slots=True)
 class CollectionTerms:
-    """How the first collections of an account are called."""
+    """How the first collections of an account are called, and what else is in a home."""
 
     calendar_name: str = "Calendar"
     addressbook_name: str = "Contacts"
     color: str = "#0000FF"
+    shows_directory: bool = False
+    """The people of the domain are an address book in each home."""
+    directory_name: str = "People"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Opened:
     share: Share | None = None
     """By which it is the actor's to see; None: own, or as a delegate."""
 
+    @property
+    def is_people(self) -> bool:
+        """Whether it is the people of the domain, and hence nobody's."""
+        return self.collection.collection_id == people_book.PEOPLE_ID
+
 
 class Collections:
     """Homes, and what is in them."""
@@ -72,6 +83,7 @@ class Collections:
         self._directory = storage.directory
         self._sharing = storage.sharing
         self._terms = terms or CollectionTerms()
+        self._people: dict[str, tuple[list[Account], PeopleBook]] = {}
 
     async def account(self, actor: Actor, name: str) -> Account:
         """Give the account that a path names: by any of its addresses, or by the local part alone.
@@ -113,6 +125,9 @@ class Collections:
                     opened = await self._shared(share)
                     if opened is not None:
                         found.append(opened)
+            people = await self._people_of(actor, owner) if kind is CollectionKind.ADDRESSBOOK else None
+            if people is not None and people.name not in {each.name for each in found}:
+                found.append(people)
         return found
 
     async def open(
@@ -130,6 +145,8 @@ class Collections:
             collection = await store.collection(kind, name)
         except NoSuchCollection:
             opened = await self._shared_by_name(owner, kind, name) if is_own else None
+            if opened is None and (kind, name) == (CollectionKind.ADDRESSBOOK, people_book.NAME):
+                opened = await self._people_of(actor, owner)
             if opened is None:
                 raise
         else:
@@ -163,7 +180,8 @@ class Collections:
             there = await self._for_first(store, name, traits)
             if there is not None:
                 return Opened(owner, store, there, Access.WRITE, is_own=True, name=there.name, traits=there.traits)
-        if await self._shared_by_name(owner, kind, name) is not None:
+        is_people = self._terms.shows_directory and (kind, name) == (CollectionKind.ADDRESSBOOK, people_book.NAME)
+        if is_people or await self._shared_by_name(owner, kind, name) is not None:
             raise CollectionExists(name=name)
         collection = await store.create_collection(kind, name, traits, source_url=source_url)
         return Opened(
@@ -275,6 +293,24 @@ class Collections:
             if share.kind is kind and share.name == name and share.is_accepted:
                 return await self._shared(share)
         return None
+
+    async def _people_of(self, actor: Actor, owner: Account) -> Opened | None:
+        """Give the people of an account's domain, as it sees them; None: it does not."""
+        if not self._terms.shows_directory or actor.account_id != owner.account_id:
+            return None
+        name = owner.address.domain
+        domain = await self._directory.domain(name)
+        if domain is None or domain.terms.is_chatmail:
+            return None
+        accounts = await self._directory.accounts(name)
+        known, book = self._people.get(name, ([], None))
+        if book is None or known != accounts:
+            book = await asyncio.to_thread(PeopleBook, accounts, self._terms.directory_name)
+            self._people[name] = (accounts, book)
+        collection = book.collection_here
+        return Opened(
+            owner, book, collection, Access.READ, is_own=False, name=collection.name, traits=collection.traits
+        )
 
     @staticmethod
     async def _for_first(store: DavStore, name: str, traits: CollectionTraits) -> Collection | None:

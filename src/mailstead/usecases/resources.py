@@ -210,7 +210,7 @@ class Resources(ABC):
             must_write(source)
         if source.collection.kind is not target.collection.kind:
             raise NotAllowed("Events belong in calendars, and contacts in address books")
-        if source.owner.account_id == target.owner.account_id:
+        if source.owner.account_id == target.owner.account_id and not source.is_people:
             self._must_take(target, (await self.get(source, name, with_octets=False)).facts)
             put = await target.store.copy(
                 source.collection.collection_id,

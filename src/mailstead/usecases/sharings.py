@@ -267,7 +267,11 @@ def _hash(token: str) -> bytes:
 
 
 def _owns(actor: Actor, opened: Opened) -> bool:
-    return opened.share is None and (actor.account_id == opened.owner.account_id or actor.is_admin)
+    return (
+        opened.share is None
+        and not opened.is_people
+        and (actor.account_id == opened.owner.account_id or actor.is_admin)
+    )
 
 
 def _must_own(actor: Actor, opened: Opened) -> None:

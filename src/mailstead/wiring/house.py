@@ -232,7 +232,15 @@ async def make_house(
         ReceptionTerms(hostname, settings.smtp.message_octets_max, settings.smtp.received_max),
         verifier=make_verifier(settings, resolver, clock),
     )
-    collections = Collections(storage, CollectionTerms(settings.dav.calendar_name, settings.dav.addressbook_name))
+    collections = Collections(
+        storage,
+        CollectionTerms(
+            settings.dav.calendar_name,
+            settings.dav.addressbook_name,
+            shows_directory=settings.dav.shows_directory,
+            directory_name=settings.dav.directory_name,
+        ),
+    )
     resource_terms = ResourceTerms(
         dav_base_url(settings),
         settings.dav.resource_octets_max,

@@ -186,6 +186,7 @@ def _is_shareable(call: Call, subject: Subject) -> bool:
     return (
         opened is not None
         and opened.share is None
+        and not opened.is_people
         and opened.owner.account_id == call.actor.account_id
         and opened.collection.kind is not CollectionKind.INBOX
     )

@@ -139,6 +139,8 @@ async def _resource_type(call: Call, subject: Subject) -> str:
                 CollectionKind.INBOX: caldav("schedule-inbox"),
             }[kind]
         )
+        if opened.is_people:
+            kinds.append(carddav("directory"))
         if opened.share is not None:
             kinds.append(calendarserver("shared"))
         elif opened.is_own and await call.house.sharings.is_shared(opened):
