@@ -1,5 +1,8 @@
 """One file of many objects, and what the world may see of one."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mailstead.pim.calendar_file import CalendarFile, for_the_world
 from mailstead.pim.calendar_object import calendar_object, split
 from mailstead.pim.component import parse, write
@@ -101,3 +104,27 @@ def test_a_changed_instance_keeps_its_place():
     ).components
     read = calendar_object(write(for_the_world(calendar, hides_details=True)))
     assert [each.value("STATUS") for each in read.overrides] == ["CANCELLED"]
+
+
+VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=80)
+LINES = st.tuples(st.sampled_from(["SUMMARY", "DESCRIPTION", "X-ODD", "CATEGORIES"]), VALUES)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z0-9@.-]{1,20}", fullmatch=True), st.lists(LINES, max_size=4), max_size=5))
+def test_whatever_is_put_together_comes_apart_the_same(objects):
+    file = CalendarFile("x")
+    for uid, lines in objects.items():
+        file.add(event(uid, *(f"{name}:{value}" for name, value in lines)))
+    apart = {each.components[0].value("UID"): each.components[0] for each in split(file.octets())}
+    for uid, lines in objects.items():
+        assert [(each.name, each.value) for each in apart[uid].properties][2:] == lines
+    assert apart.keys() == objects.keys()
+
+
+@given(st.lists(LINES, max_size=6), st.sampled_from(["VALARM", "X-PART", "VLOCATION", "PARTICIPANT"]))
+def test_attack_084_nothing_that_is_not_a_time_gets_into_busy_times(lines, child):
+    marked = [f"{name};X-NOTE=secretmark:secretmark{value}" for name, value in lines]
+    calendar = event(
+        "secretmark", *marked, "DTSTART;X-A=secretmark:20260101T100000Z", f"BEGIN:{child}", *marked, f"END:{child}"
+    )
+    assert b"secretmark" not in write(for_the_world(calendar, hides_details=True))

@@ -251,3 +251,21 @@ async def test_the_worker_stops(subscriptions, web, opened):
 async def test_intervals_have_bounds(subscriptions, me, alice, interval):
     with pytest.raises(PolicyRefused):
         await subscriptions.subscribe(me, alice, URL, "x", interval=interval)
+
+
+async def test_garbage_in_the_middle_of_a_calendar_wipes_nothing(subscriptions, web, opened):
+    """Cut and spoilt at many places: what is left is either taken whole, or changes nothing."""
+    whole = calendar("a", "b", "c")
+    web.answers = [whole]
+    await subscriptions.refresh(opened)
+    for at in range(0, len(whole), 7):
+        for spoilt in (whole[:at], whole[:at] + b"\x00" + whole[at:], whole[:at] + b"END:VEVENT\r\n" + whole[at:]):
+            web.answers = [spoilt]
+            outcome = await subscriptions.refresh(opened)
+            there = await uids(opened)
+            assert outcome.failure or {"a", "b", "c"} & set(there), (at, spoilt)
+            if outcome.failure:
+                assert (outcome.changed_count, outcome.removed_count) == (0, 0)
+        web.answers = [whole]
+        await subscriptions.refresh(opened)
+        assert await uids(opened) == ["a", "b", "c"]

@@ -8,6 +8,7 @@ Spec: RFC 9110 §13.1.2 (If-None-Match).
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from starlette.requests import Request
@@ -22,6 +23,8 @@ from mailstead.usecases.sharings import Sharings
 
 PREFIX: Final = "/public/calendars/"
 SUFFIX: Final = ".ics"
+TOGETHER: Final = 4
+"""Calendars that are written out at a time: each is held in memory as a whole."""
 _GUESSES: Final = "links"
 """Under which name wrong links are counted."""
 
@@ -34,6 +37,7 @@ class PublicCalendars:
         self._calendar_files = calendar_files
         self._clock = clock or SystemClock()
         self._failures = Failures()
+        self._gate = asyncio.Semaphore(TOGETHER)
 
     async def answer(self, request: Request, *, allows_clear_text: bool) -> Response:
         """Give the calendar, or say that there is none. Errors: TlsRequired."""
@@ -57,7 +61,8 @@ class PublicCalendars:
         known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
         if etag in known or "*" in known:
             return Response(status_code=304, headers=headers)
-        octets = await self._calendar_files.public_file(linked)
+        async with self._gate:
+            octets = await self._calendar_files.public_file(linked)
         return Response(octets, headers=headers, media_type="text/calendar; charset=utf-8")
 
     def _not_there(self, address: str) -> Response:
