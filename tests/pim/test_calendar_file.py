@@ -128,3 +128,14 @@ def test_attack_084_nothing_that_is_not_a_time_gets_into_busy_times(lines, child
         "secretmark", *marked, "DTSTART;X-A=secretmark:20260101T100000Z", f"BEGIN:{child}", *marked, f"END:{child}"
     )
     assert b"secretmark" not in write(for_the_world(calendar, hides_details=True))
+
+
+def test_what_leaves_the_owner_free_is_no_busy_time():
+    start = "DTSTART:20260101T100000Z"
+    for line in ("TRANSP:TRANSPARENT", "STATUS:CANCELLED"):
+        assert for_the_world(event("u", start, line), hides_details=True) is None
+        assert for_the_world(event("u", start, line), hides_details=False) is not None
+    both = event("u", start, "RRULE:FREQ=DAILY", "TRANSP:TRANSPARENT")
+    instance = event("u", start, "RECURRENCE-ID:20260101T100000Z", "TRANSP:OPAQUE")
+    both.components += instance.components
+    assert len(for_the_world(both, hides_details=True).components) == 2

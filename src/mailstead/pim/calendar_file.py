@@ -82,12 +82,13 @@ class CalendarFile:
 def for_the_world(calendar: Component, *, hides_details: bool) -> Component | None:
     """Give of an object what may be public; None: nothing.
 
-    Neither alarms nor who takes part; of private and confidential events, or with `hides_details` of all, only when.
-    Spec: RFC 5545 §3.8.1.3 (CLASS).
+    Neither alarms nor who takes part; of private and confidential events, or with `hides_details` of all, only when,
+    and then nothing of what leaves the owner free.
+    Spec: RFC 5545 §3.8.1.3 (CLASS), §3.8.2.7 (TRANSP).
     """
     zones = list(calendar.children("VTIMEZONE"))
     parts = [part for each in _parts(calendar) if (part := _public(each, hides_details=hides_details)) is not None]
-    if not parts:
+    if not parts or (hides_details and all(_is_free(each) for each in parts)):
         return None
     return Component("VCALENDAR", [], [*zones, *parts])
 
@@ -114,6 +115,11 @@ def _busy(event: Component) -> Component:
     if event.value("STATUS").strip().upper() == "CANCELLED":
         kept.append(Property("STATUS", "CANCELLED"))
     return Component("VEVENT", [Property("UID", uid), Property("SUMMARY", BUSY_SUMMARY), *kept])
+
+
+def _is_free(event: Component) -> bool:
+    """Whether an event takes no time of its owner's; one instance that does makes all of it be shown."""
+    return event.value("TRANSP").strip().upper() == "TRANSPARENT" or event.value("STATUS") == "CANCELLED"
 
 
 def _rename_zones(part: Component, renamed: dict[str, str]) -> None:

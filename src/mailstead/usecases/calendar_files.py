@@ -17,7 +17,7 @@ from mailstead.model.dav import CollectionKind, CollectionTraits, Resource
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadImport, BadObject, NoSuchCollection, NotAllowed
-from mailstead.pim.calendar_file import CalendarFile, for_the_world
+from mailstead.pim.calendar_file import BUSY_SUMMARY, CalendarFile, for_the_world
 from mailstead.pim.component import parse
 from mailstead.usecases.calendar_objects import CalendarObjects
 from mailstead.usecases.collections import DEFAULT, Collections, Opened
@@ -61,7 +61,8 @@ class CalendarFiles:
     async def public_file(self, linked: Linked) -> bytes:
         """Give a calendar as the world may see it."""
         opened, hides_details = linked.opened, linked.link.hides_details
-        written = CalendarFile(opened.traits.display_name or "Calendar", opened.traits.color)
+        name = BUSY_SUMMARY if hides_details else opened.traits.display_name or "Calendar"
+        written = CalendarFile(name, opened.traits.color)
         async for page in self._calendar_objects.listed(opened, with_octets=True):
             await off_loop(sum(each.size_octets for each in page), _add_public, written, page, hides_details)
         return await asyncio.to_thread(written.octets)
