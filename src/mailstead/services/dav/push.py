@@ -22,6 +22,8 @@ from mailstead.services.dav.properties.webdav import http_date
 async def register(call: Call, asked: PushRegister) -> Response:
     """Register a device for the collection that was asked. Errors: BadRequest, LimitReached."""
     opened = await call.opened()
+    if opened.is_people:
+        raise BadRequest("Changes here are not told", 403, push("push-not-available"))
     if not asked.watches_content:
         raise BadRequest("Only changes of content are told", 403, push("no-supported-trigger"))
     try:
