@@ -3,11 +3,13 @@
 import pytest
 
 from mailstead.model.address import Address
-from mailstead.model.dav import CollectionKind, ResourceQuery
+from mailstead.model.dav import Access, CollectionKind, CollectionTraits, ResourceQuery
 from mailstead.model.directory import Account
-from mailstead.model.errors import BadSyncToken, NoSuchCollection, NoSuchResource, NotAllowed
+from mailstead.model.errors import BadSyncToken, CollectionExists, NoSuchCollection, NoSuchResource, NotAllowed
 from mailstead.model.ids import AccountId, ModSeq
+from mailstead.model.secret import Secret
 from mailstead.pim.vcard import card
+from mailstead.usecases.collections import Collections, CollectionTerms
 from mailstead.usecases.people_book import NAME, PEOPLE_ID, PeopleBook
 
 
@@ -16,6 +18,16 @@ def account(name, **more):
 
 
 PEOPLE = [account("bob"), account("anna"), account("carol")]
+
+
+@pytest.fixture
+def me(actor_of, alice):
+    return actor_of(alice)
+
+
+@pytest.fixture
+def him(actor_of, bob):
+    return actor_of(bob)
 
 
 @pytest.fixture
@@ -121,3 +133,36 @@ async def test_it_is_one_collection(book):
             await asked
     with pytest.raises(NoSuchResource):
         await book.attachment("x")
+
+
+async def test_an_own_book_of_that_name_stays_where_it_is(storage, collections, me, alice):
+    own = await collections.create(me, alice, CollectionKind.ADDRESSBOOK, NAME, CollectionTraits())
+    shown = Collections(storage, CollectionTerms(shows_directory=True))
+    home = await shown.home(me, alice, CollectionKind.ADDRESSBOOK)
+    assert [each.is_people for each in home if each.name == NAME] == [False]
+    opened = await shown.open(me, alice, CollectionKind.ADDRESSBOOK, NAME, Access.WRITE)
+    assert opened.collection.collection_id == own.collection.collection_id
+    await shown.delete(me, opened)
+    assert (await shown.open(me, alice, CollectionKind.ADDRESSBOOK, NAME)).is_people
+    with pytest.raises(CollectionExists):
+        await shown.create(me, alice, CollectionKind.ADDRESSBOOK, NAME, CollectionTraits())
+    await shown.create(me, alice, CollectionKind.CALENDAR, NAME, CollectionTraits())
+
+
+async def test_a_delegate_sees_the_people_in_its_own_home_only(storage, him, alice, bob):
+    await storage.sharing.set_delegate(alice.account_id, bob.account_id, Access.WRITE)
+    shown = Collections(storage, CollectionTerms(shows_directory=True))
+    assert not any(each.is_people for each in await shown.home(him, alice, CollectionKind.ADDRESSBOOK))
+    with pytest.raises(NoSuchCollection):
+        await shown.open(him, alice, CollectionKind.ADDRESSBOOK, NAME)
+
+
+async def test_newcomers_are_there_at_once(storage, accounts, admin, me, alice):
+    shown = Collections(storage, CollectionTerms(shows_directory=True))
+
+    async def count():
+        return (await shown.open(me, alice, CollectionKind.ADDRESSBOOK, NAME)).collection.resource_count
+
+    before = await count()
+    await accounts.create(admin, Address.parse("zoe@example.test"), Secret("pw-never-in-a-log"))
+    assert await count() == before + 1
