@@ -6,6 +6,8 @@ from mailstead.model.address import Address
 from mailstead.model.dav import CollectionKind
 from mailstead.model.envelope import Actor
 from mailstead.pim.calendar_object import split
+from mailstead.services.dav import public
+from mailstead.usecases.calendar_files import CalendarFiles
 from services.dav.asking import asking
 
 EVENT = (
@@ -59,6 +61,26 @@ async def test_attack_084_busy_times_only(dav):
     body = (await get(dav, made.token)).body
     assert b"SUMMARY:Busy" in body
     assert b"secret" not in body
+
+
+async def test_attack_079_a_file_is_made_once_for_all_who_read_it(dav, monkeypatch):
+    made, files = await link(dav), []
+    public_file = CalendarFiles.public_file
+
+    async def counted(self, linked):
+        files.append(await public_file(self, linked))
+        return files[-1]
+
+    monkeypatch.setattr(CalendarFiles, "public_file", counted)
+    assert [(await get(dav, made.token)).body for _ in range(3)] == files * 3
+    await dav.ask("PUT", "/dav/alice%40example.test/default/v.ics", EVENT.format(uid="v"))
+    assert b"UID:v" in (await get(dav, made.token)).body
+    assert len(files) == 2
+    monkeypatch.setattr(public, "KEPT_OCTETS_MAX", 10)
+    for _ in range(2):
+        await get(dav, (await link(dav, hides_details=True)).token)
+    assert len((await get(dav, made.token)).body) > 10
+    assert len(files) == 5
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PROPFIND", "POST", "OPTIONS", "REPORT"])

@@ -9,6 +9,7 @@ Spec: RFC 9110 §13.1.2 (If-None-Match).
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Final
 
 from starlette.requests import Request
@@ -25,6 +26,8 @@ PREFIX: Final = "/public/calendars/"
 SUFFIX: Final = ".ics"
 TOGETHER: Final = 4
 """Calendars that are written out at a time: each is held in memory as a whole."""
+KEPT_OCTETS_MAX: Final = 32 * 1024 * 1024
+"""Of files that were given lately: many read the same one, and most ask without saying what they have."""
 _GUESSES: Final = "links"
 """Under which name wrong links are counted."""
 
@@ -37,6 +40,8 @@ class PublicCalendars:
         self._calendar_files = calendar_files
         self._clock = clock or SystemClock()
         self._failures = Failures()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        """By entity tag, those asked longest ago first."""
         self._gate = asyncio.Semaphore(TOGETHER)
 
     async def answer(self, request: Request, *, allows_clear_text: bool) -> Response:
@@ -62,8 +67,15 @@ class PublicCalendars:
         if etag in known or "*" in known:
             return Response(status_code=304, headers=headers)
         async with self._gate:
-            octets = await self._calendar_files.public_file(linked)
+            octets = self._kept.get(etag) or await self._calendar_files.public_file(linked)
+        self._keep(etag, octets)
         return Response(octets, headers=headers, media_type="text/calendar; charset=utf-8")
+
+    def _keep(self, etag: str, octets: bytes) -> None:
+        self._kept[etag] = octets
+        self._kept.move_to_end(etag)
+        while sum(map(len, self._kept.values())) > KEPT_OCTETS_MAX:
+            self._kept.popitem(last=False)
 
     def _not_there(self, address: str) -> Response:
         now_s = self._clock.monotonic_s()
