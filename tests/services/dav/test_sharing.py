@@ -182,6 +182,23 @@ async def test_apple_s_delegates(dav):
     assert (await dav.ask("GET", f"{ALICE}default/u.ics", b"", "bob@example.test")).status == 404
 
 
+async def test_apple_finds_the_calendars_of_whom_it_acts_for(dav):
+    """In one question about the delegate's own principal, and then in the other's home."""
+    await dav.ask("PROPPATCH", PROXY, members("/principals/bob%40example.test/"))
+    question = (
+        '<A:expand-property xmlns:A="DAV:"><A:property name="calendar-proxy-write-for" '
+        'namespace="http://calendarserver.org/ns/"><A:property name="displayname" namespace="DAV:"/>'
+        '<A:property name="calendar-home-set" namespace="urn:ietf:params:xml:ns:caldav"/></A:property></A:expand-property>'
+    )
+    answer = await dav.ask("REPORT", "/principals/bob%40example.test/", question, "bob@example.test", depth="0")
+    (inner,) = answer.xml().iter(f"{S}calendar-proxy-write-for")
+    assert inner.findtext(f".//{D}displayname") == "alice@example.test"
+    home = inner.find(".//{urn:ietf:params:xml:ns:caldav}calendar-home-set").findtext(f"{D}href")
+    assert home == ALICE
+    assert f"{ALICE}default/" in await names(dav, home, "bob@example.test")
+    assert await names(dav, BOB, "alice@example.test") == set()
+
+
 async def test_only_the_owner_says_who_acts(dav):
     await dav.ask("PROPPATCH", PROXY, members("/principals/bob%40example.test/"))
     answer = await dav.ask("PROPPATCH", PROXY, members("/principals/carol%40example.test/"), "bob@example.test")
