@@ -143,6 +143,42 @@ async def test_a_restart_forgets_nothing_and_two_processes_tell_once(
     assert sum(await asyncio.gather(*(told(each, alice.account_id) for each in others))) == 1
 
 
+@pytest.mark.parametrize("names_it", [True, False])
+async def test_a_device_is_not_told_what_it_has_done_itself(
+    push, web, collections, device, me, alice, opened, names_it
+):
+    registered, _ = await push.register(me, opened, URL, device.public, device.secret, None)
+    await push.register(me, opened, f"{URL}-other", device.public, device.secret, None)
+    await put(opened, "a")
+    await push.spare(me, opened, "a", frozenset({registered.push_id, "unknown"}) if names_it else None)
+    await told(push, alice.account_id)
+    assert [url for url, _, _ in web.posted] == ([f"{URL}-other"] if names_it else [])
+    again = await collections.open(me, alice, CALENDAR, "default")
+    await opened.store.delete(opened.collection.collection_id, "a")
+    await push.spare(me, again, "a", None)
+    assert await told(push, alice.account_id) == 0
+    await put(opened, "b")
+    assert await told(push, alice.account_id) == 2
+
+
+async def test_others_changes_are_told_all_the_same(push, web, collections, device, me, bob, actor_of, alice, opened):
+    registered, _ = await push.register(me, opened, URL, device.public, device.secret, None)
+    mine = frozenset({registered.push_id})
+    await put(opened, "a")
+    await put(opened, "b")
+    await push.spare(me, opened, "b", mine)  # a change of another device came between
+    assert await told(push, alice.account_id) == 1
+    await put(opened, "c")
+    again = await collections.open(me, alice, CALENDAR, "default")
+    await put(opened, "d")
+    await push.spare(me, again, "d", mine)  # c was not told yet
+    assert await told(push, alice.account_id) == 1
+    again = await collections.open(me, alice, CALENDAR, "default")
+    await put(opened, "e")
+    await push.spare(actor_of(bob), again, "e", mine)  # not bob's device
+    assert await told(push, alice.account_id) == 1
+
+
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_device_that_is_gone_is_told_no_more(push, web, storage, device, me, alice, opened, status):
     await push.register(me, opened, URL, device.public, device.secret, None)

@@ -157,6 +157,29 @@ class DavPush:
             raise NoSuchShare
         await self._sharing.remove_push(push_id)
 
+    async def spare(self, actor: Actor, opened: Opened, name: str, push_ids: frozenset[str] | None) -> None:
+        """Do not tell these devices (None: all) of the actor what one of them has just done to an object.
+
+        `opened` is from before that. Who has yet to learn of more than this change is told nevertheless.
+        Spec: WebDAV-Push draft, "Suppressing notifications" (Push-Dont-Notify).
+        """
+        collection_id, before = opened.collection.collection_id, opened.collection.modseq
+        place = (actor.account_id, opened.owner.account_id, collection_id)
+        pushes = {
+            each.push_id: each
+            for each in await self._sharing.pushes()
+            if (each.watcher_id, each.owner_id, each.collection_id) == place
+            and (push_ids is None or each.push_id in push_ids)
+        }
+        if not pushes:
+            return
+        changes = await opened.store.changes_since(collection_id, before, 2)
+        if {*(each.name for each in changes.changed), *changes.deleted} != {name}:
+            return
+        for push_id, modseq in (await self._memory.recall(_SENT, list(pushes), self._clock.now())).items():
+            if int(modseq) >= before:
+                await self._remember(pushes[push_id], changes.modseq)
+
     # the worker
 
     async def run(self, stop: asyncio.Event) -> None:

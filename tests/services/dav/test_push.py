@@ -3,11 +3,17 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mailstead.model.address import Address
+from mailstead.model.dav import CollectionKind
 from mailstead.usecases.web_push import base64url, public_octets, unbase64url
 from services.dav.asking import asking
 
 P, D = "{https://bitfire.at/webdav-push}", "{DAV:}"
 CALENDAR = "/dav/alice%40example.test/default/"
+EVENT = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTAMP:20260101T000000Z\r\n"
+    "DTSTART:20260101T100000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 KEY = base64url(public_octets(ec.generate_private_key(ec.SECP256R1())))
 
 
@@ -69,3 +75,25 @@ async def test_what_is_refused(dav, body, condition):
 
 async def test_others_calendars_are_not_watched(dav):
     assert (await dav.ask("POST", CALENDAR, register(), "bob@example.test")).status == 404
+
+
+@pytest.mark.parametrize("value", ["*", '"{0}"', '"https://elsewhere.test/x", "{0}"'])
+async def test_a_device_does_not_hear_of_itself(dav, value):
+    """As DAVx5 puts and deletes."""
+    registered = (await dav.ask("POST", CALENDAR, register())).headers["location"]
+    push_id = registered.rpartition("/")[2]
+    account = await dav.house.storage.directory.find(Address.parse("alice@example.test"))
+    store = dav.house.storage.accounts.of(account.account_id).dav
+
+    async def is_told_of_all():
+        collection = await store.collection(CollectionKind.CALENDAR, "default")
+        found = await dav.house.storage.memory.recall("dav push", [push_id], dav.house.clock.now())
+        return int(found[push_id]) == collection.modseq
+
+    spared = {"push_dont_notify": value.format(registered), "content_type": "text/calendar"}
+    assert (await dav.ask("PUT", f"{CALENDAR}u.ics", EVENT, **spared)).status == 201
+    assert await is_told_of_all()
+    assert (await dav.ask("DELETE", f"{CALENDAR}u.ics", b"", **spared)).status == 204
+    assert await is_told_of_all()
+    assert (await dav.ask("PUT", f"{CALENDAR}u.ics", EVENT, content_type="text/calendar")).status == 201
+    assert not await is_told_of_all()

@@ -10,13 +10,17 @@ from email.utils import parsedate_to_datetime
 
 from starlette.responses import Response
 
-from mailstead.model.errors import PolicyRefused
+from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.proto.dav.names import push
 from mailstead.proto.dav.types import PushRegister
 from mailstead.proto.dav.xml import BadRequest
 from mailstead.services.dav.call import Call
 from mailstead.services.dav.paths import Place, PlaceKind
 from mailstead.services.dav.properties.webdav import http_date
+from mailstead.telemetry import log
+from mailstead.usecases.collections import Opened
+
+_log = log.get("dav")
 
 
 async def register(call: Call, asked: PushRegister) -> Response:
@@ -41,6 +45,21 @@ async def unregister(call: Call) -> Response:
     """End a registration. Errors: NoSuchShare."""
     await call.house.dav_push.unregister(call.actor, call.place.resource)
     return Response(status_code=204)
+
+
+async def spare(call: Call, opened: Opened) -> None:
+    """Do not tell a device what it has just done itself, where it asks for that; `opened` is from before.
+
+    Spec: WebDAV-Push draft, "Suppressing notifications".
+    """
+    value = call.headers.get("push-dont-notify", "").strip()
+    if not value:
+        return
+    push_ids = frozenset(each.strip().strip('"').rpartition("/")[2] for each in value.split(","))
+    try:
+        await call.house.dav_push.spare(call.actor, opened, call.place.resource, None if value == "*" else push_ids)
+    except MailsteadError as error:  # what was put stays put, and the device is told of it
+        _log.info("a device is told of its own change", error=error.public_text)
 
 
 def _moment(text: str) -> datetime | None:

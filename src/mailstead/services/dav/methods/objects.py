@@ -17,6 +17,7 @@ from mailstead.pim.zone_references import with_zones, without_zones
 from mailstead.proto.dav import headers
 from mailstead.proto.dav.names import caldav, carddav
 from mailstead.proto.dav.xml import BadRequest
+from mailstead.services.dav import push
 from mailstead.services.dav.attachments import given
 from mailstead.services.dav.call import Call
 from mailstead.services.dav.paths import Place, PlaceKind, place_of
@@ -67,6 +68,7 @@ async def put(call: Call) -> Response:
     opened = await call.opened()
     precondition = headers.precondition(call.headers, place.path)
     written = await _resources(call).put(opened, place.resource, octets, precondition)
+    await push.spare(call, opened)
     return _written(call, written, place)
 
 
@@ -85,6 +87,7 @@ async def delete(call: Call) -> Response:
         await call.house.calendar_objects.delete(opened, place.resource, precondition, wants_reply=wants_reply)
     else:
         await call.house.contacts.delete(opened, place.resource, precondition)
+    await push.spare(call, opened)
     return Response(status_code=204)
 
 
