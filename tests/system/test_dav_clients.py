@@ -304,22 +304,10 @@ def test_curl_from_well_known_to_an_object(dav, need, tmp_path):
 
     # RFC 6764 §6: well-known, redirect, principal, home
     for service, home in (("caldav", "calendar-home-set"), ("carddav", "addressbook-home-set")):
-        where = run(
-            "-L",
-            "-o",
-            str(tmp_path / "out"),
-            "-w",
-            "%{url_effective}",
-            "-X",
-            "PROPFIND",
-            "-H",
-            "Depth: 0",
-            "--data",
-            _asks("current-user-principal"),
-            f"{dav.url}/.well-known/{service}",
-        )
-        assert "current-user-principal" in (tmp_path / "out").read_text(), where
-        assert f"/principals/{person.user}/" in (tmp_path / "out").read_text()
+        led = run("-o", str(tmp_path / "out"), "-w", "%{http_code} %{redirect_url}", f"{dav.url}/.well-known/{service}")
+        assert led == f"301 {dav.url}/"
+        found = run("-X", "PROPFIND", "-H", "Depth: 0", "--data", _asks("current-user-principal"), f"{dav.url}/")
+        assert f"/principals/{person.user}/" in found
         assert home in run(
             "-X", "PROPFIND", "-H", "Depth: 0", f"{dav.url}/principals/{person.user}/", "--data", _asks(home)
         )

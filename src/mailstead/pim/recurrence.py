@@ -25,8 +25,8 @@ __all__ = ["Budget", "Instance", "Span", "instances", "span_of"]
 EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
-_SLACK: Final = timedelta(days=2)
-"""More than zones are apart, and more than a clock is ever put forward."""
+_SLACK: Final = timedelta(hours=3)
+"""More than a clock is ever put forward or back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,9 @@ class _Reading:
     def __init__(self, calendar_object: CalendarObject, floating_zone: tzinfo) -> None:
         self._object = calendar_object
         self._floating_zone = floating_zone
+        master = calendar_object.master
+        start = master.first("DTSTART") if master is not None else None
+        self._is_of_days = start is not None and len(start.value.strip()) == 8
 
     def overrides(self) -> list[_Override]:
         """Give the components that stand in place of instances; the last one of a time counts."""
@@ -185,20 +188,22 @@ class _Reading:
         replaced = {each.key for each in moved}
         ranges = sorted((each for each in moved if each.is_range and each.span is not None), key=lambda each: each.key)
         reach = span.length.exact + _SLACK
-        shift = _SLACK
+        shift = timedelta()
         for each in ranges:
             assert each.span is not None
             reach = max(reach, each.span.length.exact + _SLACK)
             shift = max(shift, abs(self._utc(each.span.start) - self._utc(each.recurrence_id)) + _SLACK)
         after = begin - reach - shift if begin - EARLIEST > reach + shift else EARLIEST
         stop = finish + shift if LATEST - finish > shift else LATEST
-        for at, length in self._starts(what, after, budget):
-            utc = self._utc(at)
+        for utc, at, length in self._starts(what, after, budget):
             if utc >= stop:
                 return
-            if self._key(at) in replaced:
+            if utc + length.exact + reach < begin or self._key_at(utc, at) in replaced:
                 continue
-            yield self._described(at, length, ranges, master, is_recurring=is_recurring)
+            if ranges:
+                yield self._described(at, length, ranges, master, is_recurring=is_recurring)
+            else:
+                yield self._placed(utc, at, length, at if is_recurring else None, master)
 
     def _described(
         self, at: Moment, length: Duration, ranges: list[_Override], master: Component, *, is_recurring: bool
@@ -215,7 +220,7 @@ class _Reading:
             start = Moment(at.local + moved, each.span.start.is_date, zone)
         return self._instance(start, length, at if is_recurring else None, component)
 
-    def _starts(self, what: _Set, after: datetime, budget: Budget) -> Iterator[tuple[Moment, Duration]]:
+    def _starts(self, what: _Set, after: datetime, budget: Budget) -> Iterator[tuple[datetime, Moment, Duration]]:
         """Yield starts in order, each once, without what is excluded; what is long before `after` may be missing."""
         start = what.span.start
         length = what.span.length
@@ -239,9 +244,11 @@ class _Reading:
                 without = next(excluding, None)
             if without is not None and without[0] == utc:
                 continue
-            if self._key(at) in what.excluded or at.local.replace(hour=0, minute=0, second=0) in what.excluded_days:
+            if what.excluded and self._key_at(utc, at) in what.excluded:
                 continue
-            yield at, how_long
+            if what.excluded_days and at.local.replace(hour=0, minute=0, second=0) in what.excluded_days:
+                continue
+            yield utc, at, how_long
 
     def _stream(
         self, rule: Rule, start: Moment, length: Duration, after: datetime, budget: Budget
@@ -278,20 +285,26 @@ class _Reading:
 
     def _key(self, at: Moment, *, as_day: bool = False) -> datetime:
         """Give what tells an instance from others: its moment, of whole days the day."""
-        is_day = as_day or at.is_date
-        if not is_day and self._is_of_days and at.zone is not None:
-            is_day = True
-        return at.local.replace(hour=0, minute=0, second=0, tzinfo=UTC) if is_day else self._utc(at)
+        if as_day or at.is_date or (self._is_of_days and at.zone is not None):
+            return at.local.replace(hour=0, minute=0, second=0, tzinfo=UTC)
+        return self._utc(at)
 
-    @property
-    def _is_of_days(self) -> bool:
-        master = self._object.master
-        start = master.first("DTSTART") if master is not None else None
-        return start is not None and len(start.value.strip()) == 8
+    def _key_at(self, utc: datetime, at: Moment) -> datetime:
+        """Give the same, where the moment in UTC is known already."""
+        return self._key(at) if at.is_date or self._is_of_days else utc
 
     def _instance(self, at: Moment, length: Duration, recurrence_id: Moment | None, component: Component) -> Instance:
-        start = self._utc(at)
-        end = self._utc(at.plus(length)) if length != _NOTHING else start
+        return self._placed(self._utc(at), at, length, recurrence_id, component)
+
+    def _placed(
+        self, start: datetime, at: Moment, length: Duration, recurrence_id: Moment | None, component: Component
+    ) -> Instance:
+        if length == _NOTHING:
+            end = start
+        elif length.days:
+            end = self._utc(at.plus(length))
+        else:
+            end = start + timedelta(seconds=length.seconds) if LATEST - start > length.exact else LATEST
         return Instance(start, max(start, end), recurrence_id, component, at.is_date, at, length)
 
     def _utc(self, at: Moment) -> datetime:

@@ -202,6 +202,7 @@ def _periods(rule: Rule, start: datetime, budget: Budget, after: datetime | None
     for first in _first_days(rule, start, after):
         budget.step()
         found = days.of(first, budget)
+        budget.step(len(found) * len(times))
         yield [datetime.combine(day, at) for day in found for at in times]
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from mailstead.model.errors import BadObject
 from mailstead.pim.component import Property
 
-VALUES_MAX: Final = 100_000
+VALUES_MAX: Final = 10_000
 """Of one list, as EXDATE and RDATE have them (attack row 80)."""
 
 # dur-value = (["+"] / "-") "P" (dur-date / dur-time / dur-week); weeks beside days are what some clients write
