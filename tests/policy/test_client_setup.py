@@ -27,3 +27,13 @@ def test_names_are_escaped():
 def test_nothing_offered_is_still_a_whole_answer():
     assert ET.fromstring(autoconfig("e.test", "h", [])).find("emailProvider/incomingServer") is None
     assert "Protocol" not in autodiscover("a@e.test", "h", [])
+
+
+def test_programs_for_calendars_and_contacts_are_led_too():
+    text = autoconfig(
+        "example.test", "mx.example.test", [Offer("caldav", 443, is_tls=True), Offer("carddav", 8443, is_tls=True), TLS]
+    )
+    root = ET.fromstring(text)
+    assert root.findtext("calendar/serverURL") == "https://mx.example.test/dav/"
+    assert root.findtext("addressBook/serverURL") == "https://mx.example.test:8443/dav/"
+    assert [each.get("type") for each in root.iter("incomingServer")] == ["imap"]

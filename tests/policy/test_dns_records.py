@@ -111,3 +111,13 @@ def test_what_is_not_known_is_no_line_of_the_zone():
     assert zone_line(records[0]).startswith("; mx.example.test. 3600 IN A <")
     assert zone_line(records[2]).startswith("; ")
     in_zone(records)
+
+
+def test_calendars_and_contacts_are_found_by_srv_and_path():
+    """RFC 6764 §3, §4."""
+    host = MailHost("mx.example.test", offers=(Offer("caldav", 443, is_tls=True),))
+    found = {(each.name, each.kind): each.value for each in records_of_domain("example.test", DomainTerms(), host, [])}
+    assert found["_caldavs._tcp.example.test", "SRV"] == "0 1 443 mx.example.test."
+    assert found["_caldavs._tcp.example.test", "TXT"] == "path=/dav/"
+    assert found["_carddavs._tcp.example.test", "SRV"] == "0 0 0 ."
+    assert ("_carddavs._tcp.example.test", "TXT") not in found

@@ -15,7 +15,7 @@ class Offer(NamedTuple):
     """A service for mail programs, and how it is reached at the mail host."""
 
     service: str
-    """``submission``, ``imap``, ``pop3`` or ``sieve``."""
+    """``submission``, ``imap``, ``pop3``, ``sieve``, ``caldav`` or ``carddav``."""
     port: int
     is_tls: bool
     """From the first octet; else by STARTTLS."""
@@ -29,8 +29,15 @@ SRV_LABELS: Final = {
     ("pop3", True): "_pop3s",
     ("pop3", False): "_pop3",
     ("sieve", False): "_sieve",
+    ("caldav", True): "_caldavs",
+    ("carddav", True): "_carddavs",
 }
-"""In the order in which they are shown; TLS from the first octet goes first. Spec: RFC 8314 §3."""
+"""In the order in which they are shown; TLS from the first octet goes first. Spec: RFC 8314 §3; RFC 6764 §3."""
+
+DAV_PATH: Final = "/dav/"
+"""Where programs for calendars and contacts begin. Spec: RFC 6764 §4 (the TXT record's ``path``)."""
+_OF_THE_WEB: Final = {"caldav": ("calendar", "caldav"), "carddav": ("addressBook", "carddav")}
+_NO_MAIL: Final = frozenset({"sieve", *_OF_THE_WEB})
 
 
 def preferred(offers: Sequence[Offer]) -> list[Offer]:
@@ -44,7 +51,7 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
     """Write the set-up file that Thunderbird and others fetch. All is chosen by them, passwords go over TLS only."""
     servers = []
     for offer in preferred(offers):
-        if offer.service == "sieve":
+        if offer.service in _NO_MAIL:
             continue
         kind, element = (
             ("smtp", "outgoingServer") if offer.service == "submission" else (offer.service, "incomingServer")
@@ -61,6 +68,16 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
     # Incoming servers stand before outgoing ones; within each the first is taken.
     servers.sort(key=lambda text: "outgoingServer" in text)
     name = escape(domain)
+    beside = "".join(
+        f'  <{element} type="{kind}">\n'
+        "    <username>%EMAILADDRESS%</username>\n"
+        "    <authentication>http-basic</authentication>\n"
+        f"    <serverURL>https://{escape(hostname)}{_at(offer.port)}{DAV_PATH}</serverURL>\n"
+        f"  </{element}>\n"
+        for offer in preferred(offers)
+        if offer.service in _OF_THE_WEB
+        for element, kind in (_OF_THE_WEB[offer.service],)
+    )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<clientConfig version="1.1">\n'
@@ -70,8 +87,13 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
         f"    <displayShortName>{name}</displayShortName>\n"
         f"{''.join(servers)}"
         "  </emailProvider>\n"
+        f"{beside}"
         "</clientConfig>\n"
     )
+
+
+def _at(port: int) -> str:
+    return "" if port == 443 else f":{port}"
 
 
 RESPONSE_SCHEMA: Final = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"

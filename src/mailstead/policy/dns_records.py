@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from mailstead.model.directory import DomainTerms, KeyState
-from mailstead.policy.client_setup import SRV_LABELS, Offer
+from mailstead.policy.client_setup import DAV_PATH, SRV_LABELS, Offer
 from mailstead.policy.names import DMARC_REPORTS, TLS_REPORTS
 from mailstead.policy.sts_policy import policy_id, policy_text
 
@@ -35,6 +35,8 @@ _WHOLE: Final = {
     "imap": "reading by IMAP",
     "pop3": "fetching by POP3",
     "sieve": "filters (ManageSieve)",
+    "caldav": "calendars (CalDAV)",
+    "carddav": "contacts (CardDAV)",
 }
 
 
@@ -175,15 +177,19 @@ def _transport(domain: str, terms: DomainTerms, host: MailHost) -> Iterator[Reco
 
 
 def _for_clients(domain: str, host: MailHost) -> Iterator[Record]:
-    """Spec: RFC 6186 §3 and §3.4 (a lone dot: not offered), RFC 8314 §5.1."""
+    """Spec: RFC 6186 §3 and §3.4 (a lone dot: not offered), RFC 8314 §5.1, RFC 6764 §3, §4."""
     offered = {(offer.service, offer.is_tls): offer.port for offer in reversed(host.offers)}
-    for weight, (key, label) in enumerate(SRV_LABELS.items()):
+    for key, label in SRV_LABELS.items():
         service, is_tls = key
         how = f"{_WHOLE[service]} with {'TLS' if is_tls else 'STARTTLS'}"
         name = f"{label}._tcp.{domain}"
         if port := offered.get(key):
-            value = f"{weight % 2 * 10} 1 {port} {host.hostname}."
+            priority = 0 if is_tls or service == "sieve" else 10
+            value = f"{priority} 1 {port} {host.hostname}."
             yield Record("srv", name, "SRV", value, f"Tells mail programs: {how}.", is_optional=True)
+            if service in {"caldav", "carddav"}:
+                where = f"Where they begin: {_WHOLE[service]}."
+                yield Record("srv-path", name, "TXT", f"path={DAV_PATH}", where, is_optional=True)
         elif service != "sieve":
             yield Record("srv", name, "SRV", "0 0 0 .", f"Not offered: {how}.", is_optional=True)
     for label, whom in (("autoconfig", "Thunderbird and others find"), ("autodiscover", "Outlook and others find")):

@@ -27,6 +27,17 @@ def house_offers(settings: Settings) -> HouseOffers:
         for service in ALPN
         if service in chosen
     ]
+    # Calendars and contacts answer on their own ports, and where the web does.
+    offers += [
+        Offer(service, Endpoint.parse(at).port, is_tls=True)
+        for service in ("caldav", "carddav")
+        if service in chosen
+        for at in (
+            *(settings.web.listen_tls if "web" in chosen else ()),
+            *settings.web.listen_shared,
+            *getattr(settings, service).listen_tls,
+        )
+    ]
     return HouseOffers(settings.server.hostname, tuple(dict.fromkeys(offers)))
 
 

@@ -11,7 +11,7 @@ from mailstead.config.settings import Authentication, Server, Settings, Smtp, St
 from mailstead.model.address import Address
 from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
-from mailstead.services.web import mxdeliv, service
+from mailstead.services.web import mxdeliv
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from mailstead.wiring.web import make_web_service
 from policy.pgp import mail, plain

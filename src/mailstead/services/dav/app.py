@@ -41,8 +41,8 @@ for _module in (calendars, addressbooks, sync, principals):
 
 WELL_KNOWN: Final = ("/.well-known/caldav", "/.well-known/carddav")
 COMPLIANCE: Final = (
-    "1, 3, access-control, extended-mkcol, add-member, calendar-access, calendar-auto-schedule, calendar-schedule, "
-    "calendar-availability, calendar-managed-attachments, calendar-no-timezone, addressbook, "
+    "1, 3, access-control, extended-mkcol, add-member, calendar-access, "
+    "calendar-managed-attachments, calendar-no-timezone, addressbook, "
     "calendarserver-principal-property-search, calendarserver-sharing, calendar-proxy, resource-sharing, webdav-push"
 )
 
