@@ -61,12 +61,14 @@ QUERY_INSTANCES_MAX: Final = 50_000
 _log = log.get("dav")
 
 
-class PlannedChange(Protocol):
+@dataclass(frozen=True, slots=True)
+class Planned:
     """What scheduling makes of a change."""
 
     octets: bytes | None
     """What is to be kept; None: as it was sent."""
     schedule_tag: str | None
+    """None: as it was."""
     errand: bytes
 
 
@@ -81,7 +83,7 @@ class Planner(Protocol):
         *,
         wants_reply: bool = True,
         keeps_schedule_tag: bool = False,
-    ) -> PlannedChange:
+    ) -> Planned:
         """Say what a change causes, before it is made; `new` is None before a removal."""
 
     async def run(self, owner: Account, errand_id: int, errand: bytes) -> None:
@@ -339,7 +341,7 @@ class CalendarObjects(Resources):
 
     async def _planned(
         self, opened: Opened, old: Resource | None, new: _Parsed | None, *, wants_reply: bool = True
-    ) -> PlannedChange | None:
+    ) -> Planned | None:
         """Ask scheduling; None: nobody else is concerned."""
         was_meeting = old is not None and bool(old.facts.organizer)
         if self._scheduling is None or not (was_meeting or (new is not None and new.facts.organizer)):

@@ -9,7 +9,7 @@ Spec: RFC 5321 §3.9.2 (forwarding), §4.4 (trace fields); RFC 3461 §5.2 (notif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -129,7 +129,11 @@ class Dispatch:
         sealing: Sealing,
         notices: Notices,
         terms: DispatchTerms,
+        *,
+        arrived: Callable[[Account, Accepted], Awaitable[None]] | None = None,
     ) -> None:
+        """`arrived` is told of each mailbox in which a message is; it must not raise."""
+        self._arrived = arrived
         self._directory = storage.directory
         self._clock = clock
         self._deliveries: Final = deliveries
@@ -204,6 +208,8 @@ class Dispatch:
             except Exception as error:  # noqa: BLE001  # a bug must not make the sender send it again
                 metrics.BUGS.labels("filters").inc()
                 _log.exception("what a filter asked for was not noted", queue_id=message.queue_id, exc_info=error)
+            if self._arrived is not None and filed.rejection is None:
+                await self._arrived(account, message)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:
         filed = await self._filters.decide(

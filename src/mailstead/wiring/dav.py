@@ -42,6 +42,8 @@ def make_app(house: House, others: ASGIApp | None = None) -> ASGIApp:
             house.calendar_files,
             house.sharings,
             house.dav_push,
+            house.meetings,
+            house.free_busy,
             dav_base_url(house.settings),
             dav.resource_octets_max,
             dav.allows_clear_text,

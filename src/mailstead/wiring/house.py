@@ -38,12 +38,15 @@ from mailstead.usecases.domains import Domains
 from mailstead.usecases.expiry import Expiry
 from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
+from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.idle_accounts import IdleAccounts
+from mailstead.usecases.invitation_mail import InvitationMail, InvitationsByMail
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.meetings import Meetings
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
 from mailstead.usecases.passwords import Passwords
@@ -54,6 +57,7 @@ from mailstead.usecases.relay_report import RelayReports
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.resources import ResourceTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
+from mailstead.usecases.scheduling import Scheduling
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.sharings import Sharings
@@ -114,6 +118,9 @@ class House:
     contacts: Contacts
     attachments: Attachments
     calendar_files: CalendarFiles
+    meetings: Meetings
+    scheduling: Scheduling
+    free_busy: FreeBusy
     sharings: Sharings
     subscriptions: Subscriptions
     dav_push: DavPush
@@ -209,6 +216,16 @@ async def make_house(
     )
     junk_filter = JunkFilter(storage, clock, derived_key(master, "junk"))
     screening = make_screening(settings, storage, bus, clock, resolver, junk_filter)
+    collections = Collections(
+        storage,
+        CollectionTerms(
+            settings.dav.calendar_name,
+            settings.dav.addressbook_name,
+            shows_directory=settings.dav.shows_directory,
+            directory_name=settings.dav.directory_name,
+        ),
+    )
+    meetings = Meetings(storage, collections)
     dispatch = Dispatch(
         storage,
         clock,
@@ -218,6 +235,7 @@ async def make_house(
         sealing,
         notices,
         DispatchTerms(hostname, settings.queue.expires_s),
+        arrived=InvitationsByMail(meetings, storage.memory, clock).take,
     )
     receptions = Receptions(
         addresses,
@@ -232,22 +250,22 @@ async def make_house(
         ReceptionTerms(hostname, settings.smtp.message_octets_max, settings.smtp.received_max),
         verifier=make_verifier(settings, resolver, clock),
     )
-    collections = Collections(
-        storage,
-        CollectionTerms(
-            settings.dav.calendar_name,
-            settings.dav.addressbook_name,
-            shows_directory=settings.dav.shows_directory,
-            directory_name=settings.dav.directory_name,
-        ),
-    )
     resource_terms = ResourceTerms(
         dav_base_url(settings),
         settings.dav.resource_octets_max,
         settings.dav.attachment_octets_max,
         settings.dav.attachments_max,
     )
-    calendar_objects = CalendarObjects(resource_terms, clock=clock)
+    submissions = Submissions(
+        receptions,
+        storage,
+        sealing,
+        recipients_per_day_max=settings.queue.recipients_per_day_max,
+        hold_max_s=settings.queue.future_release_max_s,
+        group_recipients_max=settings.chatmail.recipients_max,
+    )
+    scheduling = Scheduling(storage, meetings, clock, InvitationMail(submissions, hostname).send)
+    calendar_objects = CalendarObjects(resource_terms, scheduling, clock)
     contacts = Contacts(resource_terms)
     try:
         yield House(
@@ -280,14 +298,7 @@ async def make_house(
             dispatch=dispatch,
             tracing=tracing,
             receptions=receptions,
-            submissions=Submissions(
-                receptions,
-                storage,
-                sealing,
-                recipients_per_day_max=settings.queue.recipients_per_day_max,
-                hold_max_s=settings.queue.future_release_max_s,
-                group_recipients_max=settings.chatmail.recipients_max,
-            ),
+            submissions=submissions,
             expiry=expiry,
             idle_accounts=IdleAccounts(storage, accounts, last_log_ins),
             relay_reports=RelayReports(storage, last_log_ins),
@@ -297,6 +308,9 @@ async def make_house(
             collections=collections,
             calendar_objects=calendar_objects,
             contacts=contacts,
+            meetings=meetings,
+            scheduling=scheduling,
+            free_busy=FreeBusy(collections, calendar_objects, meetings, clock),
             attachments=Attachments(storage, collections, calendar_objects),
             calendar_files=CalendarFiles(collections, calendar_objects, contacts),
             sharings=Sharings(storage, collections, clock),

@@ -79,6 +79,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "expiry": house.expiry.daily,
         "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
         "relay report": house.relay_reports.daily,
+        "errands": lambda _: house.scheduling.sweep(),
         "public links": house.sharings.forget_old_links,
         "push registrations": house.dav_push.forget_old,
     }

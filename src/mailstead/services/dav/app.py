@@ -19,7 +19,7 @@ from mailstead.model.dav import CollectionKind, Precondition
 from mailstead.model.errors import MailsteadError, UidConflict
 from mailstead.proto.dav import headers, parse
 from mailstead.proto.dav.xml import BadRequest
-from mailstead.services.dav import attachments, errors, push, sharing
+from mailstead.services.dav import attachments, errors, outbox, push, sharing
 from mailstead.services.dav.call import Call, DavHouse
 from mailstead.services.dav.log_in import log_in
 from mailstead.services.dav.methods import objects
@@ -30,6 +30,7 @@ from mailstead.services.dav.public import PREFIX as PUBLIC
 from mailstead.services.dav.public import PublicCalendars
 from mailstead.services.dav.reports import addressbooks, calendars, principals, sync
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.meetings import MESSAGE_OCTETS_MAX
 
 _log = log.get("dav")
 
@@ -41,8 +42,8 @@ for _module in (calendars, addressbooks, sync, principals):
 
 WELL_KNOWN: Final = ("/.well-known/caldav", "/.well-known/carddav")
 COMPLIANCE: Final = (
-    "1, 3, access-control, extended-mkcol, add-member, calendar-access, "
-    "calendar-managed-attachments, calendar-no-timezone, addressbook, "
+    "1, 3, access-control, extended-mkcol, add-member, calendar-access, calendar-schedule, calendar-auto-schedule, "
+    "calendar-availability, calendar-managed-attachments, calendar-no-timezone, addressbook, "
     "calendarserver-principal-property-search, calendarserver-sharing, calendar-proxy, resource-sharing, webdav-push"
 )
 
@@ -133,6 +134,8 @@ async def post(call: Call) -> Response:
     if call.place.kind is PlaceKind.RESOURCE and "action" in query:
         octets = await call.body(call.house.calendar_objects.terms.attachment_octets_max)
         return await attachments.post(_AttachmentCall(call), octets)
+    if call.place.kind is PlaceKind.OUTBOX:
+        return await outbox.post(call, await call.body(MESSAGE_OCTETS_MAX))
     if call.place.kind is PlaceKind.COLLECTION and "add-member" in query:
         return await objects.add_member(call)
     if call.place.kind is PlaceKind.COLLECTION:

@@ -25,6 +25,8 @@ from mailstead.usecases.calendar_objects import CalendarObjects
 from mailstead.usecases.collections import Collections, Opened
 from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.dav_push import DavPush
+from mailstead.usecases.free_busy import FreeBusy
+from mailstead.usecases.meetings import Meetings
 from mailstead.usecases.sharings import Sharings
 
 XML_OCTETS_MAX: Final = 8 * 1024 * 1024
@@ -43,6 +45,8 @@ class DavHouse:
     calendar_files: CalendarFiles
     sharings: Sharings
     dav_push: DavPush
+    meetings: Meetings
+    free_busy: FreeBusy
     base_url: str
     """``https://`` and the host, without slash at the end."""
     resource_octets_max: int
