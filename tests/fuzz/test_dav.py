@@ -90,6 +90,27 @@ def test_fields(value):
     headers.media_type(value)
 
 
+CONDITIONS = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(['["a"]', '["b"]', '[W/"a"]', "<urn:uuid:lock>", "<DAV:no-lock>"])),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(st.lists(CONDITIONS, min_size=1, max_size=4), st.sampled_from(["a", "b", "c"]))
+def test_an_if_asks_what_the_rfc_says(lists, etag):
+    """RFC 4918 §10.4.3: one list holds, and in it each condition; here for a resource that is there, without locks."""
+
+    def holds(condition):
+        is_negated, what = condition
+        return (what == f'["{etag}"]') != is_negated
+
+    value = " ".join(f"({' '.join(('Not ' if negated else '') + what for negated, what in each)})" for each in lists)
+    asked = headers.precondition({"if": value}, "/x")
+    passes = (asked.etags is None or etag in asked.etags) and etag not in asked.absent_etags
+    assert passes == any(all(map(holds, each)) for each in lists)
+
+
 @given(
     st.text(
         st.characters(codec="utf-8", min_codepoint=32, exclude_characters="/\\\x7f", exclude_categories=["Cs"]),

@@ -12,14 +12,16 @@ from mailstead.proto.dav.xml import BadRequest
 
 def test_depth():
     assert headers.depth(None, Depth.ONE) is Depth.ONE
-    assert [headers.depth(each, Depth.ZERO) for each in ("0", " 1", "Infinity", "1,noroot")] == [
+    assert [headers.depth(each, Depth.ZERO) for each in ("0", " 1", "Infinity", "1,noroot", "1, NoRoot")] == [
         Depth.ZERO,
         Depth.ONE,
         Depth.INFINITY,
         Depth.ONE,
+        Depth.ONE,
     ]
-    with pytest.raises(BadRequest):
-        headers.depth("2", Depth.ZERO)
+    for value in ("2", "", "1,1", "1,noroot,noroot"):
+        with pytest.raises(BadRequest):
+            headers.depth(value, Depth.ZERO)
 
 
 @pytest.mark.parametrize(
@@ -40,14 +42,48 @@ def test_depth():
         ({"if": "(Not <DAV:no-lock>)"}, ALWAYS),
         ({"if": '(Not <DAV:no-lock>) (["a"])'}, ALWAYS),
         ({"if": "(<DAV:no-lock>)"}, Precondition(etags=frozenset())),
+        ({"if": '(["a"] ["b"])'}, Precondition(etags=frozenset())),
+        ({"if": '(["a"])', "if-match": '"a", "b"'}, Precondition(etags=frozenset({"a"}))),
+        # Not: none of these, unless another list says otherwise
+        ({"if": '(Not ["a"])'}, Precondition(absent_etags=frozenset({"a"}))),
+        ({"if": '(Not ["a"] Not ["b"])'}, Precondition(absent_etags=frozenset({"a", "b"}))),
+        ({"if": '(Not ["a"] Not ["b"]) (Not ["b"])'}, Precondition(absent_etags=frozenset({"b"}))),
+        ({"if": '(Not ["a"]) (["a"])'}, ALWAYS),
+        ({"if": '(Not ["a"]) (["b"])'}, Precondition(absent_etags=frozenset({"a"}))),
+        ({"if": '(["a"] Not ["b"])'}, Precondition(etags=frozenset({"a"}))),
+        ({"if": '(["a"] Not ["a"])'}, Precondition(etags=frozenset())),
+        ({"if": '(<urn:uuid:lock>) (Not ["a"])'}, Precondition(absent_etags=frozenset({"a"}))),
+        # a weak one is none of ours
+        ({"if": '([W/"a"])'}, Precondition(etags=frozenset({'W/"a"'}))),
+        ({"if": '(Not [W/"a"])'}, Precondition(absent_etags=frozenset({'W/"a"'}))),
     ],
 )  # fmt: skip
 def test_preconditions(fields, expected):
     assert headers.precondition(fields, "/x") == expected
 
 
+@pytest.mark.parametrize("tag", ["/dav/a@x/c", "/dav/a%40x/c", "https://h/dav/%61@x/c/"])
+def test_a_tagged_list_is_about_us_however_the_path_is_encoded(tag):
+    found = headers.precondition({"if": f'<{tag}> (["a"])'}, "/dav/a%40x/c")
+    assert found == Precondition(etags=frozenset({"a"}))
+
+
 @pytest.mark.parametrize(
-    "value", ["", "(", "()", "(['a'])", '("a")', "(<a> b)", "Not", "<a>", '((["a"]))', "(Not Not <a>)"]
+    "value",
+    [
+        '<http://[x> (["a"])',
+        '<> (["a"])',
+        "",
+        "(",
+        "()",
+        "(['a'])",
+        '("a")',
+        "(<a> b)",
+        "Not",
+        "<a>",
+        '((["a"]))',
+        "(Not Not <a>)",
+    ],
 )
 def test_an_if_that_is_none(value):
     with pytest.raises(BadRequest):
@@ -68,6 +104,8 @@ def test_attack_082_an_if_of_a_megabyte_is_refused_at_once():
         ("https://MAIL.test/a", "/a"),
         ("/a/b", "/a/b"),
         ("https://u@mail.test/a", "/a"),
+        ("https://mail.test:443/a", "/a"),
+        ("http://mail.test:80/a", "/a"),
     ],
 )
 def test_destinations_here(value, path):
@@ -77,7 +115,7 @@ def test_destinations_here(value, path):
 @pytest.mark.parametrize(
     ("value", "status"),
     [("https://evil.test/a", 502), ("//evil.test/a", 502), ("file:///etc/passwd", 502), ("http://mail.test@evil.test/a", 502),
-     ("http://[x/", 400), ("relative", 400), ("", 400), (None, 400), ("http://mail.test:8080/a", 502)],
+     ("http://[x/", 400), ("relative", 400), ("", 400), (None, 400), ("http://mail.test:8080/a", 502), ("http://mail.test:443/a", 502)],
 )  # fmt: skip
 def test_attack_082_destinations_elsewhere_are_refused(value, status):
     with pytest.raises(BadRequest) as told:
@@ -90,6 +128,8 @@ def test_overwrite_prefer_and_the_rest():
     with pytest.raises(BadRequest):
         headers.overwrites("maybe")
     assert headers.prefer({"prefer": "return=minimal, depth-noroot"}) == Prefer(is_minimal=True, is_noroot=True)
+    assert headers.prefer({"prefer": "wait=1;x, Return = minimal; y=z"}) == Prefer(is_minimal=True)
+    assert headers.prefer({"depth": "1, NoRoot"}) == Prefer(is_noroot=True)
     assert headers.prefer({"brief": "t"}) == Prefer(is_minimal=True)
     assert headers.prefer({"prefer": 'return="representation"'}) == Prefer(is_representation=True)
     assert [headers.wants_zones({"caldav-timezones": each}) for each in ("T", "f", "x")] == [True, False, None]

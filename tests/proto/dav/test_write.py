@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,27 @@ def test_values_come_back_as_they_were(value, href):
     response = found.find("{DAV:}response")
     assert response.findtext(f"{{DAV:}}propstat/{{DAV:}}prop/{caldav('calendar-data')}") == (value or "")
     assert response.findtext("{DAV:}href") == href
+
+
+@given(st.text(st.characters()))
+def test_what_cannot_stand_in_xml_spoils_no_answer(value):
+    """An object with U+FFFF in it came by mail, say: all others of its calendar are still to be had."""
+    found = tree(write.response("/a", {"x": write.text(caldav("calendar-data"), value)}))
+    text = found.findtext(f".//{caldav('calendar-data')}")
+    assert len(text) == len(value)
+    assert all(ours in {theirs, "\ufffd"} for ours, theirs in zip(text, value, strict=True))
+
+
+@pytest.mark.parametrize("name", ["{urn:\"x'<&>}a", "{http://www.w3.org/XML/1998/namespace}a", "plain", "{DAV:}x"])
+def test_names_that_clients_ask_for_come_back_as_they_are(name):
+    """RFC 4918 §9.1: what is not there stands in the answer under its own name, whatever its namespace."""
+    found = tree(write.response("/a", {}, {404: [name]}))
+    assert [each.tag for each in found.find(".//{DAV:}prop")] == [name]
+
+
+def test_a_language_stays_within_its_quotes():
+    found = tree(write.response("/a", {"x": write.text(dav("displayname"), "x", 'd"e')}))
+    assert found.find(".//{DAV:}displayname").attrib == {"{http://www.w3.org/XML/1998/namespace}lang": 'd"e'}
 
 
 def test_errors_and_documents():

@@ -56,6 +56,13 @@ def test_attack_078_bombs_are_refused(name):
         parse(BOMBS[name])
 
 
+def test_attack_078_text_between_elements_takes_time_by_its_length():
+    """Joined piece by piece, this would not end within the time limit of tests."""
+    root = parse(b"<a>" + b"x" * 60 + (b"<b/>" + b"x" * 60) * (ELEMENTS_MAX - 1) + b"</a>")
+    assert len(root.text) == 60 * ELEMENTS_MAX
+    assert {each.tail for each in root.children} == {"x" * 60}
+
+
 def test_attack_078_includes_are_only_elements():
     root = parse(
         b'<a xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="file:///etc/passwd" parse="text"/></a>'
@@ -71,6 +78,12 @@ def test_attack_078_limits_leave_room_for_what_is_needed():
         == ATTRIBUTES_MAX
     )
     assert len(parse(b"<a>" + b"<b>x</b>" * 100_000 + b"</a>").children) == 100_000
+
+
+def test_text_of_all_kinds_is_joined_where_it_stands():
+    root = parse(b"<a>1<!-- -->2&#51;<b>x<c/>y</b>4<![CDATA[<5>]]><d/></a>")
+    assert (root.head, root.text) == ("123", "1234<5>")
+    assert [(each.text, each.tail) for each in root.children] == [("xy", "4<5>"), ("", "")]
 
 
 def as_tree(element):

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mailstead.model.dav import ALWAYS, Precondition
+from mailstead.proto.dav.paths import segments
 from mailstead.proto.dav.types import Depth
 from mailstead.proto.dav.xml import BadRequest
 
@@ -24,7 +25,7 @@ _ETAG: Final = re.compile(r'\s*(W/)?"([^"\x00-\x20\x7f]*)"\s*(?:,|$)')
 # List          = "(" 1*Condition ")"
 # Condition     = ["Not"] (State-token | "[" entity-tag "]")
 _IF: Final = re.compile(
-    r'\s*(?:(?P<open>\()|(?P<close>\))|(?P<not>not\b)|\[(?P<weak>W/)?"(?P<etag>[^"\]]*)"\]|<(?P<token>[^<>\s]*)>)',
+    r'\s*(?:(?P<open>\()|(?P<close>\))|(?P<not>not\b)|\[(?P<weak>W/)?"(?P<etag>[^"\]]*)"\]|<(?P<token>[^<>\s]+)>)',
     re.IGNORECASE,
 )
 
@@ -43,6 +44,7 @@ class Condition:
     """One condition of an If list: an etag, or a state token. Spec: RFC 4918 §10.4."""
 
     etag: str | None
+    """None: it is about the token. A weak one keeps its ``W/`` and quotes, and so is none of ours."""
     token: str
     is_negated: bool
 
@@ -60,8 +62,11 @@ def depth(value: str | None, default: Depth) -> Depth:
     """Spec: RFC 4918 §10.2. Errors: BadRequest."""
     if value is None:
         return default
+    word, _, rest = value.lower().partition(",")
     try:
-        return Depth(value.strip().lower().removesuffix(",noroot"))
+        if rest.strip() not in {"", "noroot"}:
+            raise ValueError
+        return Depth(word.strip())
     except ValueError:
         raise BadRequest("Depth is 0, 1 or infinity") from None
 
@@ -75,7 +80,9 @@ def destination(value: str | None, host: str) -> str:
         raise BadRequest("Destination is missing")
     try:
         parts = urlsplit(value.strip())
-        is_elsewhere = bool(parts.netloc) and parts.netloc.rpartition("@")[2].lower() != host.lower()
+        port = ":443" if parts.scheme == "https" else ":80"
+        named = parts.netloc.rpartition("@")[2].lower().removesuffix(port)
+        is_elsewhere = bool(parts.netloc) and named != host.lower().removesuffix(port)
     except ValueError:
         raise BadRequest("Destination is no address") from None
     if parts.scheme not in {"", "http", "https"} or is_elsewhere:
@@ -112,12 +119,13 @@ def precondition(headers: Mapping[str, str], path: str = "") -> Precondition:
     if matches is not None:
         must_exist = matches.strip() == "*"
         etags = None if must_exist else _etags(matches)
-    if condition is not None:
-        found = _if_etags(if_lists(condition), path)
-        if found is not None:
-            etags = found if etags is None else etags & found
     must_be_absent = none_matches is not None and none_matches.strip() == "*"
     absent = _etags(none_matches) if none_matches is not None and not must_be_absent else frozenset()
+    if condition is not None:
+        wanted, denied = _if_etags(if_lists(condition), path)
+        absent |= denied
+        if wanted is not None:
+            etags = wanted if etags is None else etags & wanted
     tag: str | None = None
     if schedule_tag is not None:
         tags = _etags(schedule_tag)
@@ -147,9 +155,9 @@ def if_lists(value: str) -> tuple[IfList, ...]:
         elif read["not"] and is_open and not is_negated:
             is_negated = True
         elif read["token"] is not None and not is_open:
-            resource = urlsplit(read["token"]).path
+            resource = _tagged(read["token"])
         elif is_open and (read["token"] is not None or read["etag"] is not None):
-            etag = None if read["etag"] is None or read["weak"] else read["etag"]
+            etag = f'W/"{read["etag"]}"' if read["weak"] else read["etag"]
             conditions.append(Condition(etag, read["token"] or "", is_negated))
             is_negated = False
         else:
@@ -163,12 +171,14 @@ def if_lists(value: str) -> tuple[IfList, ...]:
 
 def prefer(headers: Mapping[str, str]) -> Prefer:
     """Give the preferences; Brief says the same as ``return=minimal``. Spec: RFC 7240 §4.2; RFC 8144 §2."""
-    words = {each.strip().lower().replace('"', "") for each in headers.get("prefer", "").split(",")}
+    # Parameters behind a preference, and spaces around "=", change nothing of ours.
+    wished = headers.get("prefer", "").lower().split(",")
+    words = {"".join(each.partition(";")[0].replace('"', "").split()) for each in wished}
     is_brief = headers.get("brief", "").strip().lower() == "t"
     return Prefer(
         is_brief or "return=minimal" in words,
         "return=representation" in words,
-        "depth-noroot" in words or headers.get("depth", "").endswith("noroot"),
+        "depth-noroot" in words or headers.get("depth", "").lower().rstrip().endswith("noroot"),
     )
 
 
@@ -199,27 +209,37 @@ def _etags(value: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _if_etags(lists: tuple[IfList, ...], path: str) -> frozenset[str] | None:
-    """Give the etags of which the resource must have one; None: its state is not asked for.
+def _tagged(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        raise BadRequest("The If field names what is no address") from None
 
-    No lock is ever given, so a list that asks for one cannot hold.
+
+def _is_same(resource: str, path: str) -> bool:
+    """Whether two paths name the same, however it is encoded (``@`` and ``%40``)."""
+    return segments(resource)[0] == segments(path)[0]
+
+
+def _if_etags(lists: tuple[IfList, ...], path: str) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Give the etags of which the resource must have one (None: not asked), and those that it must not have.
+
+    One list must hold. No lock is ever given: a list that asks for one cannot hold, and "Not" of one always does.
     """
-    asked = [each for each in lists if each.resource in {"", path}]
+    asked = [each for each in lists if not each.resource or _is_same(each.resource, path)]
     if not asked:
-        return None
-    found: set[str] = set()
+        return None, frozenset()
+    wanted: set[str] = set()
+    denied: set[str] | None = None  # None: each list wants an etag
     for each in asked:
-        wanted = {one.etag for one in each.conditions if one.etag is not None and not one.is_negated}
-        has_lock = any(
-            one.token and not one.token.upper().startswith("DAV:NO-LOCK") and not one.is_negated
-            for one in each.conditions
-        )
-        asks_no_lock = any(
-            one.token.upper().startswith("DAV:NO-LOCK") and not one.is_negated for one in each.conditions
-        )
-        if has_lock or asks_no_lock or len(wanted) > 1:
+        if any(one.token and not one.is_negated for one in each.conditions):
             continue
-        if not wanted:
-            return None  # only negations: it holds whatever the state
-        found |= {one for one in wanted if one is not None}
-    return frozenset(found)
+        these = {one.etag for one in each.conditions if one.etag is not None and not one.is_negated}
+        not_these = {one.etag for one in each.conditions if one.etag is not None and one.is_negated}
+        if len(these) == 1:
+            wanted |= these - not_these
+        elif not these:
+            denied = not_these if denied is None else denied & not_these
+    if denied is None:
+        return frozenset(wanted), frozenset()
+    return None, frozenset(denied - wanted)

@@ -31,7 +31,10 @@ COLLATIONS: Final = frozenset({"i;ascii-casemap", "i;octet", "i;unicode-casemap"
 MATCH_TYPES: Final = frozenset({"contains", "equals", "starts-with", "ends-with"})
 FILTERS_MAX: Final = 200
 """Conditions of one query."""
-_UTC: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})Z?)?")
+quirk_moment_without_zone: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})Z?)?", re.ASCII)
+"""A moment in UTC, as filters have it; some clients send a date alone, or leave the Z out."""
+quirk_either_body: Final = frozenset({dav("mkcol"), caldav("mkcalendar")})
+"""Bodies that make a collection; each is taken with MKCOL and with MKCALENDAR."""
 
 
 def propfind(octets: bytes) -> PropFind:
@@ -53,13 +56,13 @@ def propertyupdate(octets: bytes) -> PropertyUpdate:
 def make_collection(octets: bytes) -> MakeCollection:
     """Read the body of MKCOL or MKCALENDAR, which may be none.
 
-    Spec: RFC 5689 §3; RFC 4791 §5.3.1.2. Either body is taken for either method, as tasks.org sends them.
+    Spec: RFC 5689 §3; RFC 4791 §5.3.1.2.
     Errors: BadRequest (415 for another root).
     """
     if not octets.strip():
         return MakeCollection()
     root = parse(octets)
-    if root.name not in {dav("mkcol"), caldav("mkcalendar")}:
+    if root.name not in quirk_either_body:
         raise BadRequest("MKCOL has a body of another kind", 415)
     changes = _changes(root)
     kinds = next((each.element for each in changes if each.name == dav("resourcetype")), None)
@@ -81,7 +84,9 @@ def share(octets: bytes) -> types.ShareRequest | types.InviteReply | None:
     """Read a POST about sharing; None: it is about something else. Errors: BadRequest."""
     root = parse(octets)
     if root.name == calendarserver("share"):
-        return types.ShareRequest(tuple(map(_share_change, root.children)))
+        # Elements that are not known are passed over: RFC 4918 §17.
+        known = (each for each in root.children if each.name in {calendarserver("set"), calendarserver("remove")})
+        return types.ShareRequest(tuple(map(_share_change, known)))
     if root.name == dav("share-resource"):
         return types.ShareRequest(tuple(map(_sharee, root.all(dav("sharee")))))
     if root.name == calendarserver("invite-reply"):
@@ -382,7 +387,7 @@ def _text_match(element: Element, condition: str) -> TextMatch:
     if collation == "default":
         collation = "i;ascii-casemap"
     if collation not in COLLATIONS:
-        raise BadRequest("That collation is not supported", 412, condition)
+        raise BadRequest("That collation is not supported", 403, condition)
     match_type = element.attributes.get("match-type", "contains")
     if match_type not in MATCH_TYPES:
         raise BadRequest("That match-type is not known")
@@ -400,8 +405,8 @@ def _time_range(element: Element) -> TimeRange:
 
 
 def _utc(text: str) -> datetime:
-    """Read a moment; a date alone, and one without Z, are taken as UTC: some clients send them so."""
-    read = _UTC.fullmatch(text.strip())
+    """Read a moment; a date alone, and one without Z, are taken as UTC."""
+    read = quirk_moment_without_zone.fullmatch(text.strip())
     try:
         if read is None:
             raise ValueError
@@ -465,8 +470,6 @@ def _address_data(element: Element) -> AddressData:
 
 
 def _share_change(element: Element) -> types.ShareChange:
-    if element.name not in {calendarserver("set"), calendarserver("remove")}:
-        raise BadRequest("A share is set or removed")
     access = ""
     if element.name == calendarserver("set"):
         access = "read-write" if element.child(calendarserver("read-write")) is not None else "read"

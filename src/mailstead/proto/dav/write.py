@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 from mailstead.proto.dav.names import PREFIXES, split
-from mailstead.proto.dav.xml import escaped
+from mailstead.proto.dav.xml import XML_NAMESPACE, escaped, escaped_attribute
 
 _DECLARED: Final = "".join(f' xmlns:{prefix}="{namespace}"' for namespace, prefix in PREFIXES.items())
 _START: Final = f'<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus{_DECLARED}>'
@@ -102,9 +102,9 @@ def document(name: str, content: str) -> str:
 def element(name: str, content: str = "", attributes: str = "") -> str:
     """Give an element around what is XML already; `attributes` begin with a space."""
     namespace, local = split(name)
-    prefix = PREFIXES.get(namespace)
+    prefix = "xml" if namespace == XML_NAMESPACE else PREFIXES.get(namespace)
     if prefix is None:
-        declared = f' xmlns="{escaped(namespace)}"'
+        declared = f' xmlns="{escaped_attribute(namespace)}"'
         opened = f"{local}{declared}{attributes}"
         return f"<{opened}>{content}</{local}>" if content else f"<{opened}/>"
     return (
@@ -114,7 +114,7 @@ def element(name: str, content: str = "", attributes: str = "") -> str:
 
 def text(name: str, value: str, language: str = "") -> str:
     """Give an element with a text in it."""
-    return element(name, escaped(value), f' xml:lang="{escaped(language)}"' if language else "")
+    return element(name, escaped(value), f' xml:lang="{escaped_attribute(language)}"' if language else "")
 
 
 def hrefs(name: str, values: Iterable[str]) -> str:

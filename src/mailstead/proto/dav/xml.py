@@ -7,6 +7,7 @@ Spec: RFC 4918 §17, §20.6; XML 1.0; Namespaces in XML 1.0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,8 @@ XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 LANGUAGE: Final = f"{{{XML_NAMESPACE}}}lang"
 _SEPARATOR: Final = "\n"
 """Between namespace and name; neither can have it."""
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Spec: XML 1.0 §2.2 (Char)."""
 
 
 class BadRequest(Exception):
@@ -91,27 +94,44 @@ def written(element: Element, language: str = "") -> str:
     """Give an element as XML that stands by itself, with every namespace it needs. Spec: RFC 4918 §4.3."""
     prefixes: dict[str, str] = {}
     _gather(element, prefixes)
-    declared = "".join(f' xmlns:{prefix}="{_escaped_attribute(namespace)}"' for namespace, prefix in prefixes.items())
+    declared = "".join(f' xmlns:{prefix}="{escaped_attribute(namespace)}"' for namespace, prefix in prefixes.items())
     if language and LANGUAGE not in element.attributes:
-        declared += f' xml:lang="{_escaped_attribute(language)}"'
+        declared += f' xml:lang="{escaped_attribute(language)}"'
     pieces: list[str] = []
     _write(element, prefixes, declared, pieces)
     return "".join(pieces)
 
 
 def escaped(text: str) -> str:
-    """Give a text for XML. CR would become LF on the other side, if it stood there as it is."""
+    """Give a text for XML. CR would become LF on the other side, if it stood there as it is.
+
+    What cannot stand in XML at all becomes U+FFFD: one such character in an object would make the whole answer
+    unreadable, for all objects in it.
+    """
+    if _NOT_IN_XML.search(text):
+        text = _NOT_IN_XML.sub("\ufffd", text)
     if "&" in text:
         text = text.replace("&", "&amp;")
     return text.replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
+def escaped_attribute(value: str) -> str:
+    """Give a text for a value between double quotes."""
+    return escaped(value).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+
+
 class _Builder:
-    """Builds the tree as the parser goes."""
+    """Builds the tree as the parser goes.
+
+    Text is gathered in pieces and joined once: text that grows with each of many children would take time by the square
+    of its length (attack row 78).
+    """
 
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[Element] = []
+        self._pieces: list[str] = []
+        """Text since the last tag."""
         self._count = 0
 
     def start(self, name: str, attributes: list[str]) -> None:
@@ -126,21 +146,31 @@ class _Builder:
         for at in range(0, len(attributes), 2):
             element.attributes[_clark(attributes[at])] = attributes[at + 1]
         if self._open:
+            self._place_text()
             self._open[-1].children.append(element)
         elif self.root is None:
             self.root = element
         self._open.append(element)
 
     def end(self, _: str) -> None:
-        self._open.pop()
+        self._place_text()
+        element = self._open.pop()
+        tails = [each.tail for each in element.children]
+        element.text = "".join((element.head, *tails)) if tails else element.head
 
     def characters(self, text: str) -> None:
-        parent = self._open[-1]
-        parent.text += text
+        self._pieces.append(text)
+
+    def _place_text(self) -> None:
+        """Put what was gathered before the next tag where it stood."""
+        if not self._pieces:
+            return
+        text, parent = "".join(self._pieces), self._open[-1]
+        self._pieces.clear()
         if parent.children:
-            parent.children[-1].tail += text
+            parent.children[-1].tail = text
         else:
-            parent.head += text
+            parent.head = text
 
     def refuse_doctype(self, *_: object) -> None:
         raise BadRequest("A body with a document type is not read")
@@ -166,7 +196,7 @@ def _gather(element: Element, prefixes: dict[str, str]) -> None:
 def _write(element: Element, prefixes: dict[str, str], declared: str, pieces: list[str]) -> None:
     name = _prefixed(element.name, prefixes)
     attributes = "".join(
-        f' {_prefixed(each, prefixes)}="{_escaped_attribute(value)}"' for each, value in element.attributes.items()
+        f' {_prefixed(each, prefixes)}="{escaped_attribute(value)}"' for each, value in element.attributes.items()
     )
     if not element.children and not element.text:
         pieces.append(f"<{name}{declared}{attributes}/>")
@@ -183,7 +213,3 @@ def _prefixed(name: str, prefixes: dict[str, str]) -> str:
     if namespace == XML_NAMESPACE:
         return f"xml:{local}"
     return f"{prefixes[namespace]}:{local}" if namespace else local
-
-
-def _escaped_attribute(value: str) -> str:
-    return escaped(value).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
