@@ -12,7 +12,7 @@ from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, Property, write
 from mailstead.pim.filters import CalendarData, CompChoice, TimeRange
-from mailstead.pim.recurrence import EARLIEST, LATEST, Instance, instances, overlaps
+from mailstead.pim.recurrence import Instance, instances, limits, overlaps, shifted
 from mailstead.pim.rule import Budget
 from mailstead.pim.values import Moment, Period, moment, moments, written_date, written_utc
 
@@ -112,7 +112,8 @@ def _in_utc(prop: Property, calendar_object: CalendarObject) -> Property:
 
 def _limited(calendar_object: CalendarObject, span: TimeRange, floating_zone: tzinfo, budget: Budget) -> Component:
     """Leave out changed instances that neither are nor were in a span. Spec: RFC 4791 §9.6.6."""
-    begin, end = span.start or EARLIEST, span.end or LATEST
+    begin, end = limits(span.start, span.end)
+    length = _length(calendar_object, floating_zone)
     kept: list[Component] = []
     for part in calendar_object.overrides:
         budget.step()
@@ -133,7 +134,7 @@ def _limited(calendar_object: CalendarObject, span: TimeRange, floating_zone: tz
         )
         is_now = next(instances(alone, begin, end, floating_zone, budget), None) is not None
         is_range = (prop.parameter("RANGE") or "").upper() == "THISANDFUTURE"
-        was = overlaps(original, original + _length(calendar_object, floating_zone), begin, end)
+        was = overlaps(original, shifted(original, length), begin, end)
         if is_now or was or (is_range and original < end):
             kept.append(part)
     calendar = calendar_object.calendar.copy()
@@ -162,7 +163,7 @@ def _limit_freebusy(
     calendar: Component, span: TimeRange, calendar_object: CalendarObject, floating_zone: tzinfo
 ) -> None:
     """Spec: RFC 4791 §9.6.7."""
-    begin, end = span.start or EARLIEST, span.end or LATEST
+    begin, end = limits(span.start, span.end)
     for part in calendar.children("VFREEBUSY"):
         properties: list[Property] = []
         for prop in part.properties:

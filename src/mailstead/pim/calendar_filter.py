@@ -14,7 +14,7 @@ from mailstead.model.errors import BadObject, TooManyMatches
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, Property, unescaped
 from mailstead.pim.filters import CompFilter, ParamFilter, PropFilter, TextMatch, TimeRange
-from mailstead.pim.recurrence import EARLIEST, LATEST, Instance, instances, overlaps
+from mailstead.pim.recurrence import EARLIEST, LATEST, Instance, instances, limits, overlaps, shifted
 from mailstead.pim.rule import Budget
 from mailstead.pim.values import Moment, Period, duration, moment, moments
 
@@ -124,11 +124,11 @@ class _Matching:
                 return True
             if condition.name in {"VFREEBUSY", "VAVAILABILITY"}:
                 return False
-        begin, end = span.start or EARLIEST, span.end or LATEST
+        begin, end = limits(span.start, span.end)
         seen: set[int] = set()
         margin = timedelta(seconds=1) if condition.name == "VTODO" else timedelta()
-        wide_start = begin - margin if span.start is not None else None
-        wide_end = end + margin if span.end is not None else None
+        wide_start = shifted(begin, -margin) if span.start is not None else None
+        wide_end = shifted(end, margin) if span.end is not None else None
         for each in instances(self._object, wide_start, wide_end, self._floating_zone, self._budget):
             if id(each.component) in seen or not self._meets(each, begin, end):
                 continue
@@ -147,7 +147,7 @@ class _Matching:
 
     def _by_itself(self, part: Component, span: TimeRange) -> bool:
         """Whether a component without instances meets a span: tasks without date, free-busy, availability."""
-        begin, end = span.start or EARLIEST, span.end or LATEST
+        begin, end = limits(span.start, span.end)
         if part.name == "VTODO":
             if part.first("DTSTART") is not None or part.first("DUE") is not None:
                 return False
@@ -193,7 +193,7 @@ class _Matching:
 
     def _rings(self, part: Component, alarm: Component, span: TimeRange, instance: Instance | None) -> bool:
         """Whether an alarm goes off within a span. Spec: RFC 4791 §9.9 (VALARM)."""
-        begin, end = span.start or EARLIEST, span.end or LATEST
+        begin, end = limits(span.start, span.end)
         trigger = alarm.first("TRIGGER")
         if trigger is None:
             return False
@@ -201,7 +201,7 @@ class _Matching:
             repeats = _repeats(alarm)
             if not trigger.value.strip().upper().startswith(("P", "-P", "+P")):
                 at = moment(trigger, self._object.zones).utc(self._floating_zone)
-                return any(begin <= at + each < end for each in repeats)
+                return any(begin <= shifted(at, each) < end for each in repeats)
             offset = duration(trigger.value).exact
         except BadObject:
             return False
@@ -209,14 +209,12 @@ class _Matching:
         if instance is not None:
             candidates: Iterator[Instance] = iter((instance,))
         else:
-            reach = abs(offset) + max(repeats) + timedelta(days=1)
-            low = begin - reach if begin - EARLIEST > reach else None
-            high = end + reach if LATEST - end > reach else None
-            candidates = instances(self._object, low, high, self._floating_zone, self._budget)
+            reach = abs(offset) + repeats[-1] + timedelta(days=1)
+            candidates = instances(self._object, shifted(begin, -reach), shifted(end, reach), self._floating_zone, self._budget)
         for each in candidates:
             if each.component is part:
-                at = (each.end if by_end else each.start) + offset
-                if any(begin <= at + one < end for one in repeats):
+                at = shifted(each.end if by_end else each.start, offset)
+                if any(begin <= shifted(at, one) < end for one in repeats):
                     return True
         return False
 
@@ -236,14 +234,14 @@ class _Matching:
         return _joined(found, is_any=condition.is_any)
 
     def _is_within(self, prop: Property, span: TimeRange) -> bool:
-        begin, end = span.start or EARLIEST, span.end or LATEST
+        begin, end = limits(span.start, span.end)
         for each in self._moments(prop):
             if isinstance(each, Period):
                 if overlaps(each.start.utc(self._floating_zone), each.end.utc(self._floating_zone), begin, end):
                     return True
                 continue
             start = each.utc(self._floating_zone)
-            if overlaps(start, start + timedelta(days=1) if each.is_date else start, begin, end):
+            if overlaps(start, shifted(start, timedelta(days=1)) if each.is_date else start, begin, end):
                 return True
         return False
 

@@ -118,7 +118,7 @@ def instances(
     spoils no answer.
     Errors: TooManyMatches, when the budget is spent.
     """
-    begin, finish = start or EARLIEST, end or LATEST
+    begin, finish = limits(start, end)
     reading = _Reading(calendar_object, floating_zone)
     moved = reading.overrides()
     own = sorted((one for each in moved if (one := reading.of_override(each)) is not None), key=lambda each: each.start)
@@ -129,6 +129,21 @@ def instances(
         if overlaps(found.start, found.end, begin, finish):
             budget.instance()
             yield found
+
+
+def shifted(at: datetime, by: timedelta) -> datetime:
+    """Give the moment so much later (or earlier), but none that cannot be reckoned with: years end at 9999."""
+    try:
+        return min(max(at + by, EARLIEST), LATEST)
+    except OverflowError:
+        return LATEST if by > timedelta() else EARLIEST
+
+
+def limits(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """Give the two ends of a span, also of one without limit, as moments that can be reckoned with."""
+    begin = EARLIEST if start is None else min(max(start, EARLIEST), LATEST)
+    finish = LATEST if end is None else min(max(end, EARLIEST), LATEST)
+    return begin, finish
 
 
 def overlaps(start: datetime, end: datetime, range_start: datetime, range_end: datetime) -> bool:
@@ -193,12 +208,12 @@ class _Reading:
             assert each.span is not None
             reach = max(reach, each.span.length.exact + _SLACK)
             shift = max(shift, abs(self._utc(each.span.start) - self._utc(each.recurrence_id)) + _SLACK)
-        after = begin - reach - shift if begin - EARLIEST > reach + shift else EARLIEST
-        stop = finish + shift if LATEST - finish > shift else LATEST
+        after = shifted(shifted(begin, -reach), -shift)
+        stop = shifted(finish, shift)
         for utc, at, length in self._starts(what, after, budget):
             if utc >= stop:
                 return
-            if utc + length.exact + reach < begin or self._key_at(utc, at) in replaced:
+            if shifted(utc, length.exact) < after or self._key_at(utc, at) in replaced:
                 continue
             if ranges:
                 yield self._described(at, length, ranges, master, is_recurring=is_recurring)
@@ -215,9 +230,9 @@ class _Reading:
                 break
             assert each.span is not None
             component, length = each.component, each.span.length
-            moved = each.span.start.local - each.recurrence_id.local
             zone = None if each.span.start.is_date else each.span.start.zone
-            start = Moment(at.local + moved, each.span.start.is_date, zone)
+            moved = each.span.start.local - _local_in(zone, each.recurrence_id)
+            start = Moment(_local_in(zone, at), each.span.start.is_date, zone).plus(Duration(seconds=int(moved.total_seconds())))
         return self._instance(start, length, at if is_recurring else None, component)
 
     def _starts(self, what: _Set, after: datetime, budget: Budget) -> Iterator[tuple[datetime, Moment, Duration]]:
@@ -304,7 +319,7 @@ class _Reading:
         elif length.days:
             end = self._utc(at.plus(length))
         else:
-            end = start + timedelta(seconds=length.seconds) if LATEST - start > length.exact else LATEST
+            end = shifted(start, timedelta(seconds=length.seconds))
         return Instance(start, max(start, end), recurrence_id, component, at.is_date, at, length)
 
     def _utc(self, at: Moment) -> datetime:
@@ -316,6 +331,13 @@ class _Reading:
 
 
 _NOTHING: Final = Duration()
+
+
+def _local_in(zone: tzinfo | None, at: Moment) -> datetime:
+    """Give the local time of a moment as a clock of another zone shows it."""
+    if zone is None or at.zone is None or zone is at.zone:
+        return at.local
+    return at.utc(UTC).astimezone(zone).replace(tzinfo=None)
 
 
 def _between(start: Moment, end: Moment) -> Duration:

@@ -8,6 +8,7 @@ Spec: RFC 3986 §2.1, §3.3.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -15,6 +16,8 @@ from mailstead.proto.dav.xml import BadRequest
 
 SEGMENTS_MAX: Final = 10
 PATH_OCTETS_MAX: Final = 4096
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")
+"""Names of nearly all objects: nothing in them needs a second look."""
 _SAFE: Final = "-._~!$'()*+,;=:"
 
 
@@ -25,7 +28,7 @@ def segments(raw_path: str) -> tuple[list[str], bool]:
     """
     if len(raw_path) > PATH_OCTETS_MAX:
         raise BadRequest("The path is too long", 414)
-    found = [_decoded(each) for each in raw_path.split("/") if each]
+    found = [decoded(each) for each in raw_path.split("/") if each]
     if len(found) > SEGMENTS_MAX:
         raise BadRequest("The path has too many segments", 404)
     return found, raw_path.endswith("/")
@@ -33,10 +36,13 @@ def segments(raw_path: str) -> tuple[list[str], bool]:
 
 def segment(name: str) -> str:
     """Give a name as it stands in a path."""
-    return quote(name, safe=_SAFE)
+    return name if _PLAIN.fullmatch(name) else quote(name, safe=_SAFE)
 
 
-def _decoded(raw: str) -> str:
+def decoded(raw: str) -> str:
+    """Give the name that one segment stands for. Errors: BadRequest, as `segments`."""
+    if _PLAIN.fullmatch(raw) and raw not in {".", ".."}:
+        return raw
     octets = unquote_to_bytes(raw)
     try:
         name = octets.decode("utf-8")

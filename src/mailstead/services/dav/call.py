@@ -31,6 +31,7 @@ from mailstead.usecases.sharings import Sharings
 
 XML_OCTETS_MAX: Final = 8 * 1024 * 1024
 """Of a body that is no object: a multiget of 100,000 hrefs fits."""
+_BOTH: Final = frozenset({PlaceKind.ROOT, PlaceKind.PRINCIPALS, PlaceKind.PRINCIPAL, PlaceKind.PROXY, PlaceKind.PUSH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,11 @@ class Call:
         return principal(self.own_name).path
 
     async def body(self, octets_max: int = XML_OCTETS_MAX) -> bytes:
-        """Read the body. Errors: BadRequest (413)."""
+        """Read the body; one that is said to be too large is not begun. Errors: BadRequest (413)."""
         if self._body is None:
+            declared = self.headers.get("content-length", "")
+            if declared.isascii() and declared.isdigit() and int(declared[:20]) > octets_max:
+                raise BadRequest("The body is too large", 413)
             pieces, size = [], 0
             try:
                 async for piece in self.request.stream():
@@ -159,7 +163,9 @@ class Call:
         return self.collection_path + segment(name)
 
     def must_be_served(self) -> None:
-        """Errors: NoSuchCollection, for what this process does not serve."""
+        """Errors: NoSuchCollection, for what this process does not serve; principals are both services'."""
+        if self.place.kind in _BOTH:
+            return
         is_book = self.place.collection_kind is CollectionKind.ADDRESSBOOK
         if not (self.house.has_addressbooks if is_book else self.house.has_calendars):
             raise NoSuchCollection

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from mailstead.model.dav import CollectionKind, Resource
 from mailstead.proto.dav import write
 from mailstead.proto.dav.names import caldav, carddav, dav
-from mailstead.proto.dav.paths import segment, segments
+from mailstead.proto.dav.paths import decoded, segment, segments
 from mailstead.proto.dav.types import PropFind
 from mailstead.proto.dav.xml import BadRequest
 from mailstead.usecases.calendar_objects import CalendarObjects
@@ -73,6 +73,7 @@ class Answers:
         self._call = call
         self._opened = opened
         self._wanted = wanted
+        self._path = call.collection_path
         is_calendar = opened.collection.kind is not CollectionKind.ADDRESSBOOK
         self._data_name: Final = caldav("calendar-data") if is_calendar else carddav("address-data")
         self._has_data: Final = (wanted.calendar_data if is_calendar else wanted.address_data) is not None
@@ -87,17 +88,24 @@ class Answers:
 
     def href(self, name: str) -> str:
         """Give the path of a resource."""
-        return self._call.collection_path + segment(name)
+        return self._path + segment(name)
 
     def names(self, hrefs: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         """Give names in this collection with the hrefs that meant them, and the hrefs that are not in it.
 
         Clients write hrefs as URLs or as paths, and encode them as they like.
         """
-        base = _read(self._call.collection_path)
+        base = _read(self._path)
         named: dict[str, str] = {}
         others: list[str] = []
         for href in hrefs:
+            rest = href.removeprefix(self._path)
+            if rest != href and rest and "/" not in rest and "?" not in rest:
+                # As we have written it ourselves: nearly always.
+                name = _name(rest)
+                if name is not None:
+                    named.setdefault(name, href)
+                    continue
             path = _read(href)
             if path is not None and base is not None and len(path) == len(base) + 1 and path[:-1] == base:
                 named.setdefault(path[-1], href)
@@ -135,6 +143,13 @@ async def _chunks(pieces: AsyncIterator[str]) -> AsyncIterator[bytes]:
             yield "".join(gathered).encode()
             gathered, size = [], 0
     yield "".join(gathered).encode()
+
+
+def _name(raw: str) -> str | None:
+    try:
+        return decoded(raw)
+    except BadRequest:
+        return None
 
 
 def _read(href: str) -> list[str] | None:
