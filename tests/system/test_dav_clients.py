@@ -298,9 +298,10 @@ def test_curl_from_well_known_to_an_object(dav, need, tmp_path):
     curl = [need("curl"), "-sS", "--fail-with-body", "-u", f"{person.address}:{PASSWORD}"]
 
     def run(*arguments: str) -> str:
-        done = subprocess.run([*curl, *arguments], capture_output=True, text=True, timeout=30)
+        # As octets: read as text, CRLF would come out as LF.
+        done = subprocess.run([*curl, *arguments], capture_output=True, timeout=30)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout.decode()
 
     # RFC 6764 §6: well-known, redirect, principal, home
     for service, home in (("caldav", "calendar-home-set"), ("carddav", "addressbook-home-set")):
