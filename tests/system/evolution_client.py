@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -74,10 +75,15 @@ def use():
     card = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:evo-c\r\nFN:Eva Volution\r\nN:Volution;Eva;;;\r\nEND:VCARD\r\n"
     book.add_contact_sync(EBookContacts.Contact.new_from_vcard(card), EBookContacts.BookOperationFlags.NONE, None)
     everybody = EBookContacts.BookQuery.any_field_contains("").to_string()
-    return {
-        "events": sorted(each.get_summary() for each in calendar.get_object_list_sync("#t", None)[1]),
-        "contacts": sorted(each.get_property("full-name") for each in book.get_contacts_sync(everybody, None)[1]),
-    }
+    end = time.monotonic() + 20
+    while True:
+        found = {
+            "events": sorted(each.get_summary() for each in calendar.get_object_list_sync("#t", None)[1]),
+            "contacts": sorted(each.get_property("full-name") for each in book.get_contacts_sync(everybody, None)[1]),
+        }
+        if all(len(each) >= 2 for each in found.values()) or time.monotonic() > end:
+            return found
+        time.sleep(0.1)  # a refresh is only begun when it is asked for, and nothing here tells its end
 
 
 print(json.dumps(find() if mode == "find" else use()), flush=True)
