@@ -84,10 +84,12 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(folder, people=("alice", "bob"), **settings):
+async def asking(folder, people=("alice", "bob"), services=("caldav", "carddav"), **settings):
     """Give a house with accounts of these names, and the application before it."""
     made = Settings(
-        server=Server(hostname=HOST, data_dir=folder / "data"), store=Store(master_key=Secret("00" * 32)), **settings
+        server=Server(hostname=HOST, data_dir=folder / "data", services=services),
+        store=Store(master_key=Secret("00" * 32)),
+        **settings,
     )
     async with open_house(made) as house:
         await house.domains.add(ADMINISTRATOR, "example.test")

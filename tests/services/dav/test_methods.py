@@ -7,6 +7,7 @@ import pytest
 
 from mailstead.config.settings import Dav
 from mailstead.model.address import Address
+from mailstead.model.dav import Access, CollectionKind, CollectionTraits
 from mailstead.wiring.house import ADMINISTRATOR
 from services.dav.asking import asking
 
@@ -214,6 +215,30 @@ async def test_attack_085_what_is_too_large_is_refused(tmp_path):
     async with asking(tmp_path, dav=replace(Dav(), resource_octets_max=2000)) as dav:
         answer = await dav.ask("PUT", f"{BOOK}a.vcf", CARD.replace("FN:", "PHOTO:" + "A" * 3000 + "\r\nFN:"))
         assert answer.status == 413
+        assert (await dav.ask("PUT", f"{BOOK}a.vcf", CARD, content_length="3000")).status == 413  # before it is read
+
+
+@pytest.mark.parametrize("method", ["PUT", "MKCOL", "MKCALENDAR"])
+async def test_nothing_is_made_where_there_is_no_parent(dav, method):
+    """Spec: RFC 4918 §9.3.1, §9.7.1."""
+    assert (await dav.ask(method, f"{HOME}nowhere/a/b.ics", event() if method == "PUT" else b"")).status == 409
+    if method == "PUT":
+        assert (await dav.ask(method, f"{HOME}nowhere/a.ics", event())).status == 409
+
+
+async def test_who_puts_may_see_what_is_there(dav):
+    """Spec: RFC 8144 §3."""
+    made = await put(dav, f"{CALENDAR}a.ics", event(), prefer="return=representation")
+    assert (made.body, made.headers["preference-applied"]) == (event().encode(), "return=representation")
+    assert (await dav.ask("GET", f"{CALENDAR}a.ics")).headers["etag"] == made.headers["etag"]
+    changed = await put(dav, f"{CALENDAR}a.ics", event(summary="Dinner"), 200, prefer="return=representation")
+    assert changed.body == event(summary="Dinner").encode()
+    old = {"if_match": made.headers["etag"]}
+    refused = await put(dav, f"{CALENDAR}a.ics", event(), 412, prefer="return=representation", **old)
+    assert (refused.body, refused.headers["etag"]) == (changed.body, changed.headers["etag"])
+    assert b"Dinner" not in (await put(dav, f"{CALENDAR}a.ics", event(), 412, **old)).body
+    gone = await put(dav, f"{CALENDAR}none.ics", event("x"), 412, prefer="return=representation", **old)
+    assert "etag" not in gone.headers
 
 
 async def test_copy_and_move(dav):
@@ -390,7 +415,7 @@ async def test_attack_081_without_a_depth_only_the_place_itself_is_told(dav):
 )
 async def test_attack_082_paths_that_lead_elsewhere(dav, path):
     for method in ("GET", "PUT", "PROPFIND", "DELETE"):
-        assert (await dav.ask(method, path, event() if method == "PUT" else b"")).status in {400, 403, 404}
+        assert (await dav.ask(method, path, event() if method == "PUT" else b"")).status in {400, 403, 404, 409}
 
 
 async def test_attack_082_headers_out_of_measure(dav):
@@ -417,6 +442,69 @@ async def test_what_is_not_known_is_told(dav):
     assert (answer.status, "PROPFIND" in answer.headers["allow"]) == (405, True)
     answer = await dav.ask("REPORT", CALENDAR, '<D:version-tree xmlns:D="DAV:"/>')
     assert (answer.status, told(answer)) == (403, f"{D}supported-report")
+
+
+async def test_who_may_do_what_is_told(dav):
+    """Spec: RFC 3744 §5."""
+    names = [
+        f"{D}{name}" for name in ("current-user-privilege-set", "supported-privilege-set", "acl", "inherited-acl-set")
+    ]
+    await put(dav, f"{CALENDAR}a.ics", event())
+    for path, has, has_not in (
+        (CALENDAR, f"{D}write-content", f"{C}schedule-send"),
+        (f"{HOME}outbox/", f"{C}schedule-send-freebusy", f"{D}bind"),
+        (f"{HOME}inbox/", f"{C}schedule-deliver", f"{D}bind"),
+    ):
+        found = await dav.prop(path, *names)
+        current = {each[0].tag for each in found[names[0]]}
+        supported = {each.find(f"{D}privilege")[0].tag for each in found[names[1]].iter(f"{D}supported-privilege")}
+        assert has in current <= supported
+        assert has_not not in current
+        assert [each.text for each in found[names[2]].iter(f"{D}href")] == ["/principals/alice%40example.test/"]
+    found = await dav.prop(f"{CALENDAR}a.ics", *names)
+    assert [each.text for each in found[names[3]]] == [CALENDAR]
+    alice, bob = (Address.parse(f"{name}@example.test") for name in ("alice", "bob"))
+    owner = await dav.house.collections.account(ADMINISTRATOR, str(alice))
+    actor = replace(ADMINISTRATOR, account_id=owner.account_id, address=alice, is_admin=False)
+    opened = await dav.house.collections.open(actor, owner, CollectionKind.CALENDAR, "default")
+    await dav.house.sharings.share(actor, opened, bob, Access.READ)
+    await dav.house.sharings.set_delegate(actor, owner, bob, Access.WRITE)
+    found = await dav.prop(CALENDAR, *names)
+    assert [
+        (each.findtext(f"{D}principal/{D}href"), [one[0].tag for one in each.find(f"{D}grant")])
+        for each in found[names[2]]
+    ] == [
+        ("/principals/alice%40example.test/", [f"{D}all"]),
+        ("/principals/bob%40example.test/", [f"{D}read"]),
+        ("/principals/alice%40example.test/calendar-proxy-write/", [f"{D}read", f"{D}write"]),
+    ]
+    assert names[2] not in await dav.prop(CALENDAR, *names, by="bob@example.test")
+
+
+async def test_a_subscription_is_called_and_coloured_by_its_owner(dav):
+    owner = await dav.house.collections.account(ADMINISTRATOR, "alice@example.test")
+    await dav.house.collections.create(
+        ADMINISTRATOR, owner, CollectionKind.CALENDAR, "moon", CollectionTraits("Moon"), source_url="https://moon.test/"
+    )
+    body = '<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><D:displayname>Phases</D:displayname></D:prop></D:set></D:propertyupdate>'
+    assert b"200 OK" in (await dav.ask("PROPPATCH", f"{HOME}moon/", body)).body
+    found = await dav.prop(f"{HOME}moon/", f"{D}displayname", f"{D}current-user-privilege-set")
+    assert found[f"{D}displayname"].text == "Phases"
+    privileges = {each[0].tag for each in found[f"{D}current-user-privilege-set"]}
+    assert f"{D}write-properties" in privileges
+    assert f"{D}write-content" not in privileges
+    assert (await dav.ask("PUT", f"{HOME}moon/a.ics", event())).status == 403
+
+
+@pytest.mark.parametrize(("service", "there", "absent"), [("caldav", HOME, BOOK), ("carddav", BOOK, HOME)])
+async def test_a_process_for_one_of_the_two_has_principals_too(tmp_path, service, there, absent):
+    async with asking(tmp_path, services=(service,)) as dav:
+        for path in ("/", "/principals/"):
+            assert f"{D}current-user-principal" in await dav.prop(path, f"{D}current-user-principal")
+        found = await dav.prop("/principals/alice%40example.test/", f"{C}calendar-home-set", f"{A}addressbook-home-set")
+        assert set(found) == {f"{C}calendar-home-set" if service == "caldav" else f"{A}addressbook-home-set"}
+        assert (await dav.ask("PROPFIND", there)).status == 207
+        assert (await dav.ask("PROPFIND", absent)).status == 404
 
 
 async def test_principals_find_only_themselves(dav):

@@ -40,6 +40,7 @@ REPORTS: Final[dict[Any, Callable[[Any, Any], Awaitable[Response]]]] = {}
 for _module in (calendars, addressbooks, sync, principals):
     REPORTS.update(_module.REPORTS)
 
+_MAKING: Final = frozenset({"PUT", "MKCOL", "MKCALENDAR"})
 WELL_KNOWN: Final = ("/.well-known/caldav", "/.well-known/carddav")
 COMPLIANCE: Final = (
     "1, 3, access-control, extended-mkcol, add-member, calendar-access, calendar-schedule, calendar-auto-schedule, "
@@ -92,7 +93,8 @@ class _DavApp:
                 return await self._public.answer(request, allows_clear_text=self._house.allows_clear_text)
             place = place_of(raw_path)
             if place is None:
-                return errors.xml_error(404)
+                # What is to be made there has no parent: RFC 4918 §9.3.1, §9.7.1.
+                return errors.xml_error(409 if request.method in _MAKING else 404)
             is_book = place.collection_kind is CollectionKind.ADDRESSBOOK
             if request.method == "OPTIONS":
                 return Response(headers={"allow": ", ".join(_allowed(place))})

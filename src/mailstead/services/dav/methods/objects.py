@@ -1,6 +1,7 @@
 """GET, PUT, DELETE, COPY, MOVE: objects, and whole collections where that means something.
 
-Spec: RFC 4918 §9.4 to §9.9; RFC 4791 §5.3.2 to §5.3.4; RFC 6352 §6.3.2; RFC 6638 §3.2.10, §8; RFC 5995.
+Spec: RFC 4918 §9.4 to §9.9; RFC 4791 §5.3.2 to §5.3.4; RFC 6352 §6.3.2; RFC 6638 §3.2.10, §8; RFC 5995;
+RFC 8144 §3.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from mailstead.services.dav.attachments import given
 from mailstead.services.dav.call import Call
 from mailstead.services.dav.paths import Place, PlaceKind, place_of
 from mailstead.services.dav.properties.webdav import content_type, http_date
+from mailstead.usecases.collections import Opened
 from mailstead.usecases.resources import Resources, Written
 
 CALENDAR_TYPES: Final = frozenset({"text/calendar", "application/ics"})
 CARD_TYPES: Final = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
+NOWHERE: Final = "There is no such calendar or address book"
 
 
 async def get(call: Call) -> Response:
@@ -65,11 +68,17 @@ async def put(call: Call) -> Response:
     octets = await call.body(house.resource_octets_max)
     if place.kind is PlaceKind.COLLECTION:
         return await _import(call, octets)
-    opened = await call.opened()
+    try:
+        opened = await call.opened()
+    except NoSuchCollection:
+        raise BadRequest(NOWHERE, 409) from None  # RFC 4918 §9.7.1
     precondition = headers.precondition(call.headers, place.path)
-    written = await _resources(call).put(opened, place.resource, octets, precondition)
+    try:
+        written = await _resources(call).put(opened, place.resource, octets, precondition)
+    except PreconditionFailed as error:
+        return await _as_it_is(call, opened, error)
     await push.spare(call, opened)
-    return _written(call, written, place)
+    return await _written(call, opened, written, place)
 
 
 async def delete(call: Call) -> Response:
@@ -108,7 +117,7 @@ async def copy_or_move(call: Call) -> Response:
     try:
         there = await collections.open(call.actor, owner, target.collection_kind, target.collection)
     except NoSuchCollection:
-        raise BadRequest("There is no such calendar or address book", 409) from None
+        raise BadRequest(NOWHERE, 409) from None
     written = await _resources(call).copy(
         source,
         place.resource,
@@ -129,7 +138,7 @@ async def add_member(call: Call) -> Response:
     name = secrets.token_hex(16) + (".vcf" if is_book else ".ics")
     opened = await call.opened()
     written = await _resources(call).put(opened, name, octets, Precondition(must_be_absent=True))
-    return _written(call, written, call.place.object(name))
+    return await _written(call, opened, written, call.place.object(name))
 
 
 def _resources(call: Call) -> Resources:
@@ -189,14 +198,33 @@ def _fields(resource: Resource) -> dict[str, str]:
     return fields
 
 
-def _written(call: Call, written: Written, place: Place) -> Response:
+async def _written(call: Call, opened: Opened, written: Written, place: Place) -> Response:
     """Tell what became of a put; an etag only where the octets are those that were sent. Spec: RFC 4791 §5.3.4."""
     fields = {"location": call.house.base_url + place.path} if written.is_new else {}
+    if call.prefer.is_representation:
+        resource = await call.house.contacts.get(opened, place.resource)
+        return _represented(resource, 201 if written.is_new else 200, fields)
     if written.is_as_sent:
         fields["etag"] = f'"{written.resource.etag}"'
     if written.resource.schedule_tag:
         fields["schedule-tag"] = f'"{written.resource.schedule_tag}"'
     return Response(status_code=201 if written.is_new else 204, headers=fields)
+
+
+async def _as_it_is(call: Call, opened: Opened, error: PreconditionFailed) -> Response:
+    """Refuse a put, with what is there for who wants to see it. Spec: RFC 8144 §3.2."""
+    if not call.prefer.is_representation:
+        raise error
+    try:
+        resource = await call.house.contacts.get(opened, call.place.resource)
+    except NoSuchResource:
+        raise error from None
+    return _represented(resource, 412, {})
+
+
+def _represented(resource: Resource, status: int, fields: dict[str, str]) -> Response:
+    fields = {**_fields(resource), **fields, "preference-applied": "return=representation"}
+    return Response(resource.octets, status, fields)
 
 
 def _account_id(text: str) -> AccountId:

@@ -11,9 +11,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from mailstead.model.dav import Access, CollectionKind, CollectionTraits
-from mailstead.model.errors import CollectionExists
-from mailstead.proto.dav import parse, write
+from mailstead.model.dav import CollectionKind, CollectionTraits
+from mailstead.model.errors import CollectionExists, NotAllowed
+from mailstead.proto.dav import headers, parse, write
 from mailstead.proto.dav.names import CALDAV, DAV, caldav, carddav, dav, split
 from mailstead.proto.dav.types import PropertyChange
 from mailstead.proto.dav.xml import BadRequest, written
@@ -44,10 +44,10 @@ async def proppatch(call: Call) -> Response:
         traits = changed(subject.opened.traits, changes, refusals, is_new=False)
         await _change_places(call, subject, changes, refusals)
         if not refusals and traits != subject.opened.traits:
-            if subject.opened.access is not Access.WRITE and subject.opened.share is None:
-                refusals = {each.name: PropertyRefused(403, dav("need-privileges")) for each in changes}
-            else:
+            try:
                 await call.house.collections.set_traits(call.actor, subject.opened, traits)
+            except NotAllowed:
+                refusals = {each.name: PropertyRefused(403, dav("need-privileges")) for each in changes}
     else:
         for each in changes:
             known = PLACE_PROPERTIES.get(each.name)
@@ -64,7 +64,14 @@ async def make_collection(call: Call) -> Response:
         raise BadRequest(
             "Calendars and address books are made in their homes", 403, caldav("calendar-collection-location-ok")
         )
-    asked = parse.make_collection(await call.body())
+    octets = await call.body()
+    try:
+        asked = parse.make_collection(octets)
+    except BadRequest:
+        media_type, _ = headers.media_type(call.headers.get("content-type"))
+        if media_type and not media_type.endswith("xml"):
+            raise BadRequest("What is to be made is said in XML", 415) from None  # RFC 4918 §9.3.1
+        raise
     kind = place.collection_kind
     wants_book = carddav("addressbook") in asked.resource_types
     wants_calendar = caldav("calendar") in asked.resource_types or call.request.method == "MKCALENDAR"
@@ -83,8 +90,8 @@ async def make_collection(call: Call) -> Response:
         opened = await call.house.collections.create(call.actor, owner, kind, place.collection, traits)
     except CollectionExists as error:
         return answer(error)
-    headers = {"location": call.house.base_url + place.in_home(kind, opened.name).path, "cache-control": "no-cache"}
-    return Response(status_code=201, headers=headers)
+    fields = {"location": call.house.base_url + place.in_home(kind, opened.name).path, "cache-control": "no-cache"}
+    return Response(status_code=201, headers=fields)
 
 
 def changed(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.services.dav.properties import caldav, carddav, push, scheduling, sharing, webdav
+from mailstead.services.dav.properties import access, caldav, carddav, push, scheduling, sharing, webdav
 from mailstead.services.dav.properties.kinds import PlaceProperty, ResourceGetter
 
 PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
     **webdav.PROPERTIES,
+    **access.PROPERTIES,
     **caldav.PROPERTIES,
     **carddav.PROPERTIES,
     **scheduling.PROPERTIES,
@@ -23,6 +24,7 @@ PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
 
 RESOURCE_PROPERTIES: Final[dict[str, ResourceGetter]] = {
     **webdav.RESOURCE_PROPERTIES,
+    **access.RESOURCE_PROPERTIES,
     **scheduling.RESOURCE_PROPERTIES,
 }
 

@@ -1,6 +1,6 @@
-"""Properties of WebDAV itself, of access, quota and sync.
+"""Properties of WebDAV itself, of quota and sync.
 
-Spec: RFC 4918 §15; RFC 3744 §5; RFC 5397 §3; RFC 4331 §3; RFC 6578 §4; RFC 3253 §3.1.5; RFC 5995 §3.2.
+Spec: RFC 4918 §15; RFC 3744 §4, §5.1; RFC 5397 §3; RFC 4331 §3; RFC 6578 §4; RFC 3253 §3.1.5; RFC 5995 §3.2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import Final
 
-from mailstead.model.dav import Access, CollectionKind, CollectionTraits, Resource
+from mailstead.model.dav import CollectionKind, CollectionTraits, Resource
 from mailstead.proto.dav import write
 from mailstead.proto.dav.names import caldav, calendarserver, carddav, dav
 from mailstead.proto.dav.xml import Element
@@ -35,19 +35,6 @@ ALLPROP: Final = tuple(
         "displayname",
     )
 )
-
-_PRIVILEGES: Final = {
-    Access.READ: ("read", "read-current-user-privilege-set"),
-    Access.WRITE: (
-        "read",
-        "read-current-user-privilege-set",
-        "write",
-        "write-properties",
-        "write-content",
-        "bind",
-        "unbind",
-    ),
-}
 
 
 def content_type(resource: Resource) -> str:
@@ -95,10 +82,6 @@ def _resource_principal(call: Call, _opened: Opened, _resource: Resource) -> str
     return write.hrefs(dav("current-user-principal"), [call.own_principal])
 
 
-def _resource_privileges(_call: Call, opened: Opened, _resource: Resource) -> str:
-    return privileges(opened.access)
-
-
 def _resource_id(_call: Call, opened: Opened, resource: Resource) -> str:
     return write.hrefs(dav("resource-id"), [f"urn:mailstead:{opened.owner.account_id}-{resource.resource_id}"])
 
@@ -113,7 +96,6 @@ RESOURCE_PROPERTIES: Final[dict[str, ResourceGetter]] = {
     dav("displayname"): _summary,
     dav("owner"): _resource_owner,
     dav("current-user-principal"): _resource_principal,
-    dav("current-user-privilege-set"): _resource_privileges,
     dav("resource-id"): _resource_id,
 }
 
@@ -176,10 +158,6 @@ async def _principal_url(_call: Call, subject: Subject) -> str | None:
     return write.hrefs(dav("principal-URL"), [principal(str(subject.owner.address)).path])
 
 
-async def _principal_collections(_call: Call, _subject: Subject) -> str:
-    return write.hrefs(dav("principal-collection-set"), ["/principals/"])
-
-
 async def _alternate_uris(_call: Call, subject: Subject) -> str | None:
     return write.element(dav("alternate-URI-set")) if subject.is_principal else None
 
@@ -190,13 +168,6 @@ async def _owner(_call: Call, subject: Subject) -> str | None:
     if subject.owner is not None:
         return write.hrefs(dav("owner"), [principal(str(subject.owner.address)).path])
     return None
-
-
-async def _privileges(call: Call, subject: Subject) -> str:
-    if subject.opened is not None:
-        return privileges(subject.opened.access)
-    is_own = subject.owner is not None and subject.owner.account_id == call.actor.account_id
-    return privileges(Access.WRITE if is_own else Access.READ)
 
 
 async def _reports(_call: Call, subject: Subject) -> str:
@@ -264,10 +235,8 @@ PROPERTIES: Final[dict[str, PlaceProperty]] = {
     dav("displayname"): PlaceProperty(_display_name, _set_display_name, is_in_allprop=True),
     dav("current-user-principal"): PlaceProperty(_principal),
     dav("principal-URL"): PlaceProperty(_principal_url),
-    dav("principal-collection-set"): PlaceProperty(_principal_collections),
     dav("alternate-URI-set"): PlaceProperty(_alternate_uris),
     dav("owner"): PlaceProperty(_owner),
-    dav("current-user-privilege-set"): PlaceProperty(_privileges),
     dav("supported-report-set"): PlaceProperty(_reports),
     dav("sync-token"): PlaceProperty(_sync_token),
     calendarserver("getctag"): PlaceProperty(_ctag),
@@ -279,20 +248,6 @@ PROPERTIES: Final[dict[str, PlaceProperty]] = {
 
 
 # what others need as well
-
-
-def privileges(access: Access) -> str:
-    """Give what the actor may do. Spec: RFC 3744 §5.5."""
-    return _PRIVILEGE_SETS[access]
-
-
-_PRIVILEGE_SETS: Final = {
-    access: write.element(
-        dav("current-user-privilege-set"),
-        "".join(write.element(dav("privilege"), write.element(dav(name))) for name in names),
-    )
-    for access, names in _PRIVILEGES.items()
-}
 
 
 def sync_token(call: Call, subject: Subject) -> str:
