@@ -21,7 +21,7 @@ from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 PASSWORD = "pw-never-in-a-log 1"
 LISTENERS = ("MX_LISTEN", "SUBMISSION_LISTEN", "SUBMISSION_LISTEN_TLS", "IMAP_LISTEN", "IMAP_LISTEN_TLS",
-             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN")  # fmt: skip
+             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN", "CALDAV_LISTEN")  # fmt: skip
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ def test_the_demo_as_a_newcomer_meets_it(environ, tmp_path):
         assert all(address in first for name, address in environ.items() if name.startswith("MAILSTEAD_"))
         shell(printed(first, "Send"))
         assert "It works." in shell(printed(first, "Read"))
+        assert "BEGIN:VCALENDAR" in shell(printed(first, "Dates"))
         for fresh in ((), ("--fresh",)):
             said = refused(mailstead(environ, tmp_path, "serve", "--demo", *fresh), 78)
             assert "is running on .state already" in said

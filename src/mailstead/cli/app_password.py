@@ -23,7 +23,9 @@ def add(
     context: typer.Context,
     address: _AddressText,
     label: Annotated[str, typer.Argument(help="What it is for, such as 'phone'.")],
-    scope: Annotated[list[str] | None, typer.Option(help="imap, smtp, pop3 or sieve; several times; else all.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="imap, smtp, pop3, sieve or dav; several times; else all.")
+    ] = None,
 ) -> None:
     """Make an app password and show it, this once."""
     terminal = terminal_of(context)

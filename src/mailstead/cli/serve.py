@@ -34,6 +34,7 @@ DEMO_SETTINGS: Final = {
     "MAILSTEAD_POP3_LISTEN": "127.0.0.1:2110",
     "MAILSTEAD_POP3_LISTEN_TLS": "127.0.0.1:2995",
     "MAILSTEAD_SIEVE_LISTEN": "127.0.0.1:2190",
+    "MAILSTEAD_CALDAV_LISTEN": "127.0.0.1:2080",
     # Nothing of a demo goes to the Internet: senders are not looked up, and with a resolver that is not there
     # mail to others waits in the queue.
     "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
@@ -53,7 +54,8 @@ class Demo:
 
 def demo_environment(state: Path, environ: dict[str, str]) -> dict[str, str]:
     """Give the environment with the demo's settings below it."""
-    return {**DEMO_SETTINGS, "MAILSTEAD_SERVER_DATA_DIR": str((state / "data").absolute()), **environ}
+    given = {**DEMO_SETTINGS, "MAILSTEAD_SERVER_DATA_DIR": str((state / "data").absolute()), **environ}
+    return {"MAILSTEAD_DAV_BASE_URL": f"http://{given['MAILSTEAD_CALDAV_LISTEN'].partition(',')[0]}", **given}
 
 
 def open_demo(state: Path, *, is_fresh: bool) -> Demo:
@@ -134,6 +136,10 @@ def print_demo(settings: Settings, demo: Demo) -> None:
             table.add_row(service, address, "STLS" if service == "pop3" else "STARTTLS")
         for address in section.listen_tls:
             table.add_row(service, address, "from the first octet")
+    has_dates = "caldav" in settings.server.services and bool(settings.caldav.listen)
+    if has_dates:
+        both = "caldav, carddav" if "carddav" in settings.server.services else "caldav"
+        table.add_row(both, f"http://{settings.caldav.listen[0]}", "none: this machine only")
     console.print(table)
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     console.print(f"Log-in: {alice} with password {alice_password}")
@@ -152,6 +158,16 @@ def print_demo(settings: Settings, demo: Demo) -> None:
             f"""Read:   python3 -c "import imaplib; m = imaplib.IMAP4_SSL('{host}', {port}); """
             f"""m.login('{alice}', '{alice_password}'); m.select(); """
             """print(m.fetch('*', 'BODY[]')[1][0][1].decode())\"""",
+            markup=False,
+        )
+    if has_dates:
+        host, port = _host_and_port(settings.caldav.listen[0])
+        console.print(
+            f"""Dates:  python3 -c "import base64, urllib.request as u; """
+            f"""log_in = base64.b64encode(b'{alice}:{alice_password}').decode(); """
+            f"""ask = u.Request('http://{host}:{port}/dav/{alice}/default/', """
+            """headers={'Authorization': 'Basic ' + log_in}); """
+            """print(u.urlopen(ask).read().decode())\"""",
             markup=False,
         )
     console.print("Mail to other domains goes nowhere: it waits in the queue, as the demo asks no name server.")
@@ -173,8 +189,8 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="[SERVICE]...",
-            help="Services to run, else those of server.services: web, mx, submission, imap, pop3, sieve, queue; smtp "
-            "means mx and submission, worker the queue.",
+            help="Services to run, else those of server.services: web, mx, submission, imap, pop3, sieve, caldav, "
+            "carddav, queue; smtp means mx and submission, worker the queue.",
         ),
     ] = None,
     services: Annotated[str, typer.Option(metavar="A,B", help="The same, in one word.")] = "",
