@@ -14,7 +14,7 @@ from typing import Final
 from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, parse
-from mailstead.pim.free_busy import BUSY, FREE, TENTATIVE, UNAVAILABLE, BusyPeriod, merged
+from mailstead.pim.free_busy import BUSY, FREE, TENTATIVE, UNAVAILABLE, BusyPeriod, topmost
 from mailstead.pim.recurrence import EARLIEST, LATEST, instances
 from mailstead.pim.rule import Budget
 from mailstead.pim.values import duration, moment
@@ -34,9 +34,8 @@ def unavailable(text: str, start: datetime, end: datetime, floating_zone: tzinfo
     except BadObject:
         return []
     parts = [(calendar, part) for calendar in calendars for part in calendar.children("VAVAILABILITY")]
-    decided: list[BusyPeriod] = []
-    """What those of higher priority have said, free or not."""
-    for calendar, part in sorted(parts, key=lambda each: _priority(each[1])):
+    layers: list[tuple[BusyPeriod, int]] = []
+    for height, (calendar, part) in enumerate(sorted(parts, key=lambda each: _priority(each[1]), reverse=True)):
         span = _span(calendar, part, floating_zone)
         if span is None:
             continue
@@ -44,13 +43,10 @@ def unavailable(text: str, start: datetime, end: datetime, floating_zone: tzinfo
         if last <= first:
             continue
         kind = part.value("BUSYTYPE").strip().upper() or UNAVAILABLE
-        said = [BusyPeriod(first, last, kind if kind in _KINDS else BUSY)]
-        said = _without(said, _available(calendar, part, first, last, floating_zone, budget))
-        open_before = _without([BusyPeriod(first, last, FREE)], decided)
-        decided_now = _within(said, open_before)
-        free_now = _without(open_before, decided_now)
-        decided += [*decided_now, *free_now]
-    return merged(each for each in decided if each.kind != FREE)
+        layers.append((BusyPeriod(first, last, kind if kind in _KINDS else BUSY), 2 * height))
+        available = _available(calendar, part, first, last, floating_zone, budget)
+        layers += [(each, 2 * height + 1) for each in available]
+    return topmost(layers)
 
 
 def _priority(part: Component) -> int:
@@ -94,30 +90,3 @@ def _available(
                 for each in instances(one, start, end, floating_zone, budget)
             ]
     return found
-
-
-def _without(periods: list[BusyPeriod], taken: list[BusyPeriod]) -> list[BusyPeriod]:
-    """Give what is left of periods without others."""
-    left = periods
-    for gone in taken:
-        pieces: list[BusyPeriod] = []
-        for each in left:
-            if gone.end <= each.start or gone.start >= each.end:
-                pieces.append(each)
-                continue
-            if each.start < gone.start:
-                pieces.append(BusyPeriod(each.start, gone.start, each.kind))
-            if gone.end < each.end:
-                pieces.append(BusyPeriod(gone.end, each.end, each.kind))
-        left = pieces
-    return left
-
-
-def _within(periods: list[BusyPeriod], spans: list[BusyPeriod]) -> list[BusyPeriod]:
-    """Give the parts of periods that lie in spans."""
-    return [
-        BusyPeriod(max(each.start, span.start), min(each.end, span.end), each.kind)
-        for each in periods
-        for span in spans
-        if max(each.start, span.start) < min(each.end, span.end)
-    ]

@@ -12,7 +12,7 @@ from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, Property, write
 from mailstead.pim.filters import CalendarData, CompChoice, TimeRange
-from mailstead.pim.recurrence import Instance, instances, limits, overlaps, shifted
+from mailstead.pim.recurrence import Instance, instances, limits, overlaps, shifted, span_of
 from mailstead.pim.rule import Budget
 from mailstead.pim.values import Moment, Period, moment, moments, written_date, written_utc
 
@@ -65,22 +65,23 @@ def _written_out(instance: Instance, calendar_object: CalendarObject) -> Compone
             continue
         tzid = prop.parameter("TZID")
         part.properties.append(_in_utc(prop, calendar_object) if tzid else prop)
-    at = _times(instance)
+    at = _times(instance, calendar_object)
     if instance.recurrence_id is not None:
         at.insert(0, _moment_property("RECURRENCE-ID", instance.recurrence_id, instance.recurrence_id.is_date))
     part.properties[1:1] = at
     return part
 
 
-def _times(instance: Instance) -> list[Property]:
+def _times(instance: Instance, calendar_object: CalendarObject) -> list[Property]:
     source = instance.component
     found = []
-    is_due = source.name == "VTODO"
-    if source.first("DTSTART") is not None or not is_due:
+    end_name = "DUE" if source.name == "VTODO" else "DTEND"
+    if source.first("DTSTART") is not None or end_name == "DTEND":
         found.append(_moment_property("DTSTART", instance.at, instance.is_all_day))
-    if source.first("DTEND") is not None or source.first("DUE") is not None:
-        end = instance.at.plus(instance.length)
-        found.append(_moment_property("DUE" if is_due else "DTEND", end, instance.is_all_day))
+    own = span_of(source, calendar_object)
+    if source.first(end_name) is not None or (own is not None and own.length != instance.length):
+        # An instance from a PERIOD lasts as long as that says.
+        found.append(_moment_property(end_name, instance.at.plus(instance.length), instance.is_all_day))
     elif source.first("DURATION") is not None:
         found.append(Property("DURATION", source.value("DURATION")))
     return found
@@ -113,7 +114,7 @@ def _in_utc(prop: Property, calendar_object: CalendarObject) -> Property:
 def _limited(calendar_object: CalendarObject, span: TimeRange, floating_zone: tzinfo, budget: Budget) -> Component:
     """Leave out changed instances that neither are nor were in a span. Spec: RFC 4791 §9.6.6."""
     begin, end = limits(span.start, span.end)
-    length = _length(calendar_object, floating_zone)
+    length = _length(calendar_object)
     kept: list[Component] = []
     for part in calendar_object.overrides:
         budget.step()
@@ -144,19 +145,13 @@ def _limited(calendar_object: CalendarObject, span: TimeRange, floating_zone: tz
     return calendar
 
 
-def _length(calendar_object: CalendarObject, floating_zone: tzinfo) -> timedelta:
-    if calendar_object.master is None:
-        return timedelta()
-    alone = CalendarObject(
-        calendar_object.calendar,
-        calendar_object.component,
-        calendar_object.uid,
-        calendar_object.master,
-        [],
-        calendar_object.zones,
-    )
-    first = next(instances(alone, None, None, floating_zone, Budget()), None)
-    return first.end - first.start if first is not None else timedelta()
+def _length(calendar_object: CalendarObject) -> timedelta:
+    """Give how long an instance is that nothing has changed."""
+    try:
+        span = span_of(calendar_object.master, calendar_object) if calendar_object.master is not None else None
+    except BadObject:
+        span = None
+    return span.length.exact if span is not None else timedelta()
 
 
 def _limit_freebusy(

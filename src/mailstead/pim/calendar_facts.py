@@ -5,6 +5,7 @@ Spec: RFC 4791 §9.9 (what a time range has to find); model.dav.ResourceFacts.
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,9 +13,9 @@ from mailstead.model.dav import ResourceFacts
 from mailstead.model.errors import BadObject, TooManyMatches
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, unescaped
-from mailstead.pim.recurrence import EARLIEST, Span, instances, span_of
-from mailstead.pim.rule import Budget, Rule, parse_rule
-from mailstead.pim.values import Period, moments
+from mailstead.pim.recurrence import Span, shifted, span_of
+from mailstead.pim.rule import Budget, Rule, occurrences, parse_rule
+from mailstead.pim.values import Moment, Period, moments
 
 SUMMARY_MAX: Final = 200
 TEXT_MAX: Final = 16 * 1024
@@ -75,8 +76,8 @@ def _place(calendar_object: CalendarObject) -> tuple[int | None, int | None, boo
         is_exact = is_exact and span.start.zone is not None and not is_rule and part.name == "VEVENT"
         start, end = _bounds(span)
         if part.name in {"VTODO", "VAVAILABILITY"}:
-            start -= _SECOND  # the ends of a task count themselves: RFC 4791 §9.9
-            end += _SECOND
+            start = shifted(start, -_SECOND)  # the ends of a task count themselves: RFC 4791 §9.9
+            end = shifted(end, _SECOND)
         if (part.name == "VAVAILABILITY" and not span.has_end) or is_range:
             bounds.append((start, None))
         else:
@@ -95,7 +96,7 @@ def _bounds(span: Span) -> tuple[datetime, datetime]:
     """Give the earliest start and the latest end, whatever zone floating times are taken in."""
     early, late = (_EARLY, _LATE) if span.start.zone is None else (timedelta(), timedelta())
     start, end = span.start.utc(UTC), span.start.plus(span.length).utc(UTC)
-    return (start - early if start - EARLIEST > _EARLY else start), end + late
+    return shifted(start, -early), shifted(end, late)
 
 
 def _first_date(calendar_object: CalendarObject, part: Component) -> datetime | None:
@@ -107,37 +108,45 @@ def _first_date(calendar_object: CalendarObject, part: Component) -> datetime | 
         except BadObject:
             continue
         found += [(each.start if isinstance(each, Period) else each).utc(UTC) for each in values]
-    return min(found) - _EARLY if found else None
+    return shifted(min(found), -_EARLY) if found else None
 
 
 def _last_end(calendar_object: CalendarObject, part: Component, span: Span) -> datetime | None:
     """Give a moment at which the last instance has ended; None: there is no last one, or it is too far to reckon."""
-    rules: list[Rule] = []
-    for prop in part.all("RRULE"):
-        try:
-            rules.append(parse_rule(prop.value))
-        except BadObject:
-            continue
-    if any(rule.is_endless or (rule.count or 0) > COUNT_MAX for rule in rules):
-        return None
     reach = span.length.exact + _LATE + timedelta(days=1)
-    ends: list[datetime] = []
-    for prop in part.all("RDATE"):
+    ends = [shifted(span.start.utc(UTC), reach)]
+    budget = Budget(10 * COUNT_MAX)
+    for prop in part.properties:
         try:
-            values = moments(prop, calendar_object.zones)
+            if prop.name == "RDATE":
+                ends += [shifted(each, reach) for each in _ends_of_dates(moments(prop, calendar_object.zones))]
+            elif prop.name == "RRULE":
+                last = _last_of_rule(parse_rule(prop.value), span, budget)
+                if last is None:
+                    return None
+                ends.append(shifted(last, reach))
         except BadObject:
             continue
-        ends += [each.end.utc(UTC) + reach if isinstance(each, Period) else each.utc(UTC) + reach for each in values]
-    until = [rule.until.utc(UTC) + reach for rule in rules if rule.until is not None]
-    if len(until) == len(rules):
-        return max([*ends, *until], default=None) if ends or until else span.start.utc(UTC) + reach
-    try:
-        last = EARLIEST
-        for each in instances(calendar_object, None, None, UTC, Budget(20 * COUNT_MAX, 2 * COUNT_MAX)):
-            last = max(last, each.end)
-    except TooManyMatches:
+        except TooManyMatches:
+            return None
+    return max(ends)
+
+
+def _last_of_rule(rule: Rule, span: Span, budget: Budget) -> datetime | None:
+    """Give about when a rule's last occurrence is; None: it has none, or it is too far. Errors: TooManyMatches."""
+    start = span.start
+    if rule.until is not None:
+        return rule.until.utc(UTC)
+    if rule.count is None or rule.count > COUNT_MAX:
         return None
-    return max([*ends, last + reach])
+    last = deque(occurrences(rule, start.local, budget), maxlen=1)
+    return Moment(last[0], start.is_date, start.zone).utc(UTC) if last else start.utc(UTC)
+
+
+def _ends_of_dates(dates: list[Moment | Period]) -> list[datetime]:
+    return [
+        max(each.start.utc(UTC), each.end.utc(UTC)) if isinstance(each, Period) else each.utc(UTC) for each in dates
+    ]
 
 
 def _text(calendar_object: CalendarObject) -> str:

@@ -109,9 +109,9 @@ class _Matching:
         parts = [each for each in self._object.calendar.components if each.name == condition.name]
         if condition.is_not_defined or not parts:
             return condition.is_not_defined and not parts
-        if condition.time_range is None:
-            return any(self._component(each, condition, None) for each in parts)
         try:
+            if condition.time_range is None:
+                return any(self._component(each, condition, None) for each in parts)
             return self._in_range(parts, condition, condition.time_range)
         except TooManyMatches:
             return True
@@ -210,7 +210,9 @@ class _Matching:
             candidates: Iterator[Instance] = iter((instance,))
         else:
             reach = abs(offset) + repeats[-1] + timedelta(days=1)
-            candidates = instances(self._object, shifted(begin, -reach), shifted(end, reach), self._floating_zone, self._budget)
+            candidates = instances(
+                self._object, shifted(begin, -reach), shifted(end, reach), self._floating_zone, self._budget
+            )
         for each in candidates:
             if each.component is part:
                 at = shifted(each.end if by_end else each.start, offset)
@@ -289,7 +291,7 @@ def _repeats(alarm: Component) -> list[timedelta]:
     count, pause = alarm.value("REPEAT"), alarm.value("DURATION")
     if not (count.isascii() and count.isdigit()) or not pause:
         return [timedelta()]
-    step = duration(pause).exact
+    step = max(duration(pause).exact, timedelta())
     return [step * each for each in range(min(int(count[:6]), _ALARM_REPEATS_MAX) + 1)]
 
 

@@ -5,7 +5,7 @@ Spec: RFC 4791 §7.10; RFC 5545 §3.6.4; RFC 6638 §3.1; RFC 7953 (by `pim.avail
 
 from __future__ import annotations
 
-import itertools
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -41,11 +41,11 @@ def busy(
     floating_zone: tzinfo,
     budget: Budget,
     *,
-    attendee: str = "",
+    attendees: frozenset[str] = frozenset(),
 ) -> list[BusyPeriod]:
     """Give the periods within [start, end) in which an object makes its owner busy.
 
-    `attendee` is the owner's ``mailto:`` address: who has declined is not busy, who has not answered perhaps.
+    `attendees` are the owner's ``mailto:`` addresses: who has declined is not busy, who has not answered perhaps.
     Errors: TooManyMatches.
     """
     if calendar_object.component == "VFREEBUSY":
@@ -54,7 +54,7 @@ def busy(
         return []
     found: list[BusyPeriod] = []
     for each in instances(calendar_object, start, end, floating_zone, budget):
-        kind = _kind(each.component, attendee)
+        kind = _kind(each.component, attendees)
         if kind != FREE and each.end > each.start:
             found.append(BusyPeriod(max(each.start, start), min(each.end, end), kind))
     return found
@@ -62,24 +62,33 @@ def busy(
 
 def merged(periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
     """Give periods in order without overlap; where two meet, the busier one counts."""
-    ordered = sorted((each for each in periods if each.end > each.start), key=lambda each: each.start)
-    edges = sorted({each.start for each in ordered} | {each.end for each in ordered})
+    return topmost((each, _ORDER.get(each.kind, _ORDER[BUSY])) for each in periods)
+
+
+def topmost(layers: Iterable[tuple[BusyPeriod, int]]) -> list[BusyPeriod]:
+    """Give periods in order without overlap; where several meet, the one of the highest layer says how busy.
+
+    What is FREE hides what lies below it, and is left out.
+    """
+    waiting = [
+        (each.start, -layer, number, each) for number, (each, layer) in enumerate(layers) if each.end > each.start
+    ]
+    edges = sorted({each.start for *_, each in waiting} | {each.end for *_, each in waiting})
+    waiting.sort(reverse=True)
+    begun: list[tuple[int, int, BusyPeriod]] = []
     found: list[BusyPeriod] = []
-    open_periods: list[BusyPeriod] = []
-    position = 0
-    for begin, end in itertools.pairwise(edges):
-        open_periods = [each for each in open_periods if each.end > begin]
-        while position < len(ordered) and ordered[position].start <= begin:
-            open_periods.append(ordered[position])
-            position += 1
-        if not open_periods:
-            continue
-        kind = max((each.kind for each in open_periods), key=lambda each: _ORDER.get(each, 3))
-        if found and found[-1].end == begin and found[-1].kind == kind:
-            found[-1] = BusyPeriod(found[-1].start, end, kind)
-        else:
-            found.append(BusyPeriod(begin, end, kind))
-    return [each for each in found if each.kind != FREE]
+    kind, since = FREE, None
+    for at in edges:
+        while waiting and waiting[-1][0] == at:
+            heapq.heappush(begun, waiting.pop()[1:])
+        while begun and begun[0][2].end <= at:
+            heapq.heappop(begun)
+        now = begun[0][2].kind if begun else FREE
+        if now != kind:
+            if since is not None and kind != FREE:
+                found.append(BusyPeriod(since, at, kind))
+            kind, since = now, at
+    return found
 
 
 def coarse(periods: Iterable[BusyPeriod], minutes: int = 15) -> list[BusyPeriod]:
@@ -119,21 +128,20 @@ def vfreebusy(
     return part
 
 
-def _kind(part: Component, attendee: str) -> str:
+def _kind(part: Component, attendees: frozenset[str]) -> str:
     """Give how busy an event makes. Spec: RFC 4791 §7.10."""
     if part.value("TRANSP").strip().upper() == "TRANSPARENT":
         return FREE
     status = part.value("STATUS").strip().upper()
     if status == "CANCELLED":
         return FREE
-    if attendee:
-        for prop in part.all("ATTENDEE"):
-            if prop.value.strip().lower() == attendee:
-                answer = (prop.parameter("PARTSTAT") or "NEEDS-ACTION").upper()
-                if answer in {"DECLINED", "DELEGATED"}:
-                    return FREE
-                if answer in {"TENTATIVE", "NEEDS-ACTION"}:
-                    return TENTATIVE
+    for prop in part.all("ATTENDEE") if attendees else ():
+        if prop.value.strip().lower() in attendees:
+            answer = (prop.parameter("PARTSTAT") or "NEEDS-ACTION").upper()
+            if answer in {"DECLINED", "DELEGATED"}:
+                return FREE
+            if answer in {"TENTATIVE", "NEEDS-ACTION"}:
+                return TENTATIVE
     return TENTATIVE if status == "TENTATIVE" else BUSY
 
 
@@ -146,6 +154,7 @@ def _written(
             kind = (prop.parameter("FBTYPE") or BUSY).upper()
             if kind == FREE:
                 continue
+            kind = kind if kind in _ORDER else BUSY  # what one does not know is busy: RFC 5545 §3.2.9
             try:
                 values = moments(prop, calendar_object.zones)
             except BadObject:

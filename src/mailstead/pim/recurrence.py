@@ -92,16 +92,13 @@ def span_of(component: Component, calendar_object: CalendarObject) -> Span | Non
     start = moment(start_property, zones)
     if end_property is not None:
         end = moment(end_property, zones)
-        length = _between(start, end)
-        if length.days < 0 or length.seconds < 0:
-            length = Duration()  # an end before its start says nothing
+        length = _lasting(_between(start, end))
         if start.is_date and length == Duration() and component.name == "VEVENT":
             length = Duration(days=1)  # some clients write the day itself as the end
         return Span(start, length, has_end=True)
     length_property = component.first("DURATION")
     if length_property is not None:
-        length = duration(length_property.value)
-        return Span(start, length if length.days >= 0 and length.seconds >= 0 else Duration(), has_end=True)
+        return Span(start, _lasting(duration(length_property.value)), has_end=True)
     return Span(start, Duration(days=1) if start.is_date else Duration(), has_end=False)
 
 
@@ -232,7 +229,9 @@ class _Reading:
             component, length = each.component, each.span.length
             zone = None if each.span.start.is_date else each.span.start.zone
             moved = each.span.start.local - _local_in(zone, each.recurrence_id)
-            start = Moment(_local_in(zone, at), each.span.start.is_date, zone).plus(Duration(seconds=int(moved.total_seconds())))
+            start = Moment(_local_in(zone, at), each.span.start.is_date, zone).plus(
+                Duration(seconds=int(moved.total_seconds()))
+            )
         return self._instance(start, length, at if is_recurring else None, component)
 
     def _starts(self, what: _Set, after: datetime, budget: Budget) -> Iterator[tuple[datetime, Moment, Duration]]:
@@ -274,7 +273,7 @@ class _Reading:
 
     def _dated(self, value: Moment | Period, length: Duration) -> tuple[datetime, Moment, Duration]:
         if isinstance(value, Period):
-            return self._utc(value.start), value.start, _between(value.start, value.end)
+            return self._utc(value.start), value.start, _lasting(_between(value.start, value.end))
         return self._utc(value), value, length
 
     def _set(self, master: Component, span: Span) -> _Set:
@@ -331,6 +330,11 @@ class _Reading:
 
 
 _NOTHING: Final = Duration()
+
+
+def _lasting(length: Duration) -> Duration:
+    """Give a length; none at all for one that ends before it begins, which says nothing."""
+    return _NOTHING if length.days < 0 or length.seconds < 0 else length
 
 
 def _local_in(zone: tzinfo | None, at: Moment) -> datetime:

@@ -367,6 +367,8 @@ def _week_days(year: int, numbers: tuple[int, ...], week_start: int) -> list[dat
         begins = day - _DAY * ((day.weekday() - week_start) % 7)
         return begins if (day - begins).days <= 3 else begins + 7 * _DAY
 
+    if year == 1:
+        return []  # its first week may lie before all that can be reckoned with
     begin, following = first_week(year), first_week(year + 1)
     count = (following - begin).days // 7
     found: set[date] = set()
@@ -459,7 +461,7 @@ def until_local(rule: Rule, start: Moment) -> datetime | None:
     if start.is_date:
         return until.local.replace(hour=0, minute=0, second=0)
     if until.is_date:
-        return until.local + _DAY - timedelta(seconds=1)
+        return until.local.replace(hour=23, minute=59, second=59)
     if until.zone is not None and start.zone is not None:
         return until.utc(UTC).astimezone(start.zone).replace(tzinfo=None)
     return until.local

@@ -221,10 +221,12 @@ class CalendarObjects(Resources):
             found = await off_loop(_size_octets(resources.values()), _rendered, resources, wanted, budget)
             yield part, found
 
-    async def busy(self, opened: Opened, span: TimeRange, *, attendee: str = "") -> list[BusyPeriod]:
+    async def busy(
+        self, opened: Opened, span: TimeRange, *, attendees: frozenset[str] = frozenset()
+    ) -> list[BusyPeriod]:
         """Give when the events of a calendar make its owner busy, merged.
 
-        `attendee` is the owner's ``mailto:`` address. Spec: RFC 4791 §7.10.
+        `attendees` are the owner's ``mailto:`` addresses. Spec: RFC 4791 §7.10.
         Errors: BadObject, where the span has no start or end; TooManyMatches.
         """
         if span.start is None or span.end is None:
@@ -234,7 +236,7 @@ class CalendarObjects(Resources):
             condition = CompFilter("VCALENDAR", comps=(CompFilter(component, time_range=span),))
             query = calendar_filter.query_of(condition)
             async for page in self._pages(opened, query, OCTETS_PAGE, with_octets=True):
-                found += await off_loop(_size_octets(page), _busy, page, span.start, span.end, zone, budget, attendee)
+                found += await off_loop(_size_octets(page), _busy, page, span.start, span.end, zone, budget, attendees)
         return merged(found)
 
     async def free_busy(self, opened: Opened, span: TimeRange) -> bytes:
@@ -384,7 +386,10 @@ class _Search:
 
     def is_open(self, resource: Resource) -> bool:
         """Whether only a look into the object tells if it matches."""
-        return not self._index_decides or (self._has_range and not resource.facts.is_exact)
+        if not self._index_decides or not self._has_range:
+            return not self._index_decides
+        # One that ends where the span begins is outside of it, unless it has no length.
+        return not resource.facts.is_exact or resource.facts.last_s == self.query.starts_s
 
     def matching(self, page: Iterable[Resource]) -> list[Found]:
         """Give those of a page that match, until the work is spent."""
@@ -448,11 +453,16 @@ def _guarded(precondition: Precondition, old: Resource | None) -> Precondition:
 
 
 def _busy(
-    page: Iterable[Resource], start: datetime, end: datetime, zone: tzinfo, budget: Budget, attendee: str
+    page: Iterable[Resource],
+    start: datetime,
+    end: datetime,
+    zone: tzinfo,
+    budget: Budget,
+    attendees: frozenset[str],
 ) -> list[BusyPeriod]:
     found: list[BusyPeriod] = []
     for resource in page:
-        found += busy(calendar_object(resource.octets), start, end, zone, budget, attendee=attendee)
+        found += busy(calendar_object(resource.octets), start, end, zone, budget, attendees=attendees)
     return found
 
 
