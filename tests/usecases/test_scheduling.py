@@ -85,8 +85,8 @@ async def people(storage, collections, clock, accounts, admin, sent):
         for each in (ALICE, BOB, EVE)
     }
 
-    async def send_mail(owner, to, method, octets):
-        sent.append((str(owner.address), to, method, octets))
+    async def send_mail(_owner, sender, to, method, octets):
+        sent.append((sender, to, method, octets))
 
     return People(storage, collections, clock, made, send_mail)
 

@@ -54,6 +54,8 @@ class CollectionTraits:
     """Its events do not make the owner busy. Spec: RFC 6638 §9.1."""
     availability: str = ""
     """A VCALENDAR with VAVAILABILITY components (of an inbox). Spec: RFC 7953 §7.2."""
+    default_calendar: str = ""
+    """Into which calendar of the account invitations go (of an inbox); empty: the first. Spec: RFC 6638 §9.2."""
     dead: Mapping[str, str] = field(default_factory=dict)
     """Properties that only clients understand: Clark name (``{namespace}name``) to the whole element as XML, with all
     namespaces it needs. Spec: RFC 4918 §4.4."""

@@ -1,6 +1,7 @@
-"""iTIP: which messages a change of a meeting causes, and what a message changes.
+"""iTIP: which messages a change of a meeting causes. What a message changes is told by `pim.itip_changes`.
 
-Nothing is sent here, and nothing kept. What is private stays at home: alarms, and what servers note about sending.
+Nothing is sent here, and nothing kept. What is private stays at home: alarms, what servers note about sending, what
+programs note for themselves.
 
 Spec: RFC 5546 §3.2; RFC 6638 §3.2 (scheduling by the server), §7 (parameters).
 """
@@ -9,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, Property
-from mailstead.pim.own_instances import own_instance
-from mailstead.pim.values import moment, written_date, written_utc
+from mailstead.pim.values import written_utc
 
 PRODID: Final = "-//Mailstead//EN"
 ATTENDEES_MAX: Final = 1_000
@@ -24,10 +23,18 @@ SENT: Final = "1.1"
 DELIVERED: Final = "1.2"
 """Spec: RFC 6638 §3.2.9 (SCHEDULE-STATUS)."""
 
-_NOT_SAID: Final = frozenset({"DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE", "TRANSP", "CATEGORIES", "CLASS"})
+NEEDS_ACTION: Final = "NEEDS-ACTION"
+ANSWERS: Final = frozenset({NEEDS_ACTION, "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED", "COMPLETED", "IN-PROCESS"})
+"""Spec: RFC 5545 §3.2.12 (PARTSTAT)."""
+
+OWN: Final = frozenset({"TRANSP", "CATEGORIES", "CLASS", "COLOR"})
+"""What each attendee decides for itself. Spec: RFC 6638 §3.2.2.1."""
+_NOT_SAID: Final = OWN | {"DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE"}
 """What may change without anybody being told."""
 _PRIVATE_PARAMETERS: Final = frozenset({"SCHEDULE-STATUS", "SCHEDULE-AGENT", "SCHEDULE-FORCE-SEND"})
+_PRIVATE_PREFIXES: Final = ("X-MOZ-", "X-APPLE-TRAVEL-", "X-EVOLUTION-", "X-LIC-")
 _REPLY: Final = ("UID", "RECURRENCE-ID", "SEQUENCE", "ORGANIZER", "SUMMARY", "DTSTART", "DTEND", "DURATION", "COMMENT")
+_TIMES: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "RDATE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,11 @@ def organizer(found: CalendarObject) -> str:
     return next((person(value) for part in found.parts if (value := part.value("ORGANIZER"))), "")
 
 
+def has_one_organizer(found: CalendarObject) -> bool:
+    """Whether all instances have the same organizer, or none says one. Spec: RFC 6638 §3.2.4.2."""
+    return len({person(value) for part in found.parts if (value := part.value("ORGANIZER"))}) <= 1
+
+
 def attendees(parts: Iterable[Component]) -> dict[str, Property]:
     """Give the attendees by address, the first mention of each."""
     found: dict[str, Property] = {}
@@ -64,6 +76,32 @@ def is_scheduled_here(prop: Property) -> bool:
     return (prop.parameter("SCHEDULE-AGENT") or "SERVER").upper() == "SERVER"
 
 
+def answer_of(prop: Property) -> str:
+    """Give what an attendee has answered."""
+    return (prop.parameter("PARTSTAT") or NEEDS_ACTION).upper()
+
+
+def instance_of(part: Component) -> str:
+    """Give what tells an instance from the others; empty: the whole."""
+    return part.value("RECURRENCE-ID")
+
+
+def said(parts: Iterable[Component]) -> list[str]:
+    """Give what matters to others in components, in a form that can be compared: not who has answered what."""
+    found: list[str] = []
+    for part in parts:
+        lines: list[str] = []
+        for each in part.properties:
+            if each.name in _NOT_SAID or each.name.startswith("X-"):
+                continue
+            is_person = each.name in {"ATTENDEE", "ORGANIZER"}
+            lines.append(
+                repr((each.name, person(each.value)) if is_person else (each.name, each.value, each.parameters))
+            )
+        found.append(repr((instance_of(part), sorted(lines))))
+    return sorted(found)
+
+
 # what a change causes
 
 
@@ -74,27 +112,21 @@ def by_organizer(old: CalendarObject | None, new: CalendarObject | None, now: da
     """
     before = attendees(old.parts) if old is not None else {}
     after = attendees(new.parts) if new is not None else {}
-    host = organizer(new or old) if (new or old) is not None else ""  # type: ignore[arg-type] # one of them is there
+    hosts = {organizer(each) for each in (old, new) if each is not None}
     messages: list[Message] = []
-    for address, prop in after.items():
-        if address == host or not is_scheduled_here(prop):
+    for address, prop in (before | after).items():
+        if address in hosts or not is_scheduled_here(prop):
             continue
-        assert new is not None
-        view = _view(new, address)
-        forced = (prop.parameter("SCHEDULE-FORCE-SEND") or "").upper() == "REQUEST"
-        seen_before = _view(old, address) if old is not None and address in before else []
-        if forced or _said(view) != _said(seen_before):
-            gone = [each for each in seen_before if _id(each) not in {_id(one) for one in view} and _id(each)]
-            if view:
-                messages.append(Message(address, "REQUEST", _message("REQUEST", new.calendar, view, now)))
-            if gone:
-                messages.append(Message(address, "CANCEL", _cancel(new.calendar, gone, address, now)))
-    for address, prop in before.items():
-        if address in after or address == host or not is_scheduled_here(prop):
+        views = [] if old is None else _view(old, address), [] if new is None else _view(new, address)
+        is_forced = (prop.parameter("SCHEDULE-FORCE-SEND") or "").upper() == "REQUEST"
+        if said(views[0]) == said(views[1]) and not (is_forced and views[1]):
             continue
-        assert old is not None
-        messages.append(Message(address, "CANCEL", _cancel(old.calendar, _view(old, address), address, now)))
-    return messages[:ATTENDEES_MAX]
+        gone = _gone(*views)
+        if gone and old is not None:
+            messages.append(Message(address, "CANCEL", _cancel(old.calendar, gone, address, now)))
+        if views[1] and new is not None:
+            messages.append(Message(address, "REQUEST", _message("REQUEST", new.calendar, views[1], now)))
+    return messages
 
 
 def by_attendee(
@@ -109,26 +141,21 @@ def by_attendee(
     host = next((each for part in known.parts for each in part.all("ORGANIZER")), None)
     if host is None or not is_scheduled_here(host):
         return []
-    before = _answers(old, own)
+    told = _left(old, own, now) if new is None else _answered(old, new, own, now)
+    return [Message(person(host.value), "REPLY", _calendar("REPLY", known.calendar, told))] if told else []
+
+
+def answered(stored: CalendarObject, attendee: str, answer: str, now: datetime) -> Component | None:
+    """Give the reply of somebody who answers without a calendar, to all that this attendee is invited to.
+
+    None: it is not invited, or there is nothing to answer any more.
+    """
     told: list[Component] = []
-    if new is None:
-        assert old is not None
-        for part in old.parts:
-            prop = _own_attendee(part, own)
-            if prop is not None and _answer(prop) != "DECLINED" and part.value("STATUS").upper() != "CANCELLED":
-                told.append(_reply_part(part, prop, "DECLINED", now))
-    else:
-        for part in new.parts:
-            prop = _own_attendee(part, own)
-            if prop is None:
-                continue
-            was = before.get(_id(part), before.get("", "NEEDS-ACTION"))
-            forced = (host.parameter("SCHEDULE-FORCE-SEND") or "").upper() == "REPLY"
-            if forced or (_answer(prop) != was and not (old is None and _answer(prop) == "NEEDS-ACTION")):
-                told.append(_reply_part(part, prop, _answer(prop), now))
-    if not told:
-        return []
-    return [Message(person(host.value), "REPLY", _calendar("REPLY", known.calendar, told))]
+    for part in stored.parts:
+        prop = next((each for each in part.all("ATTENDEE") if person(each.value) == attendee), None)
+        if prop is not None and not _is_cancelled(part):
+            told.append(_reply_part(part, prop, answer, now))
+    return _calendar("REPLY", stored.calendar, told) if told else None
 
 
 def with_statuses(found: CalendarObject, statuses: dict[str, str]) -> Component:
@@ -143,99 +170,35 @@ def with_statuses(found: CalendarObject, statuses: dict[str, str]) -> Component:
     return calendar
 
 
-# what a message changes
+def keep_answers(old: CalendarObject, new: CalendarObject) -> bool:
+    """Put the answers that came in meanwhile into what an organizer writes; whether there were any.
 
-
-def applied_request(stored: CalendarObject | None, message: CalendarObject) -> Component | None:
-    """Give an attendee's meeting after an invitation or its update; None: it is an old one, or changes nothing.
-
-    The attendee's own alarms stay. Spec: RFC 5546 §2.1.4 (SEQUENCE, DTSTAMP), §3.2.2.
+    A program that has not seen them would take them back. Where the meeting's time has changed, they count no more.
+    Spec: RFC 6638 §3.2.10.
     """
-    incoming = _without_method(message)
-    if stored is None:
-        return incoming
-    known = {_id(part): part for part in stored.parts}
-    news = {_id(part): part for part in incoming.components if part.name == message.component}
-    if all(_is_stale(part, known[key]) for key, part in news.items() if key in known) and set(news) <= set(known):
-        return None
-    for key, part in news.items():
-        if key in known:
-            part.components += [each.copy() for each in known[key].components if each.name == "VALARM"]
-            part.properties += [
-                each for each in known[key].properties if each.name == "TRANSP" and part.first("TRANSP") is None
-            ]
-    if message.master is None:
-        # Only some instances are spoken of: the others stay as they were.
-        merged = stored.calendar.copy()
-        merged.components = [
-            each for each in merged.components if each.name != message.component or _id(each) not in news
-        ]
-        zones = {each.value("TZID") for each in merged.children("VTIMEZONE")}
-        merged.components += [
-            each for each in incoming.components if each.name != "VTIMEZONE" or each.value("TZID") not in zones
-        ]
-        return merged
-    return incoming
-
-
-def applied_cancel(stored: CalendarObject, message: CalendarObject) -> Component | None:
-    """Give an attendee's meeting after it, or some of its instances, was cancelled; None: nothing changes.
-
-    Spec: RFC 5546 §3.2.5.
-    """
-    changed = CalendarObject(copy := stored.calendar.copy(), stored.component, stored.uid, None, [], stored.zones)
-    _fill(changed, copy)
-    whole = message.master is not None
-    parts = changed.parts if whole else []
-    if not whole:
-        for part in message.overrides:
-            found = own_instance(changed, _rid(part, message))
-            if found is not None:
-                parts.append(found)
-    touched = False
-    for part in parts:
-        if part.value("STATUS").upper() != "CANCELLED":
-            part.properties[:] = [each for each in part.properties if each.name != "STATUS"]
-            part.properties.append(Property("STATUS", "CANCELLED"))
-            touched = True
-    return copy if touched else None
-
-
-def applied_reply(stored: CalendarObject, message: CalendarObject, attendee: str) -> Component | None:
-    """Give an organizer's meeting after one attendee's answer; None: it is not invited, or says nothing new.
-
-    Only that attendee's own answer is taken, whatever else a message says (attack row 83).
-    Spec: RFC 5546 §3.2.3; RFC 6638 §3.2.2.
-    """
-    copy = stored.calendar.copy()
-    changed = CalendarObject(copy, stored.component, stored.uid, None, [], stored.zones)
-    _fill(changed, copy)
-    touched = False
-    for part in message.parts:
-        answer = next((each for each in part.all("ATTENDEE") if person(each.value) == attendee), None)
-        if answer is None:
+    known = {instance_of(part): part for part in old.parts}
+    is_changed = False
+    for part in new.parts:
+        before = known.get(instance_of(part))
+        if before is None or _times(before) != _times(part):
             continue
-        target = changed.master if part.first("RECURRENCE-ID") is None else own_instance(changed, _rid(part, message))
-        if target is None:
-            continue
-        for at, each in enumerate(target.properties):
-            if each.name == "ATTENDEE" and person(each.value) == attendee and _answer(each) != _answer(answer):
-                said = each.with_parameter("PARTSTAT", _answer(answer)).with_parameter("RSVP", None)
-                target.properties[at] = said.with_parameter("SCHEDULE-STATUS", "2.0")
-                touched = True
-    return copy if touched else None
+        answers = {person(each.value): each for each in before.all("ATTENDEE") if answer_of(each) != NEEDS_ACTION}
+        for at, each in enumerate(part.properties):
+            answer = answers.get(person(each.value)) if each.name == "ATTENDEE" else None
+            if answer is not None and answer_of(each) == NEEDS_ACTION and is_scheduled_here(each):
+                part.properties[at] = each.with_parameter("PARTSTAT", answer_of(answer)).with_parameter("RSVP", None)
+                is_changed = True
+    return is_changed
 
 
 # within
 
 
-def _view(found: CalendarObject | None, address: str) -> list[Component]:
+def _view(found: CalendarObject, address: str) -> list[Component]:
     """Give a meeting as one attendee sees it: instances without that attendee are left out."""
-    if found is None:
-        return []
     parts = [part for part in found.parts if any(person(each.value) == address for each in part.all("ATTENDEE"))]
     master = found.master
-    if master is None or master not in parts:
+    if master is None or not any(part is master for part in parts):
         return parts
     hidden = [part for part in found.overrides if not any(part is each for each in parts)]
     if hidden:
@@ -249,29 +212,71 @@ def _view(found: CalendarObject | None, address: str) -> list[Component]:
     return parts
 
 
-def _said(parts: list[Component]) -> list[tuple[object, ...]]:
-    """Give what matters to others in components, in a form that can be compared."""
-    found: list[tuple[object, ...]] = []
-    for part in parts:
-        lines: list[tuple[object, ...]] = []
-        for each in part.properties:
-            if each.name in _NOT_SAID or each.name.startswith("X-"):
-                continue
-            if each.name in {"ATTENDEE", "ORGANIZER"}:
-                lines.append((each.name, person(each.value)))
-            else:
-                lines.append((each.name, each.value, each.parameters))
-        found.append((_id(part), *sorted(map(repr, lines))))
-    return sorted(found, key=repr)
+def _gone(before: list[Component], after: list[Component]) -> list[Component]:
+    """Give what is to be cancelled for an attendee. Who has the whole series is told of all by the next request."""
+    ids = {instance_of(each) for each in after}
+    if "" in ids:
+        return []
+    whole = [each for each in before if not instance_of(each)]
+    return whole or [each for each in before if instance_of(each) not in ids]
 
 
-def _id(part: Component) -> str:
-    """Give what tells an instance from the others; empty: the whole."""
-    return part.value("RECURRENCE-ID")
+def _left(old: CalendarObject | None, own: frozenset[str], now: datetime) -> list[Component]:
+    """Give the refusals of an attendee who removes a meeting."""
+    told: list[Component] = []
+    for part in old.parts if old is not None else ():
+        prop = _own_attendee(part, own)
+        if prop is not None and answer_of(prop) != "DECLINED" and not _is_cancelled(part):
+            told.append(_reply_part(part, prop, "DECLINED", now))
+    return told
 
 
-def _answer(prop: Property) -> str:
-    return (prop.parameter("PARTSTAT") or "NEEDS-ACTION").upper()
+def _answered(old: CalendarObject | None, new: CalendarObject, own: frozenset[str], now: datetime) -> list[Component]:
+    """Give the answers that are new."""
+    before = _answers(old, own)
+    host = next(each for part in new.parts for each in part.all("ORGANIZER"))
+    is_forced = (host.parameter("SCHEDULE-FORCE-SEND") or "").upper() == "REPLY"
+    told: list[Component] = []
+    for part in new.parts:
+        prop = _own_attendee(part, own)
+        if prop is None:
+            continue
+        answer, was = answer_of(prop), before.get(instance_of(part), before.get("", NEEDS_ACTION))
+        if is_forced or (answer != was and not (old is None and answer == NEEDS_ACTION)):
+            told.append(_reply_part(part, prop, answer, now))
+    if old is None or old.master is None or new.master is None:
+        return told
+    prop = _own_attendee(new.master, own)
+    for value, excluded in _excluded(new.master).items():
+        if prop is None or value in _excluded(old.master) or before.get(value) == "DECLINED":
+            continue
+        told.append(_reply_part(_only(new.master, excluded), prop, "DECLINED", now))
+    return told
+
+
+def _excluded(part: Component) -> dict[str, Property]:
+    """Give the instances that are left out, each as a property of its own."""
+    return {
+        value.strip(): Property("EXDATE", value.strip(), each.parameters)
+        for each in part.all("EXDATE")
+        for value in each.value.split(",")
+        if value.strip()
+    }
+
+
+def _only(master: Component, excluded: Property) -> Component:
+    """Give one instance of a series, by its time."""
+    kept = [each for each in master.properties if each.name not in {"DTSTART", "DTEND", "DURATION"}]
+    times = [Property(name, excluded.value, excluded.parameters) for name in ("RECURRENCE-ID", "DTSTART")]
+    return Component(master.name, [*kept, *times])
+
+
+def _is_cancelled(part: Component) -> bool:
+    return part.value("STATUS").strip().upper() == "CANCELLED"
+
+
+def _times(part: Component) -> list[tuple[str, str]]:
+    return sorted((each.name, each.value) for each in part.properties if each.name in _TIMES)
 
 
 def _own_attendee(part: Component, own: frozenset[str]) -> Property | None:
@@ -283,20 +288,23 @@ def _answers(found: CalendarObject | None, own: frozenset[str]) -> dict[str, str
     for part in found.parts if found is not None else ():
         prop = _own_attendee(part, own)
         if prop is not None:
-            result[_id(part)] = _answer(prop)
+            result[instance_of(part)] = answer_of(prop)
     return result
+
+
+def _shown(prop: Property) -> Property:
+    parameters = tuple(each for each in prop.parameters if each[0] not in _PRIVATE_PARAMETERS)
+    return Property(prop.name, prop.value, parameters)
 
 
 def _public(part: Component, now: datetime) -> Component:
     """Give a component as others may have it."""
-    shown = Component(part.name)
-    for each in part.properties:
-        if each.name == "DTSTAMP":
-            continue
-        parameters = tuple(one for one in each.parameters if one[0] not in _PRIVATE_PARAMETERS)
-        shown.properties.append(Property(each.name, each.value, parameters))
-    shown.properties.append(Property("DTSTAMP", written_utc(now)))
-    return shown
+    shown = [
+        _shown(each)
+        for each in part.properties
+        if each.name != "DTSTAMP" and not each.name.startswith(_PRIVATE_PREFIXES)
+    ]
+    return Component(part.name, [*shown, Property("DTSTAMP", written_utc(now))])
 
 
 def _message(method: str, source: Component, parts: list[Component], now: datetime) -> Component:
@@ -313,8 +321,7 @@ def _cancel(source: Component, parts: list[Component], address: str, now: dateti
     cancelled = []
     for each in parts:
         shown = _public(each, now)
-        sequence = shown.value("SEQUENCE").strip()
-        number = int(sequence) + 1 if sequence.isascii() and sequence.isdigit() and len(sequence) < 10 else 1
+        number = sequence_of(shown) + 1
         shown.properties = [
             one
             for one in shown.properties
@@ -327,53 +334,16 @@ def _cancel(source: Component, parts: list[Component], address: str, now: dateti
 
 
 def _reply_part(part: Component, prop: Property, answer: str, now: datetime) -> Component:
-    shown = Component(part.name, [each for each in part.properties if each.name in _REPLY])
-    shown.properties = [
-        Property(each.name, each.value, tuple(one for one in each.parameters if one[0] not in _PRIVATE_PARAMETERS))
-        for each in shown.properties
-    ]
+    shown = [_shown(each) for each in part.properties if each.name in _REPLY]
     parameters = tuple(each for each in prop.parameters if each[0] in {"CN", "CUTYPE"})
-    shown.properties += [
+    shown += [
         Property("ATTENDEE", prop.value, (("PARTSTAT", (answer,)), *parameters)),
         Property("DTSTAMP", written_utc(now)),
     ]
-    return shown
+    return Component(part.name, shown)
 
 
-def _without_method(message: CalendarObject) -> Component:
-    calendar = message.calendar.copy()
-    calendar.properties[:] = [each for each in calendar.properties if each.name != "METHOD"]
-    return calendar
-
-
-def _is_stale(incoming: Component, known: Component) -> bool:
-    """Whether a message is older than what is there, or the same. Spec: RFC 5546 §2.1.5."""
-    sequences = [_number(each.value("SEQUENCE")) for each in (incoming, known)]
-    if sequences[0] != sequences[1]:
-        return sequences[0] < sequences[1]
-    return incoming.value("DTSTAMP") <= known.value("DTSTAMP")
-
-
-def _number(value: str) -> int:
+def sequence_of(part: Component) -> int:
+    """Give the number of a version; what is no number counts as the first. Spec: RFC 5545 §3.8.7.4."""
+    value = part.value("SEQUENCE").strip()
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
-
-
-def _fill(changed: CalendarObject, calendar: Component) -> None:
-    """Let an object speak of the components of another calendar."""
-    for part in calendar.components:
-        if part.name == changed.component:
-            if part.first("RECURRENCE-ID") is None:
-                changed.master = part
-            else:
-                changed.overrides.append(part)
-
-
-def _rid(part: Component, message: CalendarObject) -> str:
-    """Give a RECURRENCE-ID as `own_instance` wants it: a day, or a moment in UTC."""
-    prop = part.first("RECURRENCE-ID")
-    assert prop is not None
-    try:
-        at = moment(prop, message.zones)
-    except BadObject:
-        return ""
-    return written_date(at.local) if at.is_date else written_utc(at.utc(UTC))

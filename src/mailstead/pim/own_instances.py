@@ -5,7 +5,7 @@ Spec: RFC 5545 §3.8.4.4; RFC 8607 §3.3.2.
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mailstead.model.errors import BadObject
@@ -27,19 +27,30 @@ def own_instance(calendar_object: CalendarObject, rid: str) -> Component | None:
     except BadObject:
         return None
     for each in calendar_object.overrides:
-        named = each.first("RECURRENCE-ID")
-        if named is not None and moment(named, calendar_object.zones).utc(UTC) == wanted:
+        if _is_at(calendar_object, each, wanted):
             return each
     master = calendar_object.master
     if master is None or not any(each.name in {"RRULE", "RDATE"} for each in master.properties):
         return None
     for instance in instances(calendar_object, wanted, wanted + timedelta(seconds=1), UTC, Budget()):
         if instance.component is master and instance.start == wanted:
-            made = _made(calendar_object, master, instance)
+            try:
+                made = _made(calendar_object, master, instance)
+            except BadObject:
+                return None  # an end that is no time
             calendar_object.calendar.components.append(made)
             calendar_object.overrides.append(made)
             return made
     return None
+
+
+def _is_at(calendar_object: CalendarObject, override: Component, wanted: datetime) -> bool:
+    """Whether a changed instance is that one; what cannot be read is none."""
+    named = override.first("RECURRENCE-ID")
+    try:
+        return named is not None and moment(named, calendar_object.zones).utc(UTC) == wanted
+    except BadObject:
+        return False
 
 
 def _made(calendar_object: CalendarObject, master: Component, instance: Instance) -> Component:

@@ -32,7 +32,7 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Forward
 from mailstead.usecases.deliveries import Copy, Deliveries
-from mailstead.usecases.filters import Filed, Filters, Incoming
+from mailstead.usecases.filters import Filed, Filing, Filters, Incoming
 from mailstead.usecases.notices import Notices, Told
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
@@ -40,6 +40,9 @@ from mailstead.usecases.tracefields import Hop
 from mailstead.usecases.tracing import MessageTrace
 
 _log = log.get("dispatch")
+
+_UNREAD_USES: Final = frozenset({"\\Junk", "\\Trash"})
+_UNREAD_NAMES: Final = frozenset({"Junk", "Trash"})
 
 
 class Target(NamedTuple):
@@ -208,7 +211,7 @@ class Dispatch:
             except Exception as error:  # noqa: BLE001  # a bug must not make the sender send it again
                 metrics.BUGS.labels("filters").inc()
                 _log.exception("what a filter asked for was not noted", queue_id=message.queue_id, exc_info=error)
-            if self._arrived is not None and filed.rejection is None:
+            if self._arrived is not None and filed.rejection is None and any(map(_is_for_reading, filed.filings)):
                 await self._arrived(account, message)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:
@@ -428,6 +431,11 @@ class Dispatch:
                 shown = recipient.url or recipient.recipient.address
                 via = f" through {recipient.via}" if recipient.via else ""
                 message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
+
+
+def _is_for_reading(filing: Filing) -> bool:
+    """Whether a copy goes where its owner looks: neither into Junk nor, by a filter, into Trash."""
+    return filing.special_use not in _UNREAD_USES and filing.mailbox not in _UNREAD_NAMES
 
 
 def _stored(octets: bytes) -> bytes:

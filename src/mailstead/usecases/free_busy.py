@@ -44,11 +44,11 @@ class FreeBusy:
 
         Errors: as `of_user`.
         """
-        actor = Actor(account.account_id, account.address)
+        actor, own = Actor(account.account_id, account.address), await self._meetings.own(account)
         periods: list[BusyPeriod] = []
         for opened in await self._collections.home(actor, account, CollectionKind.CALENDAR):
             if opened.is_own and not opened.traits.is_transparent and not opened.collection.source_url:
-                periods += await self._calendar_objects.busy(opened, span, attendee=f"mailto:{account.address}".lower())
+                periods += await self._calendar_objects.busy(opened, span, attendees=own)
         for inbox in await self._collections.home(actor, account, CollectionKind.INBOX):
             if inbox.traits.availability and span.start is not None and span.end is not None:
                 zone = self._calendar_objects.floating_zone(inbox)

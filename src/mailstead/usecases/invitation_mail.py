@@ -10,25 +10,29 @@ Spec: RFC 6047; RFC 5546 §3.2.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import SMTP, compat32
 from email.utils import getaddresses
+from hashlib import sha256
 from typing import Final
 
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor, Envelope, Peer, Recipient
 from mailstead.model.errors import BadAddress, BadObject, MailsteadError
+from mailstead.pim import itip
 from mailstead.pim.calendar_object import CalendarObject, calendar_object
-from mailstead.pim.component import unescaped
-from mailstead.pim.recurrence import span_of
+from mailstead.pim.component import Component, unescaped
+from mailstead.pim.recurrence import Span, span_of
 from mailstead.pim.safe import safe_url
 from mailstead.ports.clock import Clock
 from mailstead.ports.memory import Memory
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.dispatch import Accepted
+from mailstead.usecases.invitation_links import ANSWERS, InvitationLinks
 from mailstead.usecases.meetings import MESSAGE_OCTETS_MAX, Meetings
 from mailstead.usecases.submissions import Submissions
 
@@ -39,6 +43,9 @@ PER_SENDER_HOUR_MAX: Final = 50
 PER_MEETING_HOUR_MAX: Final = 5
 """Spec: reference 8.5."""
 
+RESPOND: Final = "/calendar/respond/"
+"""Where links lead: then follow the answer and a token."""
+_LABELS: Final = ("Accept", "Decline", "Perhaps")
 _SUBJECTS: Final = {"REQUEST": "Invitation", "CANCEL": "Cancelled", "REPLY": "Answer"}
 _ANSWERS: Final = {"ACCEPTED": "Accepted", "DECLINED": "Declined", "TENTATIVE": "Perhaps"}
 
@@ -46,44 +53,79 @@ _log = log.get("scheduling")
 
 
 class InvitationMail:
-    """Sends messages about meetings by mail."""
+    """Sends messages about meetings by mail. Without `links` all guests are taken to have a calendar program."""
 
-    def __init__(self, submissions: Submissions, hostname: str) -> None:
+    def __init__(
+        self, submissions: Submissions, hostname: str, links: InvitationLinks | None = None, base_url: str = ""
+    ) -> None:
+        """`base_url`: of the web, where the links lead; without slash at the end."""
         self._submissions = submissions
         self._hostname = hostname
+        self._links = links
+        self._base_url = base_url
 
-    async def send(self, owner: Account, to: str, method: str, octets: bytes) -> None:
-        """Send one message on behalf of an account. Errors: BadAddress; of submissions."""
-        recipient = Recipient(Address.parse(to))
-        actor = Actor(owner.account_id, owner.address)
+    async def send(self, owner: Account, sender: str, to: str, method: str, octets: bytes) -> None:
+        """Send one message of an account, under that address of it. Errors: BadAddress, BadObject; of submissions."""
+        author, recipient = Address.parse(sender), Recipient(Address.parse(to))
+        meeting = calendar_object(octets, allows_method=True)
+        urls: list[str] = []
+        if self._links is not None and method == "REQUEST":
+            token = self._links.token(owner, meeting, f"mailto:{to}")
+            urls = [f"{self._base_url}{RESPOND}{word}/{token}" for word in ANSWERS]
         peer = Peer("127.0.0.1", 0, tls_version="TLSv1.3")
-        submission = await self._submissions.begin(actor, peer, self._hostname, Envelope(owner.address))
+        actor = Actor(owner.account_id, owner.address)
+        submission = await self._submissions.begin(actor, peer, self._hostname, Envelope(author))
         try:
             more = submission.add_recipient(recipient)
             if more is not None:
                 await more
-            submission.write(bytes(written(owner.address, recipient.address, method, octets)))
+            submission.write(written(author, recipient.address, method, octets, urls))
             await submission.accept()
         except BaseException:
             submission.abandon()
             raise
 
 
-def written(sender: Address, recipient: Address, method: str, octets: bytes) -> bytes:
-    """Give the mail: a text for people, the calendar for programs. Spec: RFC 6047 §2.4."""
+def written(sender: Address, recipient: Address, method: str, octets: bytes, urls: Sequence[str] = ()) -> bytes:
+    """Give the mail: a text for people, the calendar for programs. Spec: RFC 6047 §2.4.
+
+    Its Message-ID tells what it says, so that it is the same mail if it should ever be sent twice.
+    """
     meeting = calendar_object(octets, allows_method=True)
     part = meeting.parts[0]
     title = _line(unescaped(part.value("SUMMARY"))) or "Meeting"
     word = _SUBJECTS.get(method, method.capitalize())
     if method == "REPLY":
-        answers = {(each.parameter("PARTSTAT") or "").upper() for each in part.all("ATTENDEE")}
+        answers = {itip.answer_of(each) for each in part.all("ATTENDEE")}
         word = next((said for answer, said in _ANSWERS.items() if answer in answers), word)
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"], mail["Subject"] = str(sender), str(recipient), f"{word}: {title}"
-    mail.set_content(_text(word, title, meeting))
+    name = sha256(f"{sender} {recipient}\n".encode() + octets).hexdigest()[:32]
+    mail["Message-ID"] = f"<{name}@{sender.domain}>"
+    mail.set_content(_text(word, meeting, urls))
     mail.add_alternative(octets.decode(), subtype="calendar", params={"method": method, "charset": "utf-8"})
     mail.add_attachment(octets, maintype="application", subtype="ics", filename="invite.ics")
     return mail.as_bytes()
+
+
+def lines_of(meeting: CalendarObject) -> list[str]:
+    """Give what a meeting is, for people: what, when, where, who has called it."""
+    part = meeting.parts[0]
+    lines = [_line(unescaped(part.value("SUMMARY"))) or "Meeting"]
+    try:
+        span = span_of(part, meeting)
+    except BadObject:
+        span = None
+    if span is not None:
+        again = ", and again" if part.first("RRULE") is not None or part.first("RDATE") is not None else ""
+        lines.append(f"When: {_when(span, _zone_name(part, span))}{again}")
+    if place := _line(unescaped(part.value("LOCATION"))):
+        lines.append(f"Where: {place}")
+    if address := safe_url(part.value("URL")):
+        lines.append(f"More: {address}")
+    if host := part.value("ORGANIZER"):
+        lines.append(f"Organizer: {_who(host)}")
+    return lines
 
 
 class InvitationsByMail:
@@ -176,24 +218,36 @@ def _decoded(part: Message) -> bytes:
         return b""
 
 
-def _text(word: str, title: str, meeting: CalendarObject) -> str:
+def _text(word: str, meeting: CalendarObject, urls: Sequence[str]) -> str:
     part = meeting.parts[0]
-    lines = [f"{word}: {title}", ""]
-    span = span_of(part, meeting)
-    if span is not None:
-        start = span.start
-        zone = "" if start.zone is None else f" ({start.zone})"
-        when = f"{start.local:%A, %d %B %Y}" if start.is_date else f"{start.local:%A, %d %B %Y, %H:%M}{zone}"
-        lines.append(f"When: {when}" + (", and again" if part.first("RRULE") is not None else ""))
-    if place := _line(unescaped(part.value("LOCATION"))):
-        lines.append(f"Where: {place}")
-    if address := safe_url(part.value("URL")):
-        lines.append(f"More: {address}")
-    lines.append(f"Organizer: {_who(part.value('ORGANIZER'))}")
+    title, *further = lines_of(meeting)
+    lines = [f"{word}: {title}", "", *further]
     lines += [f"With: {_who(each.value)}" for each in part.all("ATTENDEE")][:100]
     if text := unescaped(part.value("DESCRIPTION")).strip():
         lines += ["", text[:10_000]]
+    if urls:
+        lines += ["", "If your mail program shows no buttons for it, answer here:"]
+        lines += [f"{label}: {url}" for label, url in zip(_LABELS, urls, strict=True)]
     return "\n".join(lines) + "\n"
+
+
+def _zone_name(part: Component, span: Span) -> str:
+    if span.start.zone is None:
+        return ""
+    prop = part.first("DTSTART") or part.first("DUE")
+    return _line((prop.parameter("TZID") if prop is not None else None) or "UTC")
+
+
+def _when(span: Span, zone_name: str) -> str:
+    """Give when a meeting is, in its own zone."""
+    start, end = span.start, span.start.plus(span.length)
+    if start.is_date:
+        last = end.local - timedelta(days=1)
+        to = f" to {last:%A, %d %B %Y}" if last > start.local else ""
+        return f"{start.local:%A, %d %B %Y}{to}"
+    to = f" to {end.local:%H:%M}" if end.local.date() == start.local.date() else f" to {end.local:%A, %d %B %Y, %H:%M}"
+    zone = f" ({zone_name})" if zone_name else ""
+    return f"{start.local:%A, %d %B %Y, %H:%M}{to if end.local > start.local else ''}{zone}"
 
 
 def _who(value: str) -> str:

@@ -44,6 +44,7 @@ def make_app(house: House, others: ASGIApp | None = None) -> ASGIApp:
             house.dav_push,
             house.meetings,
             house.free_busy,
+            house.scheduling,
             dav_base_url(house.settings),
             dav.resource_octets_max,
             dav.allows_clear_text,

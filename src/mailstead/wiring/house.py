@@ -40,6 +40,7 @@ from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
 from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.idle_accounts import IdleAccounts
+from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitation_mail import InvitationMail, InvitationsByMail
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
@@ -120,6 +121,7 @@ class House:
     calendar_files: CalendarFiles
     meetings: Meetings
     scheduling: Scheduling
+    invitation_links: InvitationLinks
     free_busy: FreeBusy
     sharings: Sharings
     subscriptions: Subscriptions
@@ -264,7 +266,12 @@ async def make_house(
         hold_max_s=settings.queue.future_release_max_s,
         group_recipients_max=settings.chatmail.recipients_max,
     )
-    scheduling = Scheduling(storage, meetings, clock, InvitationMail(submissions, hostname).send)
+    invitation_links = InvitationLinks(storage, meetings, clock, derived_key(master, "invitation links"))
+    has_pages = "web" in (settings.server.offered_services or settings.server.services)
+    invitation_mail = InvitationMail(
+        submissions, hostname, invitation_links if has_pages else None, _web_base_url(settings)
+    )
+    scheduling = Scheduling(storage, meetings, clock, invitation_mail.send)
     calendar_objects = CalendarObjects(resource_terms, scheduling, clock)
     contacts = Contacts(resource_terms)
     try:
@@ -310,6 +317,7 @@ async def make_house(
             contacts=contacts,
             meetings=meetings,
             scheduling=scheduling,
+            invitation_links=invitation_links,
             free_busy=FreeBusy(collections, calendar_objects, meetings, clock),
             attachments=Attachments(storage, collections, calendar_objects),
             calendar_files=CalendarFiles(collections, calendar_objects, contacts),
@@ -352,11 +360,15 @@ def dav_base_url(settings: Settings) -> str:
 
 async def log_in_url(house: House, actor: Actor, address: Address, life: timedelta) -> str:
     """Give the whole link with which an account's owner sets the password. Errors: NotAllowed, NoSuchAccount."""
-    settings = house.settings
     token = await house.log_in_links.make(actor, address, life)
+    return f"{_web_base_url(house.settings)}/log-in/{token}"
+
+
+def _web_base_url(settings: Settings) -> str:
+    """Give where our pages are, without slash at the end."""
     ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
     at = "" if not ports or 443 in ports else f":{ports[0]}"
-    return f"https://{settings.server.hostname}{at}/log-in/{token}"
+    return f"https://{settings.server.hostname}{at}"
 
 
 def _relay_terms(settings: Settings) -> HouseRelayTerms:

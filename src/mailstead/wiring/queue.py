@@ -80,6 +80,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
         "relay report": house.relay_reports.daily,
         "errands": lambda _: house.scheduling.sweep(),
+        "scheduling messages": house.meetings.forget_messages,
         "public links": house.sharings.forget_old_links,
         "push registrations": house.dav_push.forget_old,
     }

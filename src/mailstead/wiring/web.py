@@ -36,6 +36,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
         log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
+        invitation_links=house.invitation_links,
         beside=beside,
         beside_s=beside_s,
         is_port_shared=is_port_shared,

@@ -164,5 +164,5 @@ async def test_what_others_are_asked_by_mail_waits_in_the_queue(dav):
     assert calendar.get_param("method") == "REQUEST"
     assert "METHOD:REQUEST" in calendar.get_content()
     text = mail.get_body(("plain",)).get_content()
-    assert "When: Tuesday, 10 March 2026, 10:05 (UTC)" in text
+    assert "When: Tuesday, 10 March 2026, 10:05 to 10:50 (UTC)" in text
     assert "Organizer: alice@example.test" in text

@@ -27,6 +27,7 @@ from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.dav_push import DavPush
 from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.meetings import Meetings
+from mailstead.usecases.scheduling import Scheduling
 from mailstead.usecases.sharings import Sharings
 
 XML_OCTETS_MAX: Final = 8 * 1024 * 1024
@@ -48,6 +49,7 @@ class DavHouse:
     dav_push: DavPush
     meetings: Meetings
     free_busy: FreeBusy
+    scheduling: Scheduling
     base_url: str
     """``https://`` and the host, without slash at the end."""
     resource_octets_max: int

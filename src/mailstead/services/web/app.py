@@ -26,7 +26,9 @@ from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.log_in import LogInPage
 from mailstead.services.web.relay import RelayPages
+from mailstead.services.web.respond import RespondPage
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
@@ -58,11 +60,12 @@ def make_app(
     challenge_answer: Callable[[str], str | None] | None = None,
     log_in_links: LogInLinks | None = None,
     custom_folder: str = "",
+    invitation_links: InvitationLinks | None = None,
 ) -> ASGIApp:
     """Give the application.
 
     Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
-    password is set here.
+    password is set here, without `invitation_links` no meeting is answered.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -78,6 +81,8 @@ def make_app(
         routes.append(Route(mxdeliv.PATH, mxdeliv.Mxdeliv(receptions, publications).take, methods=list(_METHODS)))
     if log_in_links is not None:
         routes += LogInPage(log_in_links, publications.hostname).routes()
+    if invitation_links is not None:
+        routes += RespondPage(invitation_links, publications.hostname).routes()
     if invitations is not None:
         relay_pages = RelayPages(
             pages.relay, invitations, clock or SystemClock(), publications.hostname, custom_folder=custom_folder

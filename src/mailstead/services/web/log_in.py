@@ -1,22 +1,21 @@
 """The page behind a one-time link: an account's owner sets the password. No script, no state, nothing of others.
 
-Spec: RFC 9110 §15.5.5 (404 for links that are not good); W3C CSP Level 3 §2.3.1 (hashes).
+Spec: RFC 9110 §15.5.5 (404 for links that are not good).
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qs
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mailstead.model.errors import PolicyRefused
 from mailstead.model.secret import Secret
+from mailstead.services.web.small_page import small_page
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.log_in_links import LogInLinks
 
@@ -24,21 +23,6 @@ PATH: Final = "/log-in/"
 BODY_OCTETS_MAX: Final = 8 * 1024
 
 _log = log.get("web")
-
-_STYLE: Final = """
-:root { color-scheme: light dark; font: 1.05rem/1.5 system-ui, sans-serif }
-body { max-width: 30rem; margin: 10vh auto; padding: 0 1rem }
-label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit }
-input, button { margin: .3rem 0 1.2rem; padding: .6rem; border: 1px solid #888; border-radius: .4rem }
-button { background: #1a56a8; color: #fff; border: 0 }
-[role=alert] { border-left: .3rem solid #c33; padding-left: .8rem }
-"""
-_HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; "
-    f"style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'",
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-}
 
 
 class LogInPage:
@@ -61,10 +45,10 @@ class LogInPage:
             account = await self._links.account(token)
         except PolicyRefused as error:
             metrics.refused("web", "404", "log-in-link")
-            return _shown("This link leads nowhere", Markup("<p>{}.</p>").format(error.public_text), 404)
+            return small_page("This link leads nowhere", Markup("<p>{}.</p>").format(error.public_text), 404)
         address = str(account.address)
         if request.method != "POST":
-            return _shown("Welcome", _form(address))
+            return small_page("Welcome", _form(address))
         octets = b""
         try:
             async for piece in request.stream():
@@ -76,15 +60,15 @@ class LogInPage:
         fields = parse_qs(octets.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=8)
         password, again = (fields.get(name, [""])[0] for name in ("password", "again"))
         if password != again:
-            return _shown("Welcome", _form(address, "The two are not the same"), 422)
+            return small_page("Welcome", _form(address, "The two are not the same"), 422)
         if not password:
-            return _shown("Welcome", _form(address, "The password is empty"), 422)
+            return small_page("Welcome", _form(address, "The password is empty"), 422)
         try:
             await self._links.set_password(token, Secret(password))
         except PolicyRefused as error:
-            return _shown("Welcome", _form(address, error.public_text), 422)
+            return small_page("Welcome", _form(address, error.public_text), 422)
         _log.info("a password was set by a link", account=address)
-        return _shown("Done", self._told(address))
+        return small_page("Done", self._told(address))
 
     def _told(self, address: str) -> Markup:
         return Markup(
@@ -105,11 +89,3 @@ def _form(address: str, wrong: str = "") -> Markup:
         'autocomplete="new-password" required><label for="again">The same again</label><input id="again" name="again" '
         'type="password" autocomplete="new-password" required><button>Set the password</button></form>'
     ).format(alert=alert, address=address)
-
-
-def _shown(title: str, content: Markup, status: int = 200) -> Response:
-    page = Markup(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>{title}</title><style>{style}</style><main><h1>{title}</h1>{content}</main></html>"
-    ).format(title=escape(title), style=Markup(_STYLE), content=content)  # noqa: S704  # our own text
-    return HTMLResponse(page, status, _HEADERS)

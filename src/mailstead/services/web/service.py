@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
+from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
@@ -37,6 +38,7 @@ class WebService(HttpServer):
         challenge_answer: Callable[[str], str | None] | None = None,
         log_in_links: LogInLinks | None = None,
         custom_folder: str = "",
+        invitation_links: InvitationLinks | None = None,
         beside: Callable[[ASGIApp], ASGIApp] | None = None,
         beside_s: Callable[[str], float] | None = None,
         is_port_shared: bool = False,
@@ -54,6 +56,7 @@ class WebService(HttpServer):
             challenge_answer=challenge_answer,
             log_in_links=log_in_links,
             custom_folder=custom_folder,
+            invitation_links=invitation_links,
         )
 
         def request_s(path: str) -> float:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from mailstead.model.dav import CollectionKind, CollectionTraits, Resource
 from mailstead.model.errors import BadObject
 from mailstead.pim.component import parse
 from mailstead.proto.dav import write
-from mailstead.proto.dav.names import caldav, calendarserver
-from mailstead.proto.dav.xml import Element
+from mailstead.proto.dav.names import caldav, calendarserver, dav
+from mailstead.proto.dav.xml import BadRequest, Element
 from mailstead.services.dav.call import Call
+from mailstead.services.dav.paths import PlaceKind, place_of
 from mailstead.services.dav.properties.kinds import PlaceProperty, PropertyRefused, ResourceGetter, Subject
 from mailstead.usecases.collections import INBOX, Opened
 
@@ -60,6 +62,23 @@ async def _default_calendar(call: Call, subject: Subject) -> str | None:
         return None
     path = subject.place.in_home(CollectionKind.CALENDAR, opened.name).path
     return write.hrefs(caldav("schedule-default-calendar-URL"), [path])
+
+
+def _set_default_calendar(traits: CollectionTraits, element: Element | None, _language: str) -> CollectionTraits:
+    """Take the name; where no such calendar is there, or not any more, the first one counts.
+
+    Spec: RFC 6638 §9.2.
+    """
+    if element is None:
+        return replace(traits, default_calendar="")
+    href = element.child(dav("href"))
+    try:
+        place = place_of(urlsplit(href.text.strip()).path) if href is not None else None
+    except (BadRequest, ValueError):
+        place = None
+    if place is None or (place.kind, place.collection_kind) != (PlaceKind.COLLECTION, CollectionKind.CALENDAR):
+        raise PropertyRefused(403, caldav("valid-schedule-default-calendar-URL"))
+    return replace(traits, default_calendar=place.collection)
 
 
 async def _transparency(_call: Call, subject: Subject) -> str | None:
@@ -111,7 +130,7 @@ PROPERTIES: Final[dict[str, PlaceProperty]] = {
     caldav("calendar-user-address-set"): PlaceProperty(_addresses),
     caldav("calendar-user-type"): PlaceProperty(_user_type),
     calendarserver("email-address-set"): PlaceProperty(_email_addresses),
-    caldav("schedule-default-calendar-URL"): PlaceProperty(_default_calendar),
+    caldav("schedule-default-calendar-URL"): PlaceProperty(_default_calendar, _set_default_calendar),
     caldav("schedule-calendar-transp"): PlaceProperty(_transparency, _set_transparency),
     caldav("calendar-availability"): PlaceProperty(_availability, _set_availability),
 }
