@@ -40,6 +40,9 @@ class HttpTerms:
     """How long a request for a path may last; more than `connection_s`, or 0."""
     connections_max: int = 500
     keep_alive_s: int = 5
+    """How long a connection is kept open for the next request."""
+    long_keep_alive_s: int = 60
+    """… behind one that might have lasted longer than `connection_s`."""
 
 
 class HttpServer:
@@ -179,21 +182,38 @@ class _Connection(H11Protocol):
         self.app_state = {**self.app_state, "tls_version": encrypted.version() if encrypted is not None else None}
         self._end = self.loop.call_later(terms.connection_s, self._look, transport)
 
+    def on_response_complete(self) -> None:
+        """See H11Protocol: the connection waits for the next request."""
+        terms = self.server_of.terms
+        self.timeout_keep_alive = terms.long_keep_alive_s if self._may_last_s() else terms.keep_alive_s
+        super().on_response_complete()
+
+    def _may_last_s(self) -> float:
+        """Give how long the present request may last; 0: no longer than any connection."""
+        terms = self.server_of.terms
+        seconds = terms.request_s(self.cycle.scope["path"]) if self.cycle is not None else 0.0
+        return seconds if seconds > terms.connection_s else 0.0
+
     def _look(self, transport: Any) -> None:
         """End what lasts too long; what may last is looked at again."""
-        cycle, terms, now_s = self.cycle, self.server_of.terms, self.loop.time()
-        is_new = cycle is not self._seen
-        if is_new:
-            self._seen, self._seen_at_s = cycle, now_s
-        left_s = 0.0
-        if cycle is not None and (may_last_s := terms.request_s(cycle.scope["path"])) > terms.connection_s:
-            # Behind an answer another head may begin, and has to come to its end within the same time again.
-            is_open = is_new if cycle.response_complete else True
-            left_s = may_last_s - terms.connection_s - (now_s - self._seen_at_s) if is_open else 0.0
+        left_s = self._left_s()
         if left_s <= 0:
             transport.abort()
             return
-        self._end = self.loop.call_later(min(left_s, terms.connection_s), self._look, transport)
+        self._end = self.loop.call_later(min(left_s, self.server_of.terms.connection_s), self._look, transport)
+
+    def _left_s(self) -> float:
+        cycle, terms, now_s, may_last_s = self.cycle, self.server_of.terms, self.loop.time(), self._may_last_s()
+        is_new = cycle is not self._seen
+        if is_new:
+            self._seen, self._seen_at_s = cycle, now_s
+        if cycle is None or not may_last_s:
+            return 0.0
+        if cycle.response_complete and self.timeout_keep_alive_task is not None:
+            return terms.connection_s  # at rest, which uvicorn ends
+        if cycle.response_complete and not is_new:
+            return 0.0  # another head has begun, and had the same time to come to its end
+        return may_last_s - terms.connection_s - (now_s - self._seen_at_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""

@@ -24,6 +24,7 @@ from mailstead.model.errors import (
     NoSuchCollection,
     NotAllowed,
 )
+from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import Usage
 from mailstead.ports.dav import DavStore
 from mailstead.ports.storage import Storage
@@ -38,6 +39,8 @@ RESERVED: Final = frozenset({"addressbooks", "inbox", "outbox", "notifications",
 """What stands beside the calendars in their home."""
 COMPONENTS: Final = ("VEVENT", "VTODO")
 """Of a new calendar that says nothing about it, and of the first one. Spec: reference 8.4."""
+REMEMBERED_MAX: Final = 100_000
+"""Accounts of which one process remembers that they have their first collections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Collections:
         self._sharing = storage.sharing
         self._terms = terms or CollectionTerms()
         self._people: dict[str, tuple[list[Account], PeopleBook]] = {}
+        self._furnished: set[AccountId] = set()
+        """Accounts that have had their first collections: that stays so, and saves a look at each request."""
 
     async def account(self, actor: Actor, name: str) -> Account:
         """Give the account that a path names: by any of its addresses, or by the local part alone.
@@ -259,6 +264,8 @@ class Collections:
     async def _store(self, owner: Account) -> DavStore:
         """Give the store of an account, with its first collections."""
         store = self._storage.accounts.of(owner.account_id).dav
+        if owner.account_id in self._furnished:
+            return store
         if not await store.had_defaults():
             terms = self._terms
             await store.create_defaults(
@@ -272,6 +279,9 @@ class Collections:
                     (CollectionKind.ADDRESSBOOK, DEFAULT, CollectionTraits(display_name=terms.addressbook_name)),
                 )
             )
+        if len(self._furnished) >= REMEMBERED_MAX:
+            self._furnished.clear()
+        self._furnished.add(owner.account_id)
         return store
 
     async def _shared(self, share: Share) -> Opened | None:

@@ -115,10 +115,13 @@ class Answers:
 
 
 async def multistatus(pieces: AsyncIterator[str]) -> Response:
-    """Answer with pieces, the last of which ends the multistatus."""
+    """Answer with pieces, the last of which ends the multistatus; at once where it is short, as most are."""
     chunks = _chunks(pieces)
     first = await anext(chunks)
-    return StreamingResponse(_with_first(first, chunks), 207, media_type=write.CONTENT_TYPE)
+    second = await anext(chunks, None)
+    if second is None:
+        return Response(first, 207, media_type=write.CONTENT_TYPE)
+    return StreamingResponse(_with_first((first, second), chunks), 207, media_type=write.CONTENT_TYPE)
 
 
 def cut_short(call: ReportCall, description: str = "") -> str:
@@ -128,8 +131,9 @@ def cut_short(call: ReportCall, description: str = "") -> str:
     )
 
 
-async def _with_first(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
+async def _with_first(first: Iterable[bytes], chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in first:
+        yield chunk
     async for chunk in chunks:
         yield chunk
 
