@@ -23,6 +23,7 @@ _MARKS: Final = {
     "dmarc": "v=DMARC1",
     "mta-sts": "v=STSv1",
     "tls-rpt": "v=TLSRPTv1",
+    "srv-path": "path=",
 }
 """What a TXT record of a purpose begins with; other ones of its name are none of our business."""
 _BESIDE: Final = {"tlsa", "caa"}

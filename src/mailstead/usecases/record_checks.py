@@ -50,6 +50,7 @@ class RecordChecks:
             "mta-sts": self._mta_sts,
             "tls-rpt": self._tls_rpt,
             "srv": self._srv,
+            "srv-path": self._srv_path,
             "autoconfig": self._alias,
             "autodiscover": self._alias,
         }
@@ -242,6 +243,15 @@ class RecordChecks:
             return case.optional(NOT_PUBLISHED)
         return case.wrong(found, "Mail programs are sent elsewhere: correct the record.", Health.WARNING)
 
+    async def _srv_path(self, case: _Case) -> Diagnosis:
+        """Spec: RFC 6764 §4. Without it programs begin at the root, which leads them on as well."""
+        answer = await self._resolver.txt(case.record.name)
+        if case.record.value.encode() in answer.records:
+            return case.ok(_texts(answer.records))
+        if not answer.records:
+            return case.optional(NOT_PUBLISHED)
+        return case.wrong(_texts(answer.records), "Programs begin at another path: correct the record.", Health.WARNING)
+
 
 class _Case:
     """One record under examination."""
@@ -254,7 +264,7 @@ class _Case:
     @property
     def _name(self) -> str:
         record = self.record
-        if record.purpose in {"dkim", "srv"}:
+        if record.purpose in {"dkim", "srv", "srv-path"}:
             return f"{record.purpose} {record.name.partition('.')[0]}"
         return f"address {record.value}" if record.purpose == "host" and not record.is_template else record.purpose
 
