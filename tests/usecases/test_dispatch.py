@@ -10,8 +10,10 @@ from mailstead.mailauth import arc, dkim
 from mailstead.mailauth.dkim import public_record
 from mailstead.mime.dsn import Action, parse_dsn
 from mailstead.model.address import Address
+from mailstead.model.dav import CollectionKind
 from mailstead.model.errors import PolicyRefused, StorageFull, TryAgainLater
 from mailstead.model.queue import ItemKind
+from mailstead.usecases.invitation_mail import written
 from usecases.flow import ADMIN, ANN, EVE, NOW, PEER, header_of, message, open_flow, rcpt
 
 OUT = Address("x", "elsewhere.test")
@@ -275,3 +277,34 @@ async def test_a_notice_of_success_is_read_by_machines_and_hides_the_target(flow
     assert parse_dsn(notice.octets) is not None
     assert b"elsewhere" not in notice.octets
     assert notice.envelope.mail_from is None
+
+
+def invitation(author):
+    octets = (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:m\r\nDTSTAMP:20260101T000000Z\r\n"
+        f"DTSTART:20261201T100000Z\r\nORGANIZER:mailto:{author}\r\nATTENDEE:mailto:bob@example.test\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    return written(author, Address("bob", "example.test"), "REQUEST", octets.encode())
+
+
+@pytest.mark.parametrize(
+    ("author", "script", "is_taken"),
+    [
+        (ANN, "", True),
+        (ANN, 'require ["fileinto", "mailbox"]; fileinto :create "Meetings";', True),
+        (ANN, 'require ["fileinto", "mailbox"]; fileinto :create "Junk";', False),
+        (ANN, 'require ["fileinto", "mailbox", "special-use"]; fileinto :specialuse "\\\\Trash" :create "Bin";', False),
+        (ANN, "discard;", False),
+        (EVE, "", False),
+    ],
+    ids=["as it comes", "filed", "filed as junk", "thrown away", "discarded", "nobody vouches for it"],
+)
+async def test_attack_083_only_mail_that_is_wanted_and_vouched_for_gets_into_the_calendar(
+    flow, author, script, is_taken
+):
+    if script:
+        await flow.script("bob", script)
+    await flow.receive("bob", octets=invitation(author), mail_from=author)
+    bob = (await flow.actor("bob")).account_id
+    found = await flow.storage.accounts.of(bob).dav.find_uid(CollectionKind.CALENDAR, "m")
+    assert bool(found) is is_taken

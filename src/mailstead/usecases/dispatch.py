@@ -24,7 +24,7 @@ from mailstead.model.envelope import Envelope, Recipient
 from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
-from mailstead.model.verdict import Judgement
+from mailstead.model.verdict import Decision, Judgement
 from mailstead.policy import privacy
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
@@ -32,7 +32,7 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Forward
 from mailstead.usecases.deliveries import Copy, Deliveries
-from mailstead.usecases.filters import Filed, Filing, Filters, Incoming
+from mailstead.usecases.filters import Filed, Filters, Incoming
 from mailstead.usecases.notices import Notices, Told
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
@@ -164,10 +164,10 @@ class Dispatch:
         items: list[NewItem] = []
         rejected: list[tuple[Target, str]] = []
         told: list[Told] = list(failed)
-        all_filed: list[tuple[Account, Filed]] = []
+        all_filed: list[tuple[Target, Filed]] = []
         for target in targets:
             filed = await self._decide(message, target)
-            all_filed.append((target.account, filed))
+            all_filed.append((target, filed))
             items += await self._items_of_filter(message, target, filed)
             if filed.rejection is not None:
                 rejected.append((target, filed.rejection))
@@ -201,9 +201,10 @@ class Dispatch:
         await self._after(message, all_filed)
         self._note(message, copies, items, targets)
 
-    async def _after(self, message: Accepted, all_filed: Sequence[tuple[Account, Filed]]) -> None:
+    async def _after(self, message: Accepted, all_filed: Sequence[tuple[Target, Filed]]) -> None:
         """Note what follows from the delivery. The message is on stable storage: whatever fails now, it is accepted."""
-        for account, filed in all_filed:
+        for target, filed in all_filed:
+            account = target.account
             try:
                 await self._filters.stored(account, filed)
             except MailsteadError as error:
@@ -211,7 +212,7 @@ class Dispatch:
             except Exception as error:  # noqa: BLE001  # a bug must not make the sender send it again
                 metrics.BUGS.labels("filters").inc()
                 _log.exception("what a filter asked for was not noted", queue_id=message.queue_id, exc_info=error)
-            if self._arrived is not None and filed.rejection is None and any(map(_is_for_reading, filed.filings)):
+            if self._arrived is not None and filed.rejection is None and _is_for_reading(target, filed):
                 await self._arrived(account, message)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:
@@ -433,9 +434,11 @@ class Dispatch:
                 message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
 
 
-def _is_for_reading(filing: Filing) -> bool:
+def _is_for_reading(target: Target, filed: Filed) -> bool:
     """Whether a copy goes where its owner looks: neither into Junk nor, by a filter, into Trash."""
-    return filing.special_use not in _UNREAD_USES and filing.mailbox not in _UNREAD_NAMES
+    if target.judgement is not None and target.judgement.decision is Decision.QUARANTINE:
+        return False
+    return any(each.special_use not in _UNREAD_USES and each.mailbox not in _UNREAD_NAMES for each in filed.filings)
 
 
 def _stored(octets: bytes) -> bytes:

@@ -166,3 +166,44 @@ async def test_what_others_are_asked_by_mail_waits_in_the_queue(dav):
     text = mail.get_body(("plain",)).get_content()
     assert "When: Tuesday, 10 March 2026, 10:05 to 10:50 (UTC)" in text
     assert "Organizer: alice@example.test" in text
+
+
+async def test_a_program_chooses_where_invitations_go(dav):
+    patch = '<D:propertyupdate xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop><C:schedule-default-calendar-URL>{}</C:schedule-default-calendar-URL></D:prop></D:set></D:propertyupdate>'
+    assert (await dav.ask("MKCALENDAR", f"{BOB}work/", by="bob@example.test")).status == 201
+    for href in ("", "<D:href>/principals/bob@example.test/</D:href>", "<D:href>http://[/</D:href>"):
+        answer = await dav.ask("PROPPATCH", f"{BOB}inbox/", patch.format(href), by="bob@example.test")
+        assert b"valid-schedule-default-calendar-URL" in answer.body
+    answer = await dav.ask(
+        "PROPPATCH", f"{BOB}inbox/", patch.format(f"<D:href>{BOB}work/</D:href>"), by="bob@example.test"
+    )
+    assert b"200 OK" in answer.body
+    found = await dav.prop(f"{BOB}inbox/", f"{C}schedule-default-calendar-URL", by="bob@example.test")
+    assert found[f"{C}schedule-default-calendar-URL"].findtext(f"{D}href") == f"{BOB}work/"
+    await dav.ask("PUT", f"{ALICE}default/m.ics", meeting("alice", "bob"))
+    assert len(await names(dav, f"{BOB}work/", "bob@example.test")) == 1
+
+
+async def test_an_old_program_posts_its_invitation(dav):
+    octets = meeting("alice", "bob").replace("PRODID", "METHOD:REQUEST\r\nPRODID")
+    answer = await dav.ask("POST", f"{ALICE}outbox/", octets, content_type="text/calendar")
+    (told,) = answer.xml()
+    assert told.findtext(f"{C}recipient/{D}href") == "mailto:bob@example.test"
+    assert told.findtext(f"{C}request-status") == "1.2;Delivered"
+    assert len(await names(dav, f"{BOB}default/", "bob@example.test")) == 1
+    answer = await dav.ask("POST", f"{BOB}outbox/", octets, by="bob@example.test", content_type="text/calendar")
+    assert (answer.status, b"organizer-allowed" in answer.body) == (403, True)
+
+
+async def test_attack_083_a_meeting_keeps_its_organizer(dav):
+    await dav.ask("PUT", f"{ALICE}default/m.ics", meeting("alice"))
+    taken = meeting("alice", "bob").replace("ORGANIZER:mailto:alice", "ORGANIZER:mailto:carol")
+    answer = await dav.ask("PUT", f"{ALICE}default/m.ics", taken)
+    assert (answer.status, b"allowed-organizer-scheduling-object-change" in answer.body) == (403, True)
+    assert await names(dav, f"{BOB}default/", "bob@example.test") == []
+
+
+async def test_attack_084_nobody_asks_about_years(dav):
+    long = question("bob@example.test").replace("20260311T000000Z", "20280311T000000Z")
+    answer = await dav.ask("POST", f"{ALICE}outbox/", long, content_type="text/calendar")
+    assert answer.status == 403
