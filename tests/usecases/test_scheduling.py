@@ -398,6 +398,14 @@ async def test_the_sweep_looks_only_where_something_was_planned(people, storage,
     assert await people.scheduling.sweep() == 0
 
 
+async def test_a_program_does_not_wait_for_very_many(people, sent, monkeypatch):
+    monkeypatch.setattr("mailstead.usecases.scheduling.AT_ONCE_MAX", 2)
+    await people.put(ALICE, meeting(ALICE, *(f"{each}@elsewhere.test" for each in ("one", "two", "three"))))
+    assert sent == []
+    assert await people.scheduling.sweep() == 1
+    assert len(sent) == 3
+
+
 async def test_answers_that_the_organizers_program_has_not_seen_stay(people):
     await people.put(ALICE, meeting(ALICE, BOB))
     await people.answer(BOB, "ACCEPTED")

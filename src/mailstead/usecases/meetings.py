@@ -148,11 +148,13 @@ class Meetings:
         """
         gone = 0
         for key, marked in (await self._storage.memory.recall_all("inboxes", now)).items():
+            if now - datetime.fromisoformat(marked.decode()) <= KEPT:
+                continue
             account = await self._directory.account(AccountId(key))
-            if account is None:
-                await self._storage.memory.forget("inboxes", [key])
-            elif now - datetime.fromisoformat(marked.decode()) > KEPT:
+            if account is not None:
                 gone += await self._clear_inbox(account, now)
+            else:
+                await self._storage.memory.forget("inboxes", [key])
         return gone
 
     # within

@@ -36,6 +36,8 @@ from mailstead.usecases.meetings import Meetings
 
 TRIED_FOR: Final = timedelta(days=5)
 """As long as mail waits, an errand that fails only for now is tried again."""
+AT_ONCE_MAX: Final = 100
+"""Messages that a program waits for; each takes some 20 ms."""
 _MAILING: Final = timedelta(minutes=10)
 """So long one process has to hand a message over; then another one may."""
 _MARKED: Final = timedelta(days=30)
@@ -114,14 +116,14 @@ class Scheduling:
         return Planned(octets, tag, await self._errand(opened.owner, sender, messages))
 
     async def run(self, owner: Account, errand_id: int, errand: bytes) -> None:
-        """Tell everybody, then strike the errand off.
+        """Tell everybody, then strike the errand off; where they are very many, leave that to the sweep.
 
         What goes wrong with one of them keeps nobody else waiting. Errors: MailsteadError, a temporary one, with which
         the errand stays.
         """
         read = msgspec.json.decode(errand, type=_Errand)
-        await self._tell_all(owner, read)
-        await self._storage.accounts.of(owner.account_id).dav.finish_errand(errand_id)
+        if len(read.told) <= AT_ONCE_MAX:
+            await self._do(owner, errand_id, read)
 
     async def post(self, owner: Account, message: CalendarObject, octets: bytes) -> dict[str, str]:
         """Hand on a message that a program has written itself; gives each recipient's status.
@@ -177,13 +179,17 @@ class Scheduling:
         except NoSuchAccount:
             return []
 
+    async def _do(self, owner: Account, errand_id: int, read: _Errand) -> None:
+        await self._tell_all(owner, read)
+        await self._storage.accounts.of(owner.account_id).dav.finish_errand(errand_id)
+
     async def _try_again(self, owner: Account, errand: Errand) -> int:
+        read = msgspec.json.decode(errand.octets, type=_Errand)
         try:
-            await self.run(owner, errand.errand_id, errand.octets)
+            await self._do(owner, errand.errand_id, read)
         except MailsteadError as error:
-            planned_s = msgspec.json.decode(errand.octets, type=_Errand).planned_s
             _log.warning("an errand is put off", account=owner.account_id, error=error.public_text)
-            if self._clock.now().timestamp() - planned_s > TRIED_FOR.total_seconds():
+            if self._clock.now().timestamp() - read.planned_s > TRIED_FOR.total_seconds():
                 _log.error("an errand is given up", account=owner.account_id)
                 await self._storage.accounts.of(owner.account_id).dav.finish_errand(errand.errand_id)
             return 0
