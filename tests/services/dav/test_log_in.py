@@ -10,10 +10,12 @@ from mailstead.model.address import Address
 from mailstead.model.secret import Secret
 from mailstead.wiring.house import ADMINISTRATOR
 from services.dav.asking import PASSWORD, asking
+from services.dav.test_methods import event
 
 ALICE = Address.parse("alice@example.test")
 GUESS = {"authorization": "Basic " + base64.b64encode(b"alice@example.test:pw-never-in-a-log guess").decode()}
 CALENDAR = "/dav/alice%40example.test/default/"
+EVENT = event()
 
 
 @pytest.fixture
@@ -73,3 +75,28 @@ async def test_attack_061_guessing_is_cut_off_with_a_time_to_wait(dav):
     assert found[-1].status == 429
     assert int(found[-1].headers["retry-after"]) > 0
     assert await status(dav, PASSWORD) == 429  # from there, not even with the right one
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-site", "origin": "https://mail.example.test"}, 403),
+        ({"origin": "https://evil.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "none", "origin": "null"}, 201),
+        ({"sec_fetch_site": "same-origin", "origin": "https://mail.example.test"}, 201),
+        ({"origin": "https://mail.example.test"}, 201),
+        ({}, 201),
+    ],
+)
+async def test_attack_089_pages_of_others_post_nothing(dav, fields, status):
+    """A form with text/plain can hold XML, and a browser adds the log-in that it remembers."""
+    answer = await dav.ask("POST", f"{CALENDAR}?add-member", EVENT, content_type="text/calendar", **fields)
+    assert answer.status == status
+
+
+async def test_attack_089_nobody_is_told_that_other_pages_may_ask(dav):
+    asked = {"origin": "https://evil.test", "access_control_request_method": "DELETE"}
+    answer = await dav.ask("OPTIONS", CALENDAR, by="", **asked)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]

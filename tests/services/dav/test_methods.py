@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from mailstead.config.settings import Dav
 from mailstead.model.address import Address
 from mailstead.model.dav import Access, CollectionKind, CollectionTraits
+from mailstead.wiring.dav import make_app
 from mailstead.wiring.house import ADMINISTRATOR
-from services.dav.asking import asking
+from services.dav.asking import Asking, asking
 
 D, C, A, S, I = (
     "{DAV:}",
@@ -104,6 +106,21 @@ async def test_other_forms_of_paths_are_answered_as_they_were_asked(dav, home, c
 
 async def test_an_at_sign_is_taken_both_ways_and_written_one_way(dav):
     assert hrefs(await dav.ask("PROPFIND", "/dav/alice@example.test/default/")) == [CALENDAR]
+
+
+async def test_beside_the_pages_of_the_web_only_what_is_ours_is_taken(dav):
+    async def pages(scope, receive, send):
+        await PlainTextResponse("a page", 404)(scope, receive, send)
+
+    beside = Asking(dav.house, make_app(dav.house, pages))
+    for method, path in (("GET", "/"), ("GET", "/index.html"), ("POST", "/new"), ("PROPFIND", "/elsewhere/")):
+        assert (await beside.ask(method, path)).body == b"a page"
+    assert hrefs(await beside.ask("PROPFIND", "/")) == ["/"]
+    assert "calendar-access" in (await beside.ask("OPTIONS", "/", by="")).headers["dav"]
+    led = await beside.ask("PROPFIND", "/.well-known/carddav", by="")
+    assert (led.status, led.headers["location"]) == (301, "/dav/")
+    found = await beside.prop("/dav/", f"{D}current-user-principal")
+    assert found[f"{D}current-user-principal"].findtext(f"{D}href") == "/principals/alice%40example.test/"
 
 
 async def test_options_tell_what_there_is_without_log_in(dav):

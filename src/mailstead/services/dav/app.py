@@ -21,7 +21,7 @@ from mailstead.proto.dav import headers, parse
 from mailstead.proto.dav.xml import BadRequest
 from mailstead.services.dav import attachments, errors, outbox, push, sharing
 from mailstead.services.dav.call import Call, DavHouse
-from mailstead.services.dav.log_in import log_in
+from mailstead.services.dav.log_in import log_in, must_be_asked_here
 from mailstead.services.dav.methods import objects
 from mailstead.services.dav.methods.propfind import propfind
 from mailstead.services.dav.methods.proppatch import make_collection, proppatch
@@ -71,7 +71,7 @@ class _DavApp:
             return
         path = scope["path"]
         # The root belongs to the pages, but what only DAV clients ask there is ours.
-        is_root = path == "/" and scope["method"] in {"PROPFIND", "REPORT", "PROPPATCH"}
+        is_root = path == "/" and scope["method"] in {"PROPFIND", "REPORT", "PROPPATCH", "OPTIONS"}
         if self._others is not None and not (is_ours(path) or is_root):
             await self._others(scope, receive, send)
             return
@@ -98,6 +98,7 @@ class _DavApp:
             is_book = place.collection_kind is CollectionKind.ADDRESSBOOK
             if request.method == "OPTIONS":
                 return Response(headers={"allow": ", ".join(_allowed(place))})
+            must_be_asked_here(request)
             actor = await log_in(request, self._house.accounts, allows_clear_text=self._house.allows_clear_text)
             call = Call(request, self._house, actor, place)
             call.must_be_served()

@@ -12,7 +12,7 @@ import ipaddress
 from starlette.requests import Request
 
 from mailstead.model.envelope import Actor, Peer
-from mailstead.model.errors import AuthenticationFailed, TlsRequired
+from mailstead.model.errors import AuthenticationFailed, NotAllowed, TlsRequired
 from mailstead.model.secret import Secret
 from mailstead.usecases.accounts import Accounts
 
@@ -42,6 +42,24 @@ def must_be_private(peer: Peer, *, allows_clear_text: bool) -> None:
     """Errors: TlsRequired, where what is sent could be read on the way."""
     if not (peer.is_encrypted or allows_clear_text or _is_loopback(peer.address)):
         raise TlsRequired("Calendars and contacts are served over TLS only; use an address with https://")
+
+
+def must_be_asked_here(request: Request) -> None:
+    """Refuse what a browser posts for a page of somewhere else, with the log-in that it remembers (attack row 89).
+
+    Other methods that change something it does not send for others at all, unless we said so (CORS), which we do not.
+    Programs that are no browsers send neither field. Spec: Fetch Metadata; RFC 6454 §7.
+    Errors: NotAllowed.
+    """
+    if request.method != "POST":
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_here = site in {"same-origin", "none"}
+    else:
+        is_here = origin is None or origin.lower().rpartition("://")[2] == request.headers.get("host", "").lower()
+    if not is_here:
+        raise NotAllowed("Pages of other servers may not post here")
 
 
 def _credentials(value: str) -> tuple[str, Secret]:
