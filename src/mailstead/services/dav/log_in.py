@@ -48,7 +48,7 @@ def must_be_asked_here(request: Request) -> None:
     """Refuse what a browser posts for a page of somewhere else, with the log-in that it remembers (attack row 89).
 
     Other methods that change something it does not send for others at all, unless we said so (CORS), which we do not.
-    Programs that are no browsers send neither field. Spec: Fetch Metadata; RFC 6454 §7.
+    Programs that are no browsers send neither field. Spec: W3C, Fetch Metadata Request Headers §2.
     Errors: NotAllowed.
     """
     if request.method != "POST":
