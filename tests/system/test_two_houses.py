@@ -25,8 +25,11 @@ import pytest
 from mailstead.mailauth.daily_counts import DailyCounts
 from mailstead.mime.dsn import Action
 from mailstead.model.address import Address
+from mailstead.model.dav import CollectionKind
+from mailstead.model.envelope import Actor
 from mailstead.model.secret import Secret
 from mailstead.wiring.house import ADMINISTRATOR
+from system.dav import event
 from system.neighbours import House, Loopback, headers, letter, must_be_root, named, report_about
 from system.server import PASSWORD, tls_context
 
@@ -128,6 +131,42 @@ def test_what_a_signs_b_believes(deliver, a):
     assert "header.a=rsa-sha256" in results
     assert "dmarc=pass" in results
     assert "header.from=a.test" in results
+
+
+def meeting_of(house, who, change=None):
+    """The meeting of somebody as it is in the calendar, after a change of it; empty: there is none."""
+
+    async def work(opened):
+        account = await opened.storage.directory.find(Address.parse(who))
+        actor = Actor(account.account_id, account.address)
+        await opened.collections.home(actor, account, CollectionKind.CALENDAR)
+        calendar = await opened.collections.open(actor, account, CollectionKind.CALENDAR, "default")
+        found = await calendar.store.find_uid(CollectionKind.CALENDAR, "between-houses")
+        text = found[0].octets.decode().replace("\r\n ", "") if found else ""
+        if change is not None:
+            name = found[0].name if found else "m.ics"
+            await opened.calendar_objects.put(calendar, name, change(text).encode())
+        return text
+
+    return house.do(work)
+
+
+PEOPLE = (
+    "ORGANIZER:mailto:alice@a.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:alice@a.test\n"
+    "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:bob@b.test\n"
+)
+MEETING = event("between-houses", "Between houses", "20270310T100000Z", PEOPLE)
+
+
+def test_an_invitation_goes_by_mail_into_the_others_calendar_and_the_answer_comes_back(a, b, until):
+    meeting_of(a, "alice@a.test", lambda _: MEETING)
+    invited = until(lambda: meeting_of(b, "bob@b.test"))
+    assert "SUMMARY:Between houses" in invited
+    meeting_of(b, "bob@b.test", lambda text: text.replace("NEEDS-ACTION:mailto:bob", "ACCEPTED:mailto:bob"))
+    answered = until(lambda: (text := meeting_of(a, "alice@a.test")).count("SCHEDULE-STATUS=2.0") and text)
+    assert re.search(r"ATTENDEE;[^\r]*PARTSTAT=ACCEPTED[^\r]*:mailto:bob@b\.test", answered)
+    titles = [re.search(rb"^Subject: (.+?)\r", each, re.MULTILINE)[1] for each in b.messages("bob@b.test")]
+    assert titles.count(b"Invitation: Between houses") == 1
 
 
 def test_what_a_stranger_says_in_the_name_of_a_is_refused(a, b):
