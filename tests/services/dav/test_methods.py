@@ -371,6 +371,71 @@ async def test_properties_are_set_all_or_none(dav):
     )
 
 
+def setting(inner, kind="propertyupdate"):
+    namespaces = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:I="http://apple.com/ns/ical/"'
+    prefix = "C" if kind == "mkcalendar" else "D"
+    return f"<{prefix}:{kind} {namespaces}><D:set><D:prop>{inner}</D:prop></D:set></{prefix}:{kind}>"
+
+
+ZONE = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\nDTSTART:19701025T030000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nEND:STANDARD\nEND:VTIMEZONE\nEND:VCALENDAR\n"
+
+
+@pytest.mark.parametrize(
+    ("inner", "name", "told"),
+    [
+        ("<I:calendar-color/>", f"{I}calendar-color", "#0066ff"),
+        ("<I:calendar-color>#123456</I:calendar-color>", f"{I}calendar-color", "#123456"),
+        ("<I:calendar-order/>", f"{I}calendar-order", "0"),
+        ("<D:displayname/>", f"{D}displayname", "Calendar"),
+        ("<D:displayname>A &lt;b&gt; &amp; c</D:displayname>", f"{D}displayname", "A <b> & c"),
+        ("<C:calendar-description>Ours</C:calendar-description>", f"{C}calendar-description", "Ours"),
+        (f"<C:calendar-timezone>{ZONE}</C:calendar-timezone>", f"{C}calendar-timezone", ZONE.strip()),
+        (f"<C:calendar-timezone><![CDATA[{ZONE}]]></C:calendar-timezone>", f"{C}calendar-timezone", ZONE.strip()),
+        ("<C:calendar-timezone-id>Europe/Berlin</C:calendar-timezone-id>", f"{C}calendar-timezone-id", "Europe/Berlin"),
+        ("<C:schedule-calendar-transp><C:transparent/></C:schedule-calendar-transp>", f"{C}schedule-calendar-transp", None),
+        ('<x xmlns="urn:x">kept</x>', "{urn:x}x", "kept"),
+    ],
+)  # fmt: skip
+async def test_what_clients_set_is_told_again(dav, inner, name, told):
+    """Empty values as the reference takes them (8.2)."""
+    assert b"200 OK" in (await dav.ask("PROPPATCH", CALENDAR, setting(inner))).body
+    assert (await dav.prop(CALENDAR, name))[name].text == told
+
+
+@pytest.mark.parametrize(
+    ("inner", "condition"),
+    [
+        ("<C:default-alarm-vevent-date>x</C:default-alarm-vevent-date>", None),
+        ("<D:sync-token>x</D:sync-token>", "cannot-modify-protected-property"),
+        ("<D:resourcetype/>", "cannot-modify-protected-property"),
+        ('<C:supported-calendar-component-set><C:comp name="VTODO"/></C:supported-calendar-component-set>', "cannot-modify-protected-property"),
+        ("<C:calendar-timezone>nonsense</C:calendar-timezone>", "valid-calendar-data"),
+        ("<C:calendar-timezone-id>Mars/Base</C:calendar-timezone-id>", "valid-timezone"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_set_leaves_all_as_it_was(dav, inner, condition):
+    answer = await dav.ask("PROPPATCH", CALENDAR, setting(f"{inner}<D:displayname>New</D:displayname>"))
+    assert (answer.status, b"403 Forbidden" in answer.body, b"424 Failed" in answer.body) == (207, True, True)
+    assert condition is None or condition.encode() in answer.body
+    assert (await dav.prop(CALENDAR, f"{D}displayname"))[f"{D}displayname"].text == "Calendar"
+
+
+async def test_a_calendar_with_a_property_that_cannot_be_is_not_made(dav):
+    bad = "<C:calendar-timezone-id>Mars/Base</C:calendar-timezone-id><D:displayname>New</D:displayname>"
+    answer = await dav.ask("MKCALENDAR", f"{HOME}new/", setting(bad, "mkcalendar"))
+    assert (answer.status, answer.xml().tag) == (424, f"{C}mkcalendar-response")
+    assert (await dav.ask("PROPFIND", f"{HOME}new/")).status == 404
+
+
+async def test_properties_of_objects_are_what_they_are(dav):
+    await put(dav, f"{CALENDAR}a.ics", event())
+    answer = await dav.ask("PROPPATCH", f"{CALENDAR}a.ics", setting("<D:displayname>New</D:displayname>"))
+    assert b"cannot-modify-protected-property" in answer.body
+    assert (
+        await dav.ask("PROPPATCH", f"{CALENDAR}none.ics", setting("<D:displayname>x</D:displayname>"))
+    ).status == 404
+
+
 async def test_quota(dav):
     await put(dav, f"{CALENDAR}a.ics", event())
     found = await dav.prop(HOME, f"{D}quota-used-bytes", f"{D}quota-available-bytes")
