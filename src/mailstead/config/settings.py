@@ -256,6 +256,11 @@ class Dav:
     allows_clear_text: bool = setting(
         False, "Take passwords without TLS from elsewhere than loopback: only where a proxy before us ends TLS."
     )
+    proxy_from: tuple[str, ...] = setting(
+        (),
+        "Addresses of web proxies before us that end TLS, as 10.0.0.0/8: whom they name in X-Forwarded-For has come, "
+        "and over TLS if X-Forwarded-Proto says https. Nobody else may reach us from there.",
+    )
     calendar_name: str = setting("Calendar", "What the first calendar of an account is called.")
     addressbook_name: str = setting("Contacts", "What the first address book of an account is called.")
     shows_directory: bool = setting(

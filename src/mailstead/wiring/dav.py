@@ -10,6 +10,7 @@ from mailstead.net.certificates import Certificates
 from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.dav.app import is_ours, make_dav_app
 from mailstead.services.dav.call import DavHouse
+from mailstead.services.dav.proxies import Proxies
 from mailstead.wiring.house import House, dav_base_url
 from mailstead.wiring.services import chosen_services, place
 
@@ -50,6 +51,7 @@ def make_app(house: House, others: ASGIApp | None = None) -> ASGIApp:
             dav.allows_clear_text,
             has_calendars="caldav" in chosen,
             has_addressbooks="carddav" in chosen,
+            proxies=Proxies(dav.proxy_from),
         ),
         others,
     )

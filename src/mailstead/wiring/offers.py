@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from mailstead.config.settings import Listeners, Settings
 from mailstead.net.endpoint import Endpoint
@@ -27,18 +28,26 @@ def house_offers(settings: Settings) -> HouseOffers:
         for service in ALPN
         if service in chosen
     ]
-    # Calendars and contacts answer on their own ports, and where the web does.
     offers += [
-        Offer(service, Endpoint.parse(at).port, is_tls=True)
+        Offer(service, port, is_tls=True)
         for service in ("caldav", "carddav")
         if service in chosen
-        for at in (
-            *(settings.web.listen_tls if "web" in chosen else ()),
-            *settings.web.listen_shared,
-            *getattr(settings, service).listen_tls,
-        )
+        for port in _dav_ports(settings, service, is_web="web" in chosen)
     ]
     return HouseOffers(settings.server.hostname, tuple(dict.fromkeys(offers)))
+
+
+def _dav_ports(settings: Settings, service: str, *, is_web: bool) -> list[int]:
+    """Give where calendars or contacts answer: their own ports and those of the web, or where the setting says.
+
+    Records and set-up files name `server.hostname`, so what is elsewhere is not offered by them.
+    """
+    if settings.dav.base_url:
+        where = urlsplit(settings.dav.base_url)
+        is_there = where.scheme == "https" and where.hostname == settings.server.hostname
+        return [where.port or 443] if is_there else []
+    web = (*settings.web.listen_tls, *settings.web.listen_shared) if is_web else settings.web.listen_shared
+    return [Endpoint.parse(at).port for at in (*web, *getattr(settings, service).listen_tls)]
 
 
 def listening(settings: Settings) -> tuple[Listening, ...]:

@@ -75,7 +75,7 @@ class _DavApp:
         if self._others is not None and not (is_ours(path) or is_root):
             await self._others(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Request(self._house.proxies.seen_through(scope), receive)
         response = await self._answer(request)
         response.headers["dav"] = COMPLIANCE
         response.headers.setdefault("x-content-type-options", "nosniff")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +18,7 @@ from mailstead.proto.dav.paths import segment
 from mailstead.proto.dav.types import PropFind, PropFindKind
 from mailstead.proto.dav.xml import BadRequest
 from mailstead.services.dav.paths import Place, PlaceKind, principal
+from mailstead.services.dav.proxies import Proxies
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.attachments import Attachments
 from mailstead.usecases.calendar_files import CalendarFiles
@@ -56,6 +57,7 @@ class DavHouse:
     allows_clear_text: bool = False
     has_calendars: bool = True
     has_addressbooks: bool = True
+    proxies: Proxies = field(default_factory=Proxies)
 
 
 class Call:
