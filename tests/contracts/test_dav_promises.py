@@ -10,6 +10,7 @@ import pytest
 
 from mailstead.model.address import Address
 from mailstead.model.dav import (
+    TEXT_MAX,
     Access,
     Attachment,
     CollectionKind,
@@ -299,6 +300,12 @@ async def test_the_index_gives_all_that_may_match(dav, calendar):
         True,
         b"",
     )
+
+
+async def test_a_text_that_was_cut_may_match_anything(dav, calendar):
+    facts = ResourceFacts("long", "VEVENT", 0, 1, is_dated=True, text="x" * TEXT_MAX)
+    await dav.put(calendar.collection_id, [NewResource("long", b"l", facts), event("short")])
+    assert [each.name for each in await dav.find(calendar.collection_id, ResourceQuery(text="milk"))] == ["long"]
 
 
 # changes

@@ -198,6 +198,39 @@ def test_whole_days_are_where_the_reader_is():
     assert (each.start, each.end) == (datetime(2026, 3, 2, 5, tzinfo=UTC), datetime(2026, 3, 3, 5, tzinfo=UTC))
 
 
+def test_times_of_the_day_are_ignored_where_there_are_only_days():
+    """RFC 5545 §3.3.10; what is left of shorter rules is one a day."""
+    day = "DTSTART;VALUE=DATE:20260302"
+    assert starts(event(day, "RRULE:FREQ=DAILY;BYHOUR=9,10;BYMINUTE=30;COUNT=3")) == days("2026 3 2 3 4")
+    assert starts(event(day, "RRULE:FREQ=HOURLY;INTERVAL=9"), limit=3) == days("2026 3 2 3 4")
+
+
+def test_a_changed_instance_that_says_no_time_is_where_it_was():
+    more = override("RECURRENCE-ID:20260303T100000Z", "SUMMARY:Special")
+    assert starts(event("DTSTART:20260302T100000Z", "RRULE:FREQ=DAILY;COUNT=3", more=more)) == [
+        "20260302T1000",
+        "20260303T1000",
+        "20260304T1000",
+    ]
+
+
+def test_all_that_follow_are_moved_by_days_and_from_zone_to_zone():
+    """Found a week later than by the rule, in a window where none would be without the change."""
+    more = override(
+        "RECURRENCE-ID;RANGE=THISANDFUTURE:20260304T090000Z",
+        "DTSTART;TZID=America/New_York:20260311T090000",
+        "DURATION:PT1H",
+    )
+    parsed = event("DTSTART;TZID=Europe/Berlin:20260302T100000", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=5", more=more)
+    found = instances(parsed, datetime(2026, 3, 12, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC), UTC, Budget())
+    assert [each.start for each in found] == [datetime(2026, 3, day, 13, tzinfo=UTC) for day in (12, 13)]
+
+
+def test_a_period_that_ends_before_it_begins_has_no_length():
+    parsed = event("DTSTART:20260302T100000Z", "RDATE;VALUE=PERIOD:20260303T100000Z/20260301T100000Z")
+    assert [each.end - each.start for each in instances(parsed, None, None, UTC, Budget())] == [timedelta()] * 2
+
+
 RULES = st.sampled_from(
     [
         "FREQ=DAILY",

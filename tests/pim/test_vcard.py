@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstead.model.dav import TEXT_MAX
 from mailstead.model.errors import BadObject
 from mailstead.pim.component import escaped
-from mailstead.pim.vcard import SUMMARY_MAX, TEXT_MAX, card, card_facts, full_name, split_cards
+from mailstead.pim.vcard import SUMMARY_MAX, card, card_facts, full_name, split_cards
 
 
 def contact(*lines: str, version: str = "3.0", uid: str = "a", name: str = "Ada") -> bytes:

@@ -522,3 +522,12 @@ async def test_an_errand_that_fails_leaves_the_change_done(objects, opened):
     await objects.put(opened, "meeting.ics", meeting())
     assert (await objects.get(opened, "meeting.ics")).octets == meeting()
     assert [each.octets for each in await opened.store.errands()] == [b"invite"]
+
+
+async def test_what_ends_where_the_span_begins_is_outside(objects, opened):
+    await objects.put(opened, "before.ics", event("before", "20260110T080000Z"))
+    await objects.put(opened, "moment.ics", event("moment", "20260110T090000Z").replace(b"PT1H", b"PT0S"))
+    await objects.put(opened, "within.ics", event("within", "20260110T090000Z"))
+    morning = within((2026, 1, 10, 9), (2026, 1, 10, 10))
+    for wanted in (Wanted(), WHOLE):
+        assert await names(objects.query(opened, morning, wanted)) == ["moment.ics", "within.ics"]

@@ -22,6 +22,9 @@ ResourceId = NewType("ResourceId", int)
 CALENDAR_COMPONENTS: Final = ("VEVENT", "VTODO", "VJOURNAL", "VAVAILABILITY")
 """What may be in a calendar. Spec: RFC 5545 §3.6; RFC 7953 §3.1."""
 
+TEXT_MAX: Final = 16 * 1024
+"""Characters of `ResourceFacts.text`; one that is so long has been cut."""
+
 
 class CollectionKind(Enum):
     """What a collection holds."""
@@ -103,7 +106,7 @@ class ResourceFacts:
     summary: str = ""
     """For lists: SUMMARY, or FN. At most 200 characters."""
     text: str = ""
-    """For searching by substrings: case-folded texts, one per line. At most 16 KiB. Read only along with octets."""
+    """For searching by substrings: case-folded texts, one per line. Read only along with octets."""
     organizer: str = ""
     """``mailto:`` address, lower-case, of an object with ATTENDEEs; empty: none."""
 
@@ -198,7 +201,7 @@ class ResourceQuery:
     """Those whose [first_s, last_s] meets [starts_s, ends_s), and those that are not dated; None: not asked."""
     uid: str | None = None
     text: str = ""
-    """Case-folded; must be in `ResourceFacts.text`; empty: not asked."""
+    """Case-folded; must be in `ResourceFacts.text`, if that was not cut; empty: not asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,13 +78,22 @@ def _times(instance: Instance, calendar_object: CalendarObject) -> list[Property
     end_name = "DUE" if source.name == "VTODO" else "DTEND"
     if source.first("DTSTART") is not None or end_name == "DTEND":
         found.append(_moment_property("DTSTART", instance.at, instance.is_all_day))
-    own = span_of(source, calendar_object)
-    if source.first(end_name) is not None or (own is not None and own.length != instance.length):
-        # An instance from a PERIOD lasts as long as that says.
+    if source.first(end_name) is not None or not _lasts_as_written(instance, calendar_object):
         found.append(_moment_property(end_name, instance.at.plus(instance.length), instance.is_all_day))
     elif source.first("DURATION") is not None:
         found.append(Property("DURATION", source.value("DURATION")))
     return found
+
+
+def _lasts_as_written(instance: Instance, calendar_object: CalendarObject) -> bool:
+    """Whether a length that stands in an object is that of an instance in UTC as well.
+
+    An instance from a PERIOD lasts as long as that says, and days of a zone may have other hours than days of UTC.
+    """
+    own = span_of(instance.component, calendar_object)
+    if own is None or own.length != instance.length:
+        return own is None
+    return instance.at.zone is None or instance.end - instance.start == instance.length.exact
 
 
 def _moment_property(name: str, at: Moment, is_date: bool) -> Property:

@@ -9,16 +9,15 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from mailstead.model.dav import ResourceFacts
+from mailstead.model.dav import TEXT_MAX, ResourceFacts
 from mailstead.model.errors import BadObject, TooManyMatches
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, unescaped
 from mailstead.pim.recurrence import Span, shifted, span_of
-from mailstead.pim.rule import Budget, Rule, occurrences, parse_rule
+from mailstead.pim.rule import Budget, Rule, occurrences, rule_for
 from mailstead.pim.values import Moment, Period, moments
 
 SUMMARY_MAX: Final = 200
-TEXT_MAX: Final = 16 * 1024
 COUNT_MAX: Final = 3_000
 """Instances that are reckoned to find the end of a counted rule; longer ones are taken as endless."""
 
@@ -67,9 +66,13 @@ def _place(calendar_object: CalendarObject) -> tuple[int | None, int | None, boo
             span = span_of(part, calendar_object)
         except BadObject:
             span = None
+        names = ("DTSTART", "DTEND") if part.name == "VFREEBUSY" else ("DTSTART",)
+        is_timeless = span is None or any(part.first(name) is None for name in names)
+        if is_timeless and part.name in {"VFREEBUSY", "VAVAILABILITY"}:
+            return None, None, True, False  # it may say something of any time
+        if span is None and part.name == "VTODO" and part is calendar_object.master:
+            return None, None, False, False
         if span is None:
-            if part.name in {"VFREEBUSY", "VAVAILABILITY"}:
-                return None, None, True, False  # without DTSTART it is at all times
             continue
         is_rule = part is calendar_object.master and any(each.name in {"RRULE", "RDATE"} for each in part.properties)
         is_range = any(each.parameter("RANGE") for each in part.all("RECURRENCE-ID"))
@@ -121,7 +124,7 @@ def _last_end(calendar_object: CalendarObject, part: Component, span: Span) -> d
             if prop.name == "RDATE":
                 ends += [shifted(each, reach) for each in _ends_of_dates(moments(prop, calendar_object.zones))]
             elif prop.name == "RRULE":
-                last = _last_of_rule(parse_rule(prop.value), span, budget)
+                last = _last_of_rule(rule_for(prop.value, span.start), span, budget)
                 if last is None:
                     return None
                 ends.append(shifted(last, reach))

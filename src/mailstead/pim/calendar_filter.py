@@ -14,7 +14,7 @@ from mailstead.model.errors import BadObject, TooManyMatches
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component, Property, unescaped
 from mailstead.pim.filters import CompFilter, ParamFilter, PropFilter, TextMatch, TimeRange
-from mailstead.pim.recurrence import EARLIEST, LATEST, Instance, instances, limits, overlaps, shifted
+from mailstead.pim.recurrence import EARLIEST, LATEST, Instance, instances, limits, overlaps, shifted, span_of
 from mailstead.pim.rule import Budget
 from mailstead.pim.values import Moment, Period, duration, moment, moments
 
@@ -47,7 +47,7 @@ def query_of(condition: CompFilter) -> ResourceQuery:
             found = _plain_text(prop)
             if found is None:
                 continue
-            if prop.name == "UID" and found.match_type == "equals":
+            if prop.name == "UID" and found.match_type == "equals" and found.collation == "i;octet":
                 uid = found.text
             elif prop.name in _INDEXED and found.text.isascii() and found.collation != "i;octet":
                 text = max(text, found.text.casefold(), key=len)
@@ -149,7 +149,7 @@ class _Matching:
         """Whether a component without instances meets a span: tasks without date, free-busy, availability."""
         begin, end = limits(span.start, span.end)
         if part.name == "VTODO":
-            if part.first("DTSTART") is not None or part.first("DUE") is not None:
+            if any(part.first(name) is not None for name in ("DTSTART", "DUE", "RECURRENCE-ID")):
                 return False
             completed, created = self._utc(part, "COMPLETED"), self._utc(part, "CREATED")
             if completed is not None and created is not None:
@@ -168,8 +168,14 @@ class _Matching:
                 for each in self._moments(prop)
             )
         if part.name == "VAVAILABILITY":
-            first, last = self._utc(part, "DTSTART") or EARLIEST, self._utc(part, "DTEND") or LATEST
-            return first < end and last > begin
+            last = self._utc(part, "DTEND")
+            if last is None and part.first("DURATION") is not None:
+                try:
+                    spanned = span_of(part, self._object)
+                except BadObject:
+                    spanned = None
+                last = spanned.start.plus(spanned.length).utc(self._floating_zone) if spanned is not None else None
+            return (self._utc(part, "DTSTART") or EARLIEST) < end and (last or LATEST) > begin
         return False
 
     def _component(self, part: Component, condition: CompFilter, instance: Instance | None) -> bool:

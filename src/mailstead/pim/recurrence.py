@@ -17,7 +17,7 @@ from typing import Final
 from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import CalendarObject
 from mailstead.pim.component import Component
-from mailstead.pim.rule import Budget, Rule, occurrences, parse_rule, until_local
+from mailstead.pim.rule import Budget, Rule, occurrences, rule_for, until_local
 from mailstead.pim.values import Duration, Moment, Period, duration, moment, moments
 
 __all__ = ["Budget", "Instance", "Span", "instances", "span_of"]
@@ -80,7 +80,7 @@ class _Set:
 def span_of(component: Component, calendar_object: CalendarObject) -> Span | None:
     """Give when a component is, by itself; None: it has no place in time.
 
-    A task without DTSTART is at its DUE. Errors: BadObject.
+    A task without DTSTART is at its DUE; a changed instance that says no time is where it was. Errors: BadObject.
     """
     zones = calendar_object.zones
     start_property = component.first("DTSTART")
@@ -88,7 +88,9 @@ def span_of(component: Component, calendar_object: CalendarObject) -> Span | Non
     if start_property is None:
         if component.name == "VTODO" and end_property is not None:
             return Span(moment(end_property, zones), Duration(), has_end=True)
-        return None
+        start_property = component.first("RECURRENCE-ID")
+        if start_property is None:
+            return None
     start = moment(start_property, zones)
     if end_property is not None:
         end = moment(end_property, zones)
@@ -229,9 +231,9 @@ class _Reading:
             component, length = each.component, each.span.length
             zone = None if each.span.start.is_date else each.span.start.zone
             moved = each.span.start.local - _local_in(zone, each.recurrence_id)
-            start = Moment(_local_in(zone, at), each.span.start.is_date, zone).plus(
-                Duration(seconds=int(moved.total_seconds()))
-            )
+            # By the clock on the wall, so without the zone.
+            local = Moment(_local_in(zone, at)).plus(Duration(seconds=int(moved.total_seconds()))).local
+            start = Moment(local, each.span.start.is_date, zone)
         return self._instance(start, length, at if is_recurring else None, component)
 
     def _starts(self, what: _Set, after: datetime, budget: Budget) -> Iterator[tuple[datetime, Moment, Duration]]:
@@ -268,7 +270,9 @@ class _Reading:
         self, rule: Rule, start: Moment, length: Duration, after: datetime, budget: Budget
     ) -> Iterator[tuple[datetime, Moment, Duration]]:
         for local in occurrences(rule, start.local, budget, until=until_local(rule, start), after=after):
-            at = Moment(local, start.is_date, start.zone)
+            at = Moment(
+                local.replace(hour=0, minute=0, second=0) if start.is_date else local, start.is_date, start.zone
+            )
             yield self._utc(at), at, length
 
     def _dated(self, value: Moment | Period, length: Duration) -> tuple[datetime, Moment, Duration]:
@@ -281,9 +285,9 @@ class _Reading:
         for prop in master.properties:
             try:
                 if prop.name == "RRULE":
-                    found.rules.append(parse_rule(prop.value))
+                    found.rules.append(rule_for(prop.value, span.start))
                 elif prop.name == "EXRULE":
-                    found.excluding.append(parse_rule(prop.value))
+                    found.excluding.append(rule_for(prop.value, span.start))
                 elif prop.name == "RDATE":
                     found.dates += moments(prop, zones)
                 elif prop.name == "EXDATE":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import calendar as days_of
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -111,6 +111,15 @@ def parse_rule(value: str) -> Rule:
         )
     except (KeyError, ValueError):
         raise _bad(value) from None
+
+
+def rule_for(value: str, start: Moment) -> Rule:
+    """Read an RRULE of an object that begins there; where that is a day, times of the day are ignored.
+
+    Spec: RFC 5545 §3.3.10 (BYSECOND, BYMINUTE, BYHOUR). Errors: BadObject.
+    """
+    rule = parse_rule(value)
+    return replace(rule, by_second=(), by_minute=(), by_hour=()) if start.is_date else rule
 
 
 def occurrences(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from mailstead.model.dav import ResourceFacts
+from mailstead.model.dav import TEXT_MAX, ResourceFacts
 from mailstead.model.errors import BadObject
 from mailstead.pim.calendar_object import UID_CHARACTERS_MAX
 from mailstead.pim.component import Component, Property, parse, split_unescaped, unescaped, write
@@ -19,7 +19,6 @@ from mailstead.pim.component import Component, Property, parse, split_unescaped,
 CONDITION: Final = "valid-address-data"
 VERSIONS: Final = frozenset({"3.0", "4.0"})
 SUMMARY_MAX: Final = 200
-TEXT_MAX: Final = 16 * 1024
 _SEARCHED: Final = frozenset(
     {"FN", "N", "NICKNAME", "EMAIL", "TEL", "ORG", "TITLE", "ROLE", "NOTE", "ADR", "CATEGORIES", "URL", "IMPP"}
 )

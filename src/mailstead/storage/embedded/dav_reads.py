@@ -17,6 +17,7 @@ from typing import Any, Final
 import apsw
 
 from mailstead.model.dav import (
+    TEXT_MAX,
     Attachment,
     CollectionId,
     CollectionKind,
@@ -107,9 +108,9 @@ def find(
     if query.text:
         where += (
             " AND EXISTS (SELECT 1 FROM resource_octets AS t WHERE t.resource_id = r.resource_id"
-            " AND instr(t.text, ?) > 0)"
+            " AND (instr(t.text, ?) > 0 OR length(t.text) >= ?))"
         )
-        parameters.append(query.text)
+        parameters += [query.text, TEXT_MAX]
     return _selected(db, where, parameters, f"{off_names}r.name", limit, with_octets)
 
 
