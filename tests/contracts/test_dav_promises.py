@@ -82,7 +82,7 @@ async def test_a_collection_comes_back_as_it_was_made(dav):
         ("VTODO",),
         True,
         "",
-        {"{a}b": "<b/>"},
+        dead={"{a}b": "<b/>"},
     )
     made = await dav.create_collection(CALENDAR, "wörk", traits, source_url="https://far.test/x.ics")
     assert (made.traits, made.name, made.source_url, made.resource_count) == (
