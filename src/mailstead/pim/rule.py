@@ -260,6 +260,7 @@ class _Days:
         ):
             self._by_day = ((0, start.weekday()),)
         self._weekdays = frozenset(weekday for _, weekday in self._by_day)
+        self._of_week = sorted((each - rule.week_start) % 7 for each in self._weekdays) or range(7)
         self._has_nth = any(nth for nth, _ in self._by_day)
 
     def of(self, first: date, budget: Budget) -> list[date]:
@@ -271,9 +272,10 @@ class _Days:
             if self._months and first.month not in self._months:
                 return []
             return self._of_month(first.year, first.month, budget)
-        count = 7 if frequency == WEEKLY else 1
-        days = [first + _DAY * at for at in range(count)] if count > 1 else [first]
-        return [each for each in days if self.takes(each)]
+        if frequency == DAILY:
+            return [first] if self.takes(first) else []
+        days = [first + _DAY * at for at in self._of_week]
+        return [each for each in days if self.takes(each)] if self._months or self._month_days else days
 
     def takes(self, day: date) -> bool:
         """Whether a day passes as a limit: of weekly and shorter rules."""
