@@ -259,6 +259,37 @@ def test_answers_that_came_meanwhile_are_kept(old, new, kept):
     assert [itip.answer_of(each) for each in changed.master.all("ATTENDEE") if itip.person(each.value) == ANN] == [kept]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "number"),
+    [
+        ([part(HOST, ANN)], [part(HOST, ANN, start="20260310T110000Z")], 3),
+        ([part(HOST, ANN)], [part(HOST, ANN, more="EXDATE:20260312T100000Z")], 3),
+        ([part(HOST, ANN)], [part(HOST, ANN, more="STATUS:CANCELLED")], 3),
+        ([part(HOST, ANN)], [part(HOST, ANN, more="LOCATION:x")], 2),
+        # a program that has counted by itself is believed
+        ([part(HOST, ANN)], [part(HOST, ANN, start="20260310T110000Z").replace("SEQUENCE:2", "SEQUENCE:7")], 7),
+        # one that has not seen how far it went does not go back
+        ([part(HOST, ANN).replace("SEQUENCE:2", "SEQUENCE:5")], [part(HOST, ANN, more="LOCATION:x")], 5),
+        ([part(HOST, ANN)], [part(HOST, ANN, start="20260310T110000Z").replace("SEQUENCE:2\r\n", "")], 3),
+        # nobody is told, so nobody compares
+        ([part(HOST)], [part(HOST, start="20260310T110000Z")], 2),
+        ([part(HOST)], [part(HOST, f";SCHEDULE-AGENT=CLIENT:{ANN}", start="20260310T110000Z")], 2),
+    ],
+)
+def test_another_time_is_another_version(old, new, number):
+    changed = calendar(*new)
+    before = write(changed.calendar)
+    assert itip.count_versions(calendar(*old), changed) is (before != write(changed.calendar))
+    assert itip.sequence_of(changed.master) == number
+
+
+def test_each_instance_has_its_own_version():
+    old = calendar(part(HOST, ANN, more=DAILY), part(HOST, ANN, rid=ELEVENTH, start=ELEVENTH))
+    new = calendar(part(HOST, ANN, more=DAILY), part(HOST, ANN, rid=ELEVENTH, start="20260311T150000Z"))
+    assert itip.count_versions(old, new)
+    assert [itip.sequence_of(each) for each in new.parts] == [2, 3]
+
+
 def test_what_became_of_messages_is_noted():
     found = calendar(part(HOST, f";SCHEDULE-FORCE-SEND=REQUEST:{ANN}", BEN))
     text = write(itip.with_statuses(found, {ANN: itip.SENT})).decode().replace("\r\n ", "")

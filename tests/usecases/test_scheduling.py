@@ -416,6 +416,23 @@ async def test_answers_that_the_organizers_program_has_not_seen_stay(people):
     assert await people.partstat(ALICE, BOB) == ["NEEDS-ACTION"]  # another time is another question
 
 
+async def test_another_time_gets_through_whatever_the_clock_of_a_guest_shows(people):
+    """A program of a guest has written its own DTSTAMP, of tomorrow; the organizer's program does not count versions."""
+    await people.put(ALICE, meeting(ALICE, BOB))
+    _, resource = await people.mine(BOB)
+    lines = resource.octets.split(b"\r\n")
+    later = b"\r\n".join(b"DTSTAMP:20990101T000000Z" if each.startswith(b"DTSTAMP") else each for each in lines)
+    await people.objects.put(await people.calendar(BOB), resource.name, later)
+    await people.put(ALICE, meeting(ALICE, BOB, start="20260310T150000Z"))
+    parsed, _ = await people.mine(BOB)
+    assert parsed.master.value("DTSTART") == "20260310T150000Z"
+    assert parsed.master.value("SEQUENCE") == "1"
+    # alice's program has not read what the server counted, and changes the place: the version does not go back
+    await people.put(ALICE, meeting(ALICE, BOB, start="20260310T150000Z", more="LOCATION:There"))
+    parsed, _ = await people.mine(BOB)
+    assert (parsed.master.value("LOCATION"), parsed.master.value("SEQUENCE")) == ("There", "1")
+
+
 async def test_what_is_no_meeting_any_more_has_no_schedule_tag(people):
     await people.put(ALICE, meeting(ALICE, BOB))
     plain = b"\r\n".join(

@@ -35,6 +35,8 @@ _PRIVATE_PARAMETERS: Final = frozenset({"SCHEDULE-STATUS", "SCHEDULE-AGENT", "SC
 _PRIVATE_PREFIXES: Final = ("X-MOZ-", "X-APPLE-TRAVEL-", "X-EVOLUTION-", "X-LIC-")
 _REPLY: Final = ("UID", "RECURRENCE-ID", "SEQUENCE", "ORGANIZER", "SUMMARY", "DTSTART", "DTEND", "DURATION", "COMMENT")
 _TIMES: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "RDATE"})
+_VERSIONED: Final = _TIMES | {"EXDATE", "STATUS"}
+"""What makes another version of a meeting. Spec: RFC 5546 §2.1.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,30 @@ def keep_answers(old: CalendarObject, new: CalendarObject) -> bool:
     return is_changed
 
 
+def count_versions(old: CalendarObject, new: CalendarObject) -> bool:
+    """See to it that what an organizer writes is a newer version, where it must be one; whether it was not yet.
+
+    Not all programs count; and what a guest has is compared by its number before its time, which that guest's clock may
+    have set. Spec: RFC 5546 §2.1.4; RFC 6638 §3.2.8.
+    """
+    hosts = {organizer(old), organizer(new)}
+    guests = attendees([*old.parts, *new.parts]).items()
+    if not any(address not in hosts and is_scheduled_here(prop) for address, prop in guests):
+        return False
+    known = {instance_of(part): part for part in old.parts}
+    is_changed = False
+    for part in new.parts:
+        before = known.get(instance_of(part))
+        if before is None:
+            continue
+        least = sequence_of(before) + (_version(before) != _version(part))
+        if sequence_of(part) < least:
+            part.properties[:] = [each for each in part.properties if each.name != "SEQUENCE"]
+            part.properties.append(Property("SEQUENCE", str(least)))
+            is_changed = True
+    return is_changed
+
+
 # within
 
 
@@ -277,6 +303,16 @@ def _is_cancelled(part: Component) -> bool:
 
 def _times(part: Component) -> list[tuple[str, str]]:
     return sorted((each.name, each.value) for each in part.properties if each.name in _TIMES)
+
+
+def _version(part: Component) -> list[tuple[str, str, str]]:
+    """Give what makes a version, in a form that can be compared."""
+    return sorted(
+        (each.name, value.strip(), each.parameter("TZID") or "")
+        for each in part.properties
+        if each.name in _VERSIONED
+        for value in ([each.value] if each.name == "RRULE" else each.value.split(","))
+    )
 
 
 def _own_attendee(part: Component, own: frozenset[str]) -> Property | None:

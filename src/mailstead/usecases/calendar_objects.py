@@ -222,16 +222,22 @@ class CalendarObjects(Resources):
             yield part, found
 
     async def busy(
-        self, opened: Opened, span: TimeRange, *, attendees: frozenset[str] = frozenset()
+        self,
+        opened: Opened,
+        span: TimeRange,
+        *,
+        attendees: frozenset[str] = frozenset(),
+        budget: Budget | None = None,
     ) -> list[BusyPeriod]:
         """Give when the events of a calendar make its owner busy, merged.
 
-        `attendees` are the owner's ``mailto:`` addresses. Spec: RFC 4791 §7.10.
+        `attendees` are the owner's ``mailto:`` addresses; `budget` is given where several calendars share it.
+        Spec: RFC 4791 §7.10.
         Errors: BadObject, where the span has no start or end; TooManyMatches.
         """
         if span.start is None or span.end is None:
             raise BadObject("A free-busy query has a start and an end", condition="valid-filter")
-        zone, budget, found = self.floating_zone(opened), _rendering_budget(), list[BusyPeriod]()
+        zone, budget, found = self.floating_zone(opened), budget or _rendering_budget(), list[BusyPeriod]()
         for component in ("VEVENT", "VFREEBUSY"):
             condition = CompFilter("VCALENDAR", comps=(CompFilter(component, time_range=span),))
             query = calendar_filter.query_of(condition)

@@ -76,7 +76,7 @@ class InvitationLinks:
         sealed = _Sealed(end_s, owner.account_id, itip.person(attendee), sequence, meeting.uid)
         nonce = secrets.token_bytes(_NONCE_OCTETS)
         octets = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(sealed), None)
-        return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+        return _written(octets)
 
     async def invited(self, token: str) -> Invited:
         """Give what is to be answered. Errors: PolicyRefused."""
@@ -118,10 +118,16 @@ class InvitationLinks:
             raise PolicyRefused(_REFUSED)
         try:
             octets = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            if _written(octets) != token:
+                raise PolicyRefused(_REFUSED)  # the same once more, with other bits where none count
             plain = self._cipher.decrypt(octets[:_NONCE_OCTETS], octets[_NONCE_OCTETS:], None)
             return msgspec.msgpack.decode(plain, type=_Sealed)
         except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError):
             raise PolicyRefused(_REFUSED) from None
+
+
+def _written(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 def _key(token: str) -> str:

@@ -100,7 +100,7 @@ class Scheduling:
             sender = next(host for each in (new, old) if each is not None and (host := itip.organizer(each)))
             if new is not None:
                 kept = of_calendar(new.calendar.copy())
-                is_changed = old is not None and itip.keep_answers(old, kept)
+                is_changed = old is not None and any([itip.keep_answers(old, kept), itip.count_versions(old, kept)])
                 messages = itip.by_organizer(old, kept, now)
                 told = [each.to for each in messages if each.method == "REQUEST"]
                 statuses = {each: await self._status(each) for each in told}

@@ -5,7 +5,10 @@ from email.policy import default
 
 import pytest
 
+from mailstead.model.address import Address
 from mailstead.model.queue import QueueQuery
+from mailstead.pim.rule import Budget
+from mailstead.wiring.house import ADMINISTRATOR
 from services.dav.asking import asking
 
 D, C = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}"
@@ -207,3 +210,31 @@ async def test_attack_084_nobody_asks_about_years(dav):
     long = question("bob@example.test").replace("20260311T000000Z", "20280311T000000Z")
     answer = await dav.ask("POST", f"{ALICE}outbox/", long, content_type="text/calendar")
     assert answer.status == 403
+
+
+async def test_attack_080_one_question_has_one_measure_of_work(dav, monkeypatch):
+    """Who asks about many people with rules without end does not get that much work for each of them."""
+    steps = 0
+    step = Budget.step
+
+    def counted(budget, count=1):
+        nonlocal steps
+        if type(budget) is Budget:
+            steps += count
+        step(budget, count)
+
+    bomb = meeting().replace("ORGANIZER:mailto:alice@example.test\r\n", "RRULE:FREQ=SECONDLY;INTERVAL=7\r\n")
+    aliases = [f"bob{number}@example.test" for number in range(30)]
+    for each in aliases:
+        await dav.house.aliases.create(ADMINISTRATOR, Address.parse(each), (Address.parse("bob@example.test"),))
+    assert (await dav.ask("PUT", f"{BOB}default/b.ics", bomb, by="bob@example.test")).status == 201
+    monkeypatch.setattr("mailstead.usecases.free_busy.STEPS_MAX", 20_000)
+    monkeypatch.setattr("mailstead.usecases.free_busy.PERSON_STEPS_MAX", 5_000)
+    monkeypatch.setattr(Budget, "step", counted)
+    asked = question("alice@example.test", *aliases)
+    answer = await dav.ask("POST", f"{ALICE}outbox/", asked, content_type="text/calendar")
+    assert answer.status == 200, answer
+    status = {each.findtext(f"{C}recipient/{D}href"): each.findtext(f"{C}request-status") for each in answer.xml()}
+    assert status.pop("mailto:alice@example.test") == "2.0;Success"
+    assert {each[:3] for each in status.values()} == {"5.1"}
+    assert steps < 22_000

@@ -19,6 +19,7 @@ from mailstead.pim.calendar_object import CalendarObject, calendar_object
 from mailstead.pim.component import Component, Property, write
 from mailstead.pim.filters import TimeRange
 from mailstead.pim.free_busy import vfreebusy
+from mailstead.pim.rule import Budget
 from mailstead.pim.values import moment
 from mailstead.proto.dav import write as xml
 from mailstead.proto.dav.names import caldav
@@ -56,13 +57,16 @@ async def _busy_times(call: Call, owner: Account, asked: CalendarObject) -> list
     people = itip.attendees(asked.parts)
     if len(people) > ATTENDEES_MAX:
         raise BadObject("That is too many people at once", condition="max-attendees-per-instance")
-    span = _span(asked)
-    return [await _answer(call.house.free_busy, asked, user, prop, span) for user, prop in people.items()]
+    span, free_busy = _span(asked), call.house.free_busy
+    budget = free_busy.budget()
+    return [await _answer(free_busy, asked, user, prop, span, budget) for user, prop in people.items()]
 
 
-async def _answer(free_busy: FreeBusy, asked: CalendarObject, user: str, prop: Property, span: TimeRange) -> str:
+async def _answer(
+    free_busy: FreeBusy, asked: CalendarObject, user: str, prop: Property, span: TimeRange, budget: Budget
+) -> str:
     try:
-        periods = await free_busy.of_user(user, span)
+        periods = await free_busy.of_user(user, span, budget)
     except TooManyMatches:
         return _response(prop.value.strip(), "5.1;That is too much to tell")
     if periods is None:
