@@ -110,6 +110,20 @@ EXITS: Final[dict[type[errors.MailsteadError], Exit]] = {
     errors.BadSyncToken: Exit(DATA),
     errors.TooManyMatches: Exit(DATA),
     errors.NoSuchShare: Exit(NO_SUCH, "`mailstead calendar shares` shows what is shared with whom."),
+    errors.NoSuchUser: Exit(NO_SUCH, "`mailstead user list` shows who there is."),
+    errors.UserExists: Exit(EXISTS),
+    errors.NoSuchInvite: Exit(NO_SUCH, "`mailstead member list` shows who is asked."),
+    errors.NoSuchToken: Exit(NO_SUCH, "`mailstead token list` shows the tokens."),
+    errors.NoSuchFactor: Exit(NO_SUCH),
+    errors.FactorExists: Exit(EXISTS),
+    errors.FactorNeeded: Exit(NOT_ALLOWED),
+    errors.AppPasswordNeeded: Exit(NOT_ALLOWED),
+    errors.NoSuchSession: Exit(NO_SUCH),
+    errors.IdempotencyMismatch: Exit(DATA),
+    errors.AccountLocked: Exit(LATER),
+    errors.NoSuchPushToken: Exit(NO_SUCH),
+    errors.NoSuchEmail: Exit(NO_SUCH),
+    errors.Conflict: Exit(EXISTS),
 }
 
 

@@ -1,11 +1,13 @@
 """The envelope of a message in transit. Spec: RFC 5321 §2.3.1, RFC 3461 (DSN), RFC 6531 (SMTPUTF8)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailstead.model.address import Address
-from mailstead.model.errors import NotAllowed
+from mailstead.model.errors import NoSuchDomain, NotAllowed
 from mailstead.model.ids import AccountId
+from mailstead.model.people import Group, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,26 @@ class Actor:
     """Services this log-in may use (``imap``, ``smtp``, ``pop3``); empty means all."""
     fingerprint: bytes = field(default=b"", repr=False, compare=False)
     """Of the verifier that the password fitted: the session ends when the account no longer has it."""
+    user_id: UserId | None = None
+    """The user who acts, where it is one (`model.people`)."""
+    groups: Mapping[str, Group] = field(default_factory=dict, compare=False)
+    """The user's part in domains, by their names (A-labels)."""
+
+    def administers(self, domain: str) -> bool:
+        """Whether the actor looks after a domain."""
+        return self.is_admin or self.groups.get(domain) is Group.ADMIN
+
+    def must_administer(self, domain: str) -> None:
+        """Errors: NoSuchDomain, for who is no member (others' objects are not there, attack row 92); NotAllowed."""
+        if not self.is_admin:
+            self.must_be_member(domain)
+            if self.groups[domain] is not Group.ADMIN:
+                raise NotAllowed
+
+    def must_be_member(self, domain: str) -> None:
+        """Errors: NoSuchDomain, for who is none."""
+        if not self.is_admin and domain not in self.groups:
+            raise NoSuchDomain(domain=domain)
 
     def must_be_admin(self) -> None:
         """Errors: NotAllowed, for everybody who is no administrator."""

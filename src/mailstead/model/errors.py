@@ -430,3 +430,87 @@ class NoSuchShare(MailsteadError):
     """Nothing is shared in that way."""
 
     default_text = "That is not shared"
+
+
+class NoSuchUser(MailsteadError):
+    """Nobody of that name administers here."""
+
+    default_text = "No such user"
+
+
+class UserExists(MailsteadError):
+    """A user of that address is there already."""
+
+    default_text = "There is a user of that address already"
+
+
+class NoSuchInvite(MailsteadError):
+    """No invitation to the domain waits for that address."""
+
+    default_text = "No such invitation"
+
+
+class NoSuchToken(MailsteadError):
+    """The user has no such token."""
+
+    default_text = "No such token"
+
+
+class NoSuchFactor(MailsteadError):
+    """The account has no such second factor."""
+
+    default_text = "No such second factor"
+
+
+class FactorExists(MailsteadError):
+    """A passkey is registered already."""
+
+    default_text = "That passkey is registered already"
+
+
+class FactorNeeded(MailsteadError):
+    """The password is right, and a second factor is asked for."""
+
+    default_text = "A second factor is needed"
+
+
+class AppPasswordNeeded(AuthenticationFailed):
+    """With a second factor, mail programs use passwords of their own (attack row 95)."""
+
+    default_text = "Authentication failed"
+
+
+class NoSuchSession(MailsteadError):
+    """The session is over, or another's."""
+
+    default_text = "No such session"
+
+
+class IdempotencyMismatch(MailsteadError):
+    """A key was used before, for another request."""
+
+    default_text = "That idempotency key was used for another request"
+
+
+class AccountLocked(TryAgainLater):
+    """A sealed account that nobody has unlocked; its owner's next log-in does."""
+
+    default_text = "The account is sealed; it opens when its owner logs in"
+
+
+class NoSuchPushToken(MailsteadError):
+    """The device is not registered."""
+
+    default_text = "No such push token"
+
+
+class NoSuchEmail(MailsteadError):
+    """No such outgoing message."""
+
+    default_text = "No such email"
+
+
+class Conflict(MailsteadError):
+    """Something of that name is there already."""
+
+    default_text = "That exists already"

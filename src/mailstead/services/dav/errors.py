@@ -97,6 +97,20 @@ STATUSES: Final[dict[type[MailsteadError], Status]] = {
     errors.BadSyncToken: Status(403, dav("valid-sync-token")),
     errors.TooManyMatches: Status(507, dav("number-of-matches-within-limits")),
     errors.NoSuchShare: Status(404),
+    errors.NoSuchUser: Status(404),
+    errors.UserExists: Status(409),
+    errors.NoSuchInvite: Status(404),
+    errors.NoSuchToken: Status(404),
+    errors.NoSuchFactor: Status(404),
+    errors.FactorExists: Status(409),
+    errors.FactorNeeded: Status(401),
+    errors.AppPasswordNeeded: Status(401),
+    errors.NoSuchSession: Status(404),
+    errors.IdempotencyMismatch: Status(409),
+    errors.AccountLocked: _LATER,
+    errors.NoSuchPushToken: Status(404),
+    errors.NoSuchEmail: Status(404),
+    errors.Conflict: Status(409),
 }
 """Every type of `model.errors`; a test walks them all."""
 

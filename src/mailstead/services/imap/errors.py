@@ -97,6 +97,20 @@ CODES: Final[dict[type[errors.MailsteadError], bytes]] = {
     errors.BadSyncToken: b"CANNOT",
     errors.TooManyMatches: b"LIMIT",
     errors.NoSuchShare: b"NONEXISTENT",
+    errors.NoSuchUser: b"NONEXISTENT",
+    errors.UserExists: b"ALREADYEXISTS",
+    errors.NoSuchInvite: b"NONEXISTENT",
+    errors.NoSuchToken: b"NONEXISTENT",
+    errors.NoSuchFactor: b"NONEXISTENT",
+    errors.FactorExists: b"ALREADYEXISTS",
+    errors.FactorNeeded: b"AUTHENTICATIONFAILED",
+    errors.AppPasswordNeeded: b"AUTHENTICATIONFAILED",
+    errors.NoSuchSession: b"NONEXISTENT",
+    errors.IdempotencyMismatch: b"CANNOT",
+    errors.AccountLocked: b"UNAVAILABLE",
+    errors.NoSuchPushToken: b"NONEXISTENT",
+    errors.NoSuchEmail: b"NONEXISTENT",
+    errors.Conflict: b"ALREADYEXISTS",
 }
 """Response code by error type. All are NO: BAD is for what cannot be understood, and the wire says that itself."""
 

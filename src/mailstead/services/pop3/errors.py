@@ -81,6 +81,20 @@ CODES: Final[dict[type[errors.MailsteadError], Code]] = {
     errors.BadSyncToken: Code.NONE,
     errors.TooManyMatches: Code.NONE,
     errors.NoSuchShare: Code.NONE,
+    errors.NoSuchUser: Code.NONE,
+    errors.UserExists: Code.NONE,
+    errors.NoSuchInvite: Code.NONE,
+    errors.NoSuchToken: Code.NONE,
+    errors.NoSuchFactor: Code.NONE,
+    errors.FactorExists: Code.NONE,
+    errors.FactorNeeded: Code.AUTH,
+    errors.AppPasswordNeeded: Code.AUTH,
+    errors.NoSuchSession: Code.NONE,
+    errors.IdempotencyMismatch: Code.NONE,
+    errors.AccountLocked: Code.SYS_TEMP,
+    errors.NoSuchPushToken: Code.NONE,
+    errors.NoSuchEmail: Code.NONE,
+    errors.Conflict: Code.NONE,
 }
 
 BUG: Final = ("Something went wrong here; it has been noted", Code.SYS_TEMP)

@@ -81,6 +81,20 @@ REPLIES: Final[dict[type[MailsteadError], tuple[int, str]]] = {
     errors.BadSyncToken: (554, "5.3.0"),
     errors.TooManyMatches: (554, "5.3.0"),
     errors.NoSuchShare: (554, "5.3.0"),
+    errors.NoSuchUser: (554, "5.3.0"),
+    errors.UserExists: (554, "5.3.0"),
+    errors.NoSuchInvite: (554, "5.3.0"),
+    errors.NoSuchToken: (554, "5.3.0"),
+    errors.NoSuchFactor: (554, "5.3.0"),
+    errors.FactorExists: (554, "5.3.0"),
+    errors.FactorNeeded: (535, "5.7.8"),
+    errors.AppPasswordNeeded: (535, "5.7.8"),
+    errors.NoSuchSession: (554, "5.3.0"),
+    errors.IdempotencyMismatch: (554, "5.3.0"),
+    errors.AccountLocked: (451, "4.3.0"),
+    errors.NoSuchPushToken: (554, "5.3.0"),
+    errors.NoSuchEmail: (554, "5.3.0"),
+    errors.Conflict: (554, "5.3.0"),
 }
 """Every type of `model.errors`; a test walks them all. ``NotAllowed`` in answer to MAIL is 553 (see the session)."""
 

@@ -168,5 +168,170 @@ CREATE TABLE push_registration (
 CREATE INDEX push_registration_by_owner ON push_registration (owner_id, collection_id);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5: Final = """
+-- Who administers.
+CREATE TABLE user (
+    user_id TEXT NOT NULL PRIMARY KEY,        -- 24 hex digits
+    address TEXT NOT NULL UNIQUE,             -- lower case
+    account_id TEXT UNIQUE                    -- the account that this user is
+        REFERENCES account (account_id) ON DELETE CASCADE,
+    is_admin INTEGER NOT NULL,
+    is_enabled INTEGER NOT NULL,
+    profile TEXT NOT NULL,                    -- JSON: names, locale …
+    argon2id TEXT,                            -- NULL: no password of the user's own
+    scram_stored_key BLOB,
+    scram_server_key BLOB,
+    created_at_s INTEGER NOT NULL,
+    updated_at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE member (
+    domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES user (user_id) ON DELETE CASCADE,
+    group_name TEXT NOT NULL,                 -- admin, user
+    PRIMARY KEY (domain, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_by_user ON member (user_id);
+
+CREATE TABLE invite (
+    domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER NOT NULL,
+    PRIMARY KEY (domain, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_token (
+    token_id TEXT NOT NULL PRIMARY KEY,
+    token_hash BLOB NOT NULL UNIQUE,          -- SHA-256
+    user_id TEXT NOT NULL REFERENCES user (user_id) ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER,
+    last_used_on TEXT NOT NULL DEFAULT '',
+    networks TEXT NOT NULL DEFAULT ''         -- space-separated
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_token_by_user ON api_token (user_id);
+
+-- What the API tells of domains and addresses. A row without one (written by an older release) gets one when asked.
+CREATE TABLE domain_profile (
+    name TEXT NOT NULL PRIMARY KEY REFERENCES domain (name) ON DELETE CASCADE,
+    object_id TEXT NOT NULL UNIQUE,
+    profile TEXT NOT NULL DEFAULT '{}',       -- JSON of DomainProfile
+    created_at_s INTEGER NOT NULL,
+    updated_at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO domain_profile SELECT name, lower(hex(randomblob(12))), '{}', unixepoch(), unixepoch() FROM domain;
+CREATE TRIGGER domain_profile_made AFTER INSERT ON domain BEGIN
+    INSERT INTO domain_profile VALUES (new.name, lower(hex(randomblob(12))), '{}', unixepoch(), unixepoch());
+END;
+CREATE TRIGGER domain_profile_changed AFTER UPDATE OF terms ON domain BEGIN
+    UPDATE domain_profile SET updated_at_s = unixepoch() WHERE name = new.name;
+END;
+
+CREATE TABLE address_profile (
+    key TEXT NOT NULL PRIMARY KEY REFERENCES address (key) ON DELETE CASCADE,
+    domain TEXT NOT NULL,
+    object_id TEXT NOT NULL UNIQUE,
+    user_id TEXT REFERENCES user (user_id) ON DELETE SET NULL,
+    profile TEXT NOT NULL DEFAULT '{}',       -- JSON of AddressProfile
+    search_text TEXT NOT NULL DEFAULT '',     -- labels, lower case
+    created_at_s INTEGER NOT NULL,
+    updated_at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX address_profile_by_domain ON address_profile (domain, key);
+CREATE INDEX address_profile_by_creation ON address_profile (domain, created_at_s, key);
+CREATE INDEX address_profile_by_user ON address_profile (user_id, domain) WHERE user_id IS NOT NULL;
+INSERT INTO address_profile (key, domain, object_id, created_at_s, updated_at_s)
+    SELECT key, domain, lower(hex(randomblob(12))), unixepoch(), unixepoch() FROM address;
+CREATE TRIGGER address_profile_made AFTER INSERT ON address BEGIN
+    INSERT INTO address_profile (key, domain, object_id, created_at_s, updated_at_s)
+        VALUES (new.key, new.domain, lower(hex(randomblob(12))), unixepoch(), unixepoch());
+END;
+CREATE TRIGGER address_profile_of_alias AFTER UPDATE ON alias BEGIN
+    UPDATE address_profile SET updated_at_s = unixepoch() WHERE key = new.key;
+END;
+
+CREATE TABLE audit (
+    entry_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_s INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    object TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    details TEXT NOT NULL                     -- JSON
+) STRICT;
+CREATE INDEX audit_by_domain ON audit (domain, entry_id);
+
+CREATE TABLE idempotency (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_hash BLOB NOT NULL,
+    answer BLOB,                              -- NULL: under way
+    claimed_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER NOT NULL,
+    PRIMARY KEY (caller, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_end ON idempotency (expires_at_s);
+
+-- How people log in. The owner is a:<account id> or u:<user id>.
+CREATE TABLE factor (
+    factor_id TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    last_used_at_s INTEGER,
+    secret BLOB NOT NULL,
+    public_key BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    is_confirmed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX factor_by_owner ON factor (owner);
+CREATE UNIQUE INDEX factor_by_credential ON factor (secret) WHERE kind = 'passkey';
+
+CREATE TABLE web_session (
+    session_id TEXT NOT NULL PRIMARY KEY,
+    token_hash BLOB NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER NOT NULL,
+    last_seen_at_s INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    program TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    strong_at_s INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX web_session_by_owner ON web_session (owner);
+
+-- An account with a provider's subject logs in there (OIDC); linked by subject, never by address alone.
+CREATE TABLE oidc_link (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    PRIMARY KEY (issuer, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oidc_link_by_owner ON oidc_link (owner);
+
+CREATE TRIGGER account_log_in_gone AFTER DELETE ON account BEGIN
+    DELETE FROM factor WHERE owner = 'a:' || old.account_id;
+    DELETE FROM web_session WHERE owner = 'a:' || old.account_id;
+    DELETE FROM oidc_link WHERE owner = 'a:' || old.account_id;
+END;
+CREATE TRIGGER user_log_in_gone AFTER DELETE ON user BEGIN
+    DELETE FROM factor WHERE owner = 'u:' || old.user_id;
+    DELETE FROM web_session WHERE owner = 'u:' || old.user_id;
+    DELETE FROM oidc_link WHERE owner = 'u:' || old.user_id;
+END;
+
+ALTER TABLE app_password ADD COLUMN networks TEXT NOT NULL DEFAULT '';  -- CIDR, space-separated
+ALTER TABLE app_password ADD COLUMN expires_at_s INTEGER;
+ALTER TABLE app_password ADD COLUMN last_used_on TEXT NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN is_sealed INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """Step n brings a file from version n to version n + 1."""

@@ -185,7 +185,11 @@ def add_app_password(db: apsw.Connection, account_id: AccountId, app_password: A
         raise LimitReached(f"An account has at most {APP_PASSWORDS_MAX} app passwords; remove one first")
     try:
         db.execute(
-            "INSERT INTO app_password VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+            """
+            INSERT INTO app_password
+                (account_id, label, scopes, created_at_s, argon2id, scram_stored_key, scram_server_key)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
             (
                 account_id,
                 app_password.label,
