@@ -587,14 +587,28 @@ async def test_attack_083_nobody_posts_in_the_name_of_others(people, octets):
     assert await people.inbox(BOB) == []
 
 
+async def test_attack_020_strangers_who_open_accounts_learn_of_nobody_who_is_here(people, admin, domains, collections):
+    await domains.set_terms(admin, "example.test", {"opens_accounts": "true"})
+    free_busy = FreeBusy(collections, people.objects, people.meetings, people.clock)
+    span = TimeRange(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
+    alice = people.accounts[ALICE]
+    told = [await free_busy.of_user(alice, f"mailto:{who}", span) for who in (BOB, "nobody@example.test", ALICE)]
+    assert told == [None, None, []]
+    octets = message("REQUEST", ALICE, BOB, "nobody@example.test")
+    statuses = await people.scheduling.post(alice, calendar_object(octets, allows_method=True), octets)
+    assert {each[:3] for each in statuses.values()} == {"1.1"}
+
+
 async def test_who_has_declined_by_whatever_address_is_not_busy(people, admin, aliases, collections):
     bobby = "bobby@example.test"
     await people.alias(admin, aliases, bobby, BOB)
     await people.put(ALICE, meeting(ALICE, bobby))
     free_busy = FreeBusy(collections, people.objects, people.meetings, people.clock)
     span = TimeRange(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
-    assert [each.kind for each in await free_busy.of_user(f"mailto:{BOB}", span)] == ["BUSY-TENTATIVE"]
+    assert [each.kind for each in await free_busy.of_user(people.accounts[ALICE], f"mailto:{BOB}", span)] == [
+        "BUSY-TENTATIVE"
+    ]
     _, resource = await people.mine(BOB)
     said = resource.octets.replace(b"NEEDS-ACTION:mailto:bobby", b"DECLINED:mailto:bobby")
     await people.objects.put(await people.calendar(BOB), resource.name, said)
-    assert await free_busy.of_user(f"mailto:{BOB}", span) == []
+    assert await free_busy.of_user(people.accounts[ALICE], f"mailto:{BOB}", span) == []

@@ -1,6 +1,7 @@
 """When somebody of the house is busy, for others of the house who want to meet.
 
-They learn when, in quarters of an hour, and nothing else (attack row 84). Whoever is not logged in learns nothing.
+They learn when, in quarters of an hour, and nothing else (attack row 84). Whoever is not logged in learns nothing; nor
+does anybody of a domain where everybody may open an account, nor is such a one told of.
 
 Spec: RFC 6638 §5; RFC 4791 §7.10; RFC 7953 §7.2.
 """
@@ -54,14 +55,18 @@ class FreeBusy:
         """Give the work that one question may cost."""
         return Budget(STEPS_MAX)
 
-    async def of_user(self, user: str, span: TimeRange, budget: Budget | None = None) -> list[BusyPeriod] | None:
-        """Give when a calendar user is busy, in quarters of an hour; None: nobody of the house.
+    async def of_user(
+        self, asker: Account, user: str, span: TimeRange, budget: Budget | None = None
+    ) -> list[BusyPeriod] | None:
+        """Give when a calendar user is busy, in quarters of an hour; None: nobody of whom the asker is told.
 
         `budget` is given where one question is about several.
         Errors: BadObject, where the span has no start or end; TooManyMatches.
         """
         account = await self._meetings.account_of(user)
-        return None if account is None else coarse(await self.of(account, span, budget))
+        if account is None or not await self._meetings.know_each_other(asker, account):
+            return None
+        return coarse(await self.of(account, span, budget))
 
     async def of(self, account: Account, span: TimeRange, budget: Budget | None = None) -> list[BusyPeriod]:
         """Give when an account is busy, by all its own calendars that count, and its availability.

@@ -126,6 +126,16 @@ class Meetings:
             found = await self._directory.find(found.targets[0])
         return found if isinstance(found, Account) and found.is_enabled else None
 
+    async def know_each_other(self, one: Account, other: Account) -> bool:
+        """Whether one is told about the other: not where strangers open accounts by themselves (attack row 20)."""
+        if one.account_id == other.account_id:
+            return True
+        for account in (one, other):
+            domain = await self._directory.domain(account.address.domain)
+            if domain is None or domain.terms.opens_accounts:
+                return False
+        return True
+
     async def default_calendar(self, account: Account) -> Opened | None:
         """Give the calendar into which invitations go: the one that its owner chose, else the first that takes them.
 

@@ -103,7 +103,7 @@ class Scheduling:
                 is_changed = old is not None and any([itip.keep_answers(old, kept), itip.count_versions(old, kept)])
                 messages = itip.by_organizer(old, kept, now)
                 told = [each.to for each in messages if each.method == "REQUEST"]
-                statuses = {each: await self._status(each) for each in told}
+                statuses = {each: await self._status(opened.owner, each) for each in told}
                 octets = write(itip.with_statuses(kept, statuses)) if is_changed or statuses else None
             else:
                 messages = itip.by_organizer(old, None, now)
@@ -143,7 +143,7 @@ class Scheduling:
             raise BadObject("That is no message of one meeting", condition="valid-scheduling-message")
         told = tuple(_Told(each, message.method, octets.decode()) for each in to)
         await self._tell_all(owner, _Errand(sender, told))
-        return {each: f"{await self._status(each)};Delivered" for each in to}
+        return {each: f"{await self._status(owner, each)};Delivered" for each in to}
 
     async def sweep(self) -> int:
         """Do what a crash, or something that passed, has left undone; how many errands were done."""
@@ -170,8 +170,10 @@ class Scheduling:
         told = tuple(_Told(each.to, each.method, write(each.calendar).decode()) for each in messages)
         return msgspec.json.encode(_Errand(sender, told, int(now.timestamp())))
 
-    async def _status(self, user: str) -> str:
-        return itip.DELIVERED if await self._meetings.account_of(user) is not None else itip.SENT
+    async def _status(self, owner: Account, user: str) -> str:
+        account = await self._meetings.account_of(user)
+        is_told = account is not None and await self._meetings.know_each_other(owner, account)
+        return itip.DELIVERED if is_told else itip.SENT
 
     async def _left(self, owner: Account) -> list[Errand]:
         try:

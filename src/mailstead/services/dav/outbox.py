@@ -59,14 +59,20 @@ async def _busy_times(call: Call, owner: Account, asked: CalendarObject) -> list
         raise BadObject("That is too many people at once", condition="max-attendees-per-instance")
     span, free_busy = _span(asked), call.house.free_busy
     budget = free_busy.budget()
-    return [await _answer(free_busy, asked, user, prop, span, budget) for user, prop in people.items()]
+    return [await _answer(free_busy, owner, asked, user, prop, span, budget) for user, prop in people.items()]
 
 
 async def _answer(
-    free_busy: FreeBusy, asked: CalendarObject, user: str, prop: Property, span: TimeRange, budget: Budget
+    free_busy: FreeBusy,
+    owner: Account,
+    asked: CalendarObject,
+    user: str,
+    prop: Property,
+    span: TimeRange,
+    budget: Budget,
 ) -> str:
     try:
-        periods = await free_busy.of_user(user, span, budget)
+        periods = await free_busy.of_user(owner, user, span, budget)
     except TooManyMatches:
         return _response(prop.value.strip(), "5.1;That is too much to tell")
     if periods is None:
