@@ -36,6 +36,14 @@ def body_structure(octets: Octets, parts: Sequence[PartFacts]) -> bytes:
     return _rendered(parts, summaries)
 
 
+def has_attachment(structure: bytes) -> bool:
+    """Whether some part says that it is an attachment, from the rendered form; a parameter of that name is none.
+
+    Spec: RFC 2183 §2.2; RFC 9051 §9 (body-fld-dsp).
+    """
+    return b'("attachment" (' in structure or b'("attachment" NIL)' in structure
+
+
 def _rendered(parts: Sequence[PartFacts], summaries: Mapping[int, bytes]) -> bytes:
     """Render all parts, children before parents: a parent's index is always lower."""
     if len(parts) == 1:

@@ -8,7 +8,7 @@ from enum import IntFlag
 from typing import NamedTuple
 
 from mailstead.model.flags import Flags
-from mailstead.model.ids import BlobId, EmailId, ModSeq, ThreadId, Uid, UidValidity
+from mailstead.model.ids import BlobId, EmailId, MailboxId, ModSeq, ThreadId, Uid, UidValidity
 from mailstead.model.uidset import NO_UIDS, UidSet
 
 Octets = bytes | bytearray | memoryview
@@ -166,6 +166,14 @@ class MessageRecord(NamedTuple):
     listed_header: bytes | None = None
     preview: str | None = None
     order: OrderFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Some messages, newest first, and how many there are in all."""
+
+    message_count: int
+    messages: list[tuple[MailboxId, MessageRecord]]
 
 
 class OctetRange(NamedTuple):

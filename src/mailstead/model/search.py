@@ -97,6 +97,11 @@ class HeaderContains:
 
 
 @dataclass(frozen=True, slots=True)
+class HasAttachment:
+    """Some part says that it is one (``Content-Disposition: attachment``); no key of IMAP, the API asks it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OnDays:
     """The date's day, disregarding time and zone, lies in [first, last) of day ordinals; None is open."""
 
@@ -157,6 +162,7 @@ SearchKey = (
     | HasFlag
     | Contains
     | HeaderContains
+    | HasAttachment
     | OnDays
     | Within
     | SizeBetween

@@ -39,7 +39,17 @@ from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveSc
 from mailstead.model.flags import Flag, FlagOperation
 from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
-from mailstead.model.message import Appended, Changes, Copied, MessageRecord, NewMessage, OctetRange, Stored, Wanted
+from mailstead.model.message import (
+    Appended,
+    Changes,
+    Copied,
+    MessageRecord,
+    Newest,
+    NewMessage,
+    OctetRange,
+    Stored,
+    Wanted,
+)
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.dav import DavStore, Sharing
@@ -199,6 +209,14 @@ class AccountStore(Protocol):
 
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> UidSet:
         """UIDs that match, with the text index caught up first. Errors: NoSuchMailbox."""
+
+    async def newest(
+        self, mailbox_ids: Sequence[MailboxId], key: SearchKey, skipped: int, limit: int, wanted: Wanted
+    ) -> Newest:
+        """A page of what matches in some mailboxes, by internaldate, newest first; of equal ones the higher UID.
+
+        All at one moment, with the text index caught up first. A mailbox that is gone is passed over.
+        """
 
     async def index_backlog(self) -> int:
         """How many messages the text index has not seen yet."""

@@ -15,6 +15,7 @@ from mailstead.model.message import (
     Changes,
     Copied,
     MessageRecord,
+    Newest,
     NewMessage,
     OctetRange,
     Stored,
@@ -116,6 +117,15 @@ class EmbeddedAccountStore:
             while await self.index_some(INDEX_BATCH):
                 pass
         return await self._read(lambda db: search.search(db, mailbox_id, key))
+
+    async def newest(
+        self, mailbox_ids: Sequence[MailboxId], key: SearchKey, skipped: int, limit: int, wanted: Wanted
+    ) -> Newest:
+        """See `AccountStore.newest`."""
+        if search.asks_text(key):
+            while await self.index_some(INDEX_BATCH):
+                pass
+        return await self._read(lambda db: message_reads.newest(db, mailbox_ids, key, skipped, limit, wanted))
 
     async def index_backlog(self) -> int:
         """See `AccountStore.index_backlog`."""

@@ -10,11 +10,12 @@ import apsw
 import msgspec
 
 from mailstead.model.errors import NoSuchMailbox
-from mailstead.model.ids import ModSeq, Uid
+from mailstead.model.ids import MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Snapshot
-from mailstead.model.message import Changes, FlagChange, MessageRecord, Wanted
+from mailstead.model.message import Changes, FlagChange, MessageRecord, Newest, Wanted
+from mailstead.model.search import Everything, HasFlag, Not, SearchKey
 from mailstead.model.uidset import NO_UIDS, UidSet
-from mailstead.storage.embedded import contents, rows
+from mailstead.storage.embedded import contents, rows, search
 from mailstead.storage.embedded.rows import (
     IN_RUNS,
     email_id_of,
@@ -117,19 +118,80 @@ def fetch(
     db: apsw.Connection, mailbox_id: int, uids: UidSet, wanted: Wanted, changed_since: int | None
 ) -> list[MessageRecord]:
     """See `AccountStore.fetch`. One scan of the narrow table; a join by ascending key where wide columns are wanted."""
+    with rows.one_moment(db):
+        return _fetch(db, rows.mailbox_by_id(db, mailbox_id), uids, wanted, changed_since)
+
+
+def _fetch(
+    db: apsw.Connection, mailbox: rows.MailboxRow, uids: UidSet, wanted: Wanted, changed_since: int | None = None
+) -> list[MessageRecord]:
     records: list[MessageRecord] = []
     sql = _fetch_statement(wanted)
-    with rows.one_moment(db):
-        mailbox = rows.mailbox_by_id(db, mailbox_id)
-        left = uids & UidSet([(1, mailbox.uidnext)])
-        while left:
-            packed, *columns = select_one(db, sql, (runs_json(left), mailbox_id, changed_since or 0, RECORDS_PER_STEP))
-            step = msgspec.json.decode(packed)
-            records += _records(step, wanted, columns)
-            if len(step) < RECORDS_PER_STEP:
-                break
-            left &= UidSet([(step[-1][0] + 1, mailbox.uidnext)])
+    left = uids & UidSet([(1, mailbox.uidnext)])
+    while left:
+        parameters = (runs_json(left), mailbox.mailbox_id, changed_since or 0, RECORDS_PER_STEP)
+        packed, *columns = select_one(db, sql, parameters)
+        step = msgspec.json.decode(packed)
+        records += _records(step, wanted, columns)
+        if len(step) < RECORDS_PER_STEP:
+            break
+        left &= UidSet([(step[-1][0] + 1, mailbox.uidnext)])
     return records
+
+
+def newest(
+    db: apsw.Connection, mailbox_ids: Sequence[int], key: SearchKey, skipped: int, limit: int, wanted: Wanted
+) -> Newest:
+    """See `AccountStore.newest`. Without a condition it costs the page, whatever the mailbox holds."""
+    with rows.one_moment(db):
+        count = 0
+        found: list[tuple[int, int, int]] = []
+        mailboxes: dict[int, rows.MailboxRow] = {}
+        for mailbox_id in mailbox_ids:
+            try:
+                mailbox = mailboxes[mailbox_id] = rows.mailbox_by_id(db, mailbox_id)
+            except NoSuchMailbox:
+                continue
+            if not mailbox.message_count:
+                continue
+            with search.condition_of(db, mailbox_id, key) as (condition, parameters):
+                count += _count(db, mailbox, key, condition, parameters)
+                found += (
+                    (date, mailbox_id, uid)
+                    for date, uid in select_packed(
+                        db,
+                        "internaldate_s, uid",
+                        f"FROM (SELECT internaldate_s, uid FROM message WHERE mailbox_id = ? AND {condition}"
+                        " ORDER BY internaldate_s DESC, uid DESC LIMIT ?)",
+                        (mailbox_id, *parameters, skipped + limit),
+                    )
+                )
+        found.sort(reverse=True)
+        page = found[skipped : skipped + limit]
+        wanted_of: dict[int, list[int]] = {}
+        for _, mailbox_id, uid in page:
+            wanted_of.setdefault(mailbox_id, []).append(uid)
+        records = {
+            (mailbox_id, int(record.uid)): record
+            for mailbox_id, uids in wanted_of.items()
+            for record in _fetch(db, mailboxes[mailbox_id], UidSet.of(uids), wanted)
+        }
+    return Newest(count, [(MailboxId(mailbox_id), records[mailbox_id, uid]) for _, mailbox_id, uid in page])
+
+
+def _count(
+    db: apsw.Connection, mailbox: rows.MailboxRow, key: SearchKey, condition: str, parameters: list[str | int]
+) -> int:
+    """Count what matches; what the mailbox's row knows is not counted again."""
+    match key:
+        case Everything():
+            return mailbox.message_count
+        case Not(HasFlag("\\Seen")):
+            return mailbox.unseen_count
+        case _:
+            sql = f"SELECT count(*) FROM message WHERE mailbox_id = ? AND {condition}"
+            (count,) = select_one(db, sql, (mailbox.mailbox_id, *parameters))
+            return int(count)
 
 
 def _fetch_statement(wanted: Wanted) -> str:

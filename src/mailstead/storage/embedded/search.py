@@ -11,7 +11,8 @@ header fields are looked up by a part of them, and what is found is verified in 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -25,6 +26,7 @@ from mailstead.model.search import (
     Contains,
     DateField,
     Everything,
+    HasAttachment,
     HasEmailId,
     HasFlag,
     HasThreadId,
@@ -44,6 +46,7 @@ from mailstead.model.search import (
 from mailstead.model.uidset import NO_UIDS, UidSet
 from mailstead.storage.embedded import octets, rows, text_index
 from mailstead.storage.embedded.rows import BIT_OF, select, select_one, select_packed
+from mailstead.storage.embedded.schema import ATTACHED
 
 PHRASE_CHARACTERS_MAX: Final = 64
 """A longer text is looked up by its beginning and then verified, so that no query asks for thousands of trigrams."""
@@ -88,19 +91,26 @@ def search(db: apsw.Connection, mailbox_id: int, key: SearchKey) -> UidSet:
     """See `AccountStore.search`. Spec: RFC 9051 §6.4.4."""
     with rows.one_moment(db):
         rows.mailbox_by_id(db, mailbox_id)
-        compiler = _Compiler(db, mailbox_id)
-        condition = compiler.condition(key)
-        db.create_scalar_function("in_uids", compiler.is_in_uids, 2, deterministic=True)
-        try:
+        with condition_of(db, mailbox_id, key) as (condition, parameters):
             # One text of all UIDs in one step (see `rows.select_packed`), without JSON: there may be 100,000.
             (found,) = select_one(
                 db,
                 f"SELECT group_concat(uid) FROM message WHERE mailbox_id = ? AND {condition}",
-                (mailbox_id, *compiler.parameters),
+                (mailbox_id, *parameters),
             )
-        finally:
-            db.create_scalar_function("in_uids", None, 2)
     return UidSet.of(map(int, found.split(","))) if found else NO_UIDS
+
+
+@contextmanager
+def condition_of(db: apsw.Connection, mailbox_id: int, key: SearchKey) -> Iterator[tuple[str, list[str | int]]]:
+    """Give the condition on the messages of a mailbox and its parameters; good while the context lasts."""
+    compiler = _Compiler(db, mailbox_id)
+    condition = compiler.condition(key)
+    db.create_scalar_function("in_uids", compiler.is_in_uids, 2, deterministic=True)
+    try:
+        yield condition, compiler.parameters
+    finally:
+        db.create_scalar_function("in_uids", None, 2)
 
 
 @dataclass(slots=True)
@@ -136,6 +146,8 @@ class _Compiler:
                 return self._contains(where, text)
             case HeaderContains(name, text):
                 return self._header_contains(name, text)
+            case HasAttachment():
+                return f"content_id IN (SELECT content_id FROM content WHERE {ATTACHED})"
             case OnDays(which, first, stop):
                 return self._on_days(which, first, stop)
             case Within(at_or_after_s, at_or_before_s):
