@@ -7,7 +7,7 @@ from datetime import datetime
 from mailstead.model.address import Address
 from mailstead.model.errors import NoSuchDomain, NotAllowed
 from mailstead.model.ids import AccountId
-from mailstead.model.people import Group, UserId
+from mailstead.model.people import Group, ObjectId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,19 @@ class Actor:
     """The user who acts, where it is one (`model.people`)."""
     groups: Mapping[str, Group] = field(default_factory=dict, compare=False)
     """The user's part in domains, by their names (A-labels)."""
+    token_id: ObjectId | None = None
+    """The token that the user acts with, where it is one."""
+    peer: str = field(default="", compare=False)
+    """IP address from which it is done, for the audit log; empty: from none."""
+    label: str = field(default="", compare=False)
+    """How the audit log calls who is neither user nor account: ``server``; empty: ``command line``."""
+
+    @property
+    def name(self) -> str:
+        """How the audit log calls the actor."""
+        if self.user_id is None and self.is_admin:
+            return self.label or "command line"
+        return self.address.key if self.address is not None else "nobody"
 
     def administers(self, domain: str) -> bool:
         """Whether the actor looks after a domain."""

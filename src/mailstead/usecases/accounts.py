@@ -208,6 +208,27 @@ class Accounts:
         credentials = await self._credentials(lookup.username)
         return await self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
 
+    # log-ins that other use cases check, and count here: one counter over all ways in (attack row 61)
+
+    async def begin_attempt(self, username: str, peer: Peer, service: str) -> None:
+        """Judge an attempt before its secret is looked at; it may be made to wait. Errors: TooManyFailures."""
+        judgement = self._judged(username, peer, service)
+        if judgement.slowed_s:
+            await self._sleep(judgement.slowed_s)
+
+    def check_attempt(self, username: str, peer: Peer, service: str) -> None:
+        """Judge it again, after waiting for others. Errors: TooManyFailures."""
+        self._judged(username, peer, service)
+
+    async def attempt_failed(self, username: str, peer: Peer, service: str) -> None:
+        """Count a wrong secret."""
+        await self._failed(username, peer, service)
+
+    def attempt_succeeded(self, username: str, peer: Peer, service: str) -> None:
+        """Count a right one."""
+        self._failures.succeeded(peer.address, username, self._clock.monotonic_s())
+        metrics.LOG_INS.labels(service, "ok").inc()
+
     def watch_revocations(self, actor: Actor, callback: Callable[[], None]) -> AbstractContextManager[None]:
         """Call `callback` once, on the event loop, when the password that the actor came in with is changed or removed.
 
