@@ -171,6 +171,8 @@ class Account:
     """… and into the mailbox, unless this is False (with no `forward_to` it always does)."""
     sending_limit: int | None = None
     """Recipients per day that its submissions may have; None: the server's setting."""
+    disabled_code: int | None = None
+    """What senders are told while it is not enabled, as of an alias; None: its mail is taken all the same."""
 
 
 CATCH_ALL: Final = "*"
@@ -259,6 +261,8 @@ class AppPassword:
     """``imap``, ``smtp``, ``pop3``; empty means all."""
     created_at: datetime
     verifier: Verifier
+    is_chosen: bool = False
+    """Thought of by somebody, so its hash is as dear as that of a main password; only of a domain's catch-all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,8 @@ class AddressProfile:
     object_id: ObjectId
     user_id: UserId | None = None
     """Whose it is among the domain's members; None: the domain's."""
+    description: str = ""
+    """Of an account; an alias has its own."""
     labels: tuple[str, ...] = ()
     has_recipient_verification: bool = False
     verified_recipients: tuple[str, ...] = ()
@@ -119,6 +121,18 @@ class AddressEntry:
 
     owner: Account | Alias
     profile: AddressProfile
+
+
+@dataclass(frozen=True, slots=True)
+class CatchAllPassword:
+    """With it ``*@domain`` logs in for submission, and sends with any address of the domain."""
+
+    password_id: ObjectId
+    domain: str
+    description: str
+    created_at: datetime
+    is_chosen: bool = False
+    """Not made by us."""
 
 
 @dataclass(frozen=True, slots=True)

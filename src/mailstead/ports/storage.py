@@ -50,6 +50,7 @@ from mailstead.model.message import (
     Stored,
     Wanted,
 )
+from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.dav import DavStore, Sharing
@@ -125,6 +126,20 @@ class Directory(Protocol):
     async def set_sending_limit(self, account_id: AccountId, sending_limit: int | None) -> None:
         """Errors: NoSuchAccount."""
 
+    async def set_enabled(self, account_id: AccountId, *, is_enabled: bool, disabled_code: int | None) -> None:
+        """Let nobody log in, and (with a code) take no mail; or let in again. Errors: NoSuchAccount."""
+
+    async def turn_into_account(
+        self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+    ) -> None:
+        """Make the alias of that address an account, at one moment; its profile stays. Errors: NoSuchAlias."""
+
+    async def turn_into_alias(self, account_id: AccountId, alias: Alias) -> None:
+        """Make an account an alias of the same address, at one moment; its profile stays, its data is left alone.
+
+        Errors: NoSuchAccount; NotAllowed, when the account is also a user who administers.
+        """
+
     async def addresses_of(self, account_id: AccountId) -> list[Address]:
         """The main address and every alias that leads only to this account: what a log-in may send as."""
 
@@ -141,7 +156,22 @@ class Directory(Protocol):
         """All aliases, or those of one domain, by address."""
 
     async def credentials(self, address: Address) -> Credentials | None:
-        """All verifiers of the enabled account whose main address this is."""
+        """All verifiers of the enabled account whose main address this is.
+
+        ``*@domain`` is no account, but has those of the domain's catch-all (for ``smtp`` only); its `AccountId` is the
+        same text, and `account` gives it, too.
+        """
+
+    async def catch_all_passwords(self, domain: str) -> list[CatchAllPassword]:
+        """By creation."""
+
+    async def add_catch_all_password(
+        self, password: CatchAllPassword, scram_salt: bytes, scram_iteration_count: int, verifier: Verifier
+    ) -> None:
+        """All of a domain have one salt. Errors: NoSuchDomain, LimitReached; TryAgainLater, if the salt is another."""
+
+    async def remove_catch_all_password(self, domain: str, password_id: ObjectId) -> None:
+        """Errors: NoSuchKey."""
 
     async def credential_changes(self, since: int) -> CredentialChanges:
         """Accounts that were removed, or had a password changed or removed, after `since` (0: ever)."""

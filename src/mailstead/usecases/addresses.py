@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, Alias, Domain, DomainTerms, Target, WebhookTarget
+from mailstead.model.directory import CATCH_ALL, Account, Alias, Domain, DomainTerms, Target, WebhookTarget
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import (
     AddressDisabled,
@@ -159,12 +159,15 @@ class Addresses:
         """Whether a log-in may use the address in MAIL FROM and From: it leads only to its account.
 
         ``user+detail@`` goes with ``user@``. Regular expressions and catch-alls give nobody a right to what they match,
-        nor does an alias that is switched off. An administrator without account has no address at all.
+        nor does an alias that is switched off. An administrator without account has no address at all. A password of
+        a catch-all is good for every address of its domain.
 
-        Spec: RFC 6409 §6.1.
+        Spec: RFC 6409 §6.1; reference 6.1 (8).
         """
         if actor.account_id is None:
             return False
+        if actor.address is not None and actor.address.local_part == CATCH_ALL:
+            return address.domain == actor.address.domain
         own = {own.key for own in await self._directory.addresses_of(actor.account_id)}
         found = await self._directory.find(address)
         plain = without_detail(address)
@@ -279,6 +282,10 @@ class _Walk:
     def _go_on(self, place: _Place, owner: Owner) -> list[_Place]:
         has = owner.has
         if isinstance(has, Account):
+            if not has.is_enabled and has.disabled_code is not None:
+                self.steps.append(f"{has.address} is switched off: answers {has.disabled_code}")
+                self._codes.add(has.disabled_code)
+                return []
             if has.keeps_copy or not has.forward_to:
                 self._accounts[has.account_id] = has
         elif not has.is_working(self._now):

@@ -128,26 +128,35 @@ class Passwords:
         app_passwords = credentials.app_passwords if credentials else ()
         main = credentials.password if credentials else None
         is_app_shaped = _is_app_shaped(octets)
-        known = [password.verifier for password in app_passwords] if is_app_shaped else []
+        chosen = [password.verifier for password in app_passwords if password.is_chosen]
+        known = [password.verifier for password in app_passwords] if is_app_shaped else chosen[:]
         if main:
             known.append(main)
         for verifier in known:
             if self._is_remembered(as_typed if is_foreign(verifier) else octets, verifier):
                 return verifier
         apps = app_passwords if is_app_shaped else None
-        found = await self._in_thread(lambda: self._check(octets, as_typed, main, apps), before_check)
+        found = await self._in_thread(lambda: self._check(octets, as_typed, main, apps, chosen), before_check)
         if found:
             self._remember(as_typed if is_foreign(found) else octets, found)
         return found
 
     def _check(
-        self, octets: bytes, as_typed: bytes, main: Verifier | None, app_passwords: Sequence[AppPassword] | None
+        self,
+        octets: bytes,
+        as_typed: bytes,
+        main: Verifier | None,
+        app_passwords: Sequence[AppPassword] | None,
+        chosen: Sequence[Verifier] = (),
     ) -> Verifier | None:
         """Run in a thread. `app_passwords` None: the secret does not look like one."""
+        for verifier in chosen:
+            if _fits(octets, verifier.argon2id):
+                return verifier
         found: Verifier | None = None
         if app_passwords is not None:
             for app_password in app_passwords:
-                if _fits(octets, app_password.verifier.argon2id):
+                if not app_password.is_chosen and _fits(octets, app_password.verifier.argon2id):
                     found = app_password.verifier
             for _ in range(APP_PASSWORDS_MAX - len(app_passwords)):
                 _fits(octets, self._no_app)

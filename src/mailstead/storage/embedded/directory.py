@@ -33,10 +33,11 @@ from mailstead.model.directory import (
     Verifier,
 )
 from mailstead.model.ids import AccountId
+from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.ports.storage import CredentialChanges
-from mailstead.storage.embedded import directory_file, directory_reads, directory_writes
+from mailstead.storage.embedded import directory_file, directory_reads, directory_turns, directory_writes
 from mailstead.storage.embedded.account_file import translated
 
 ResultT = TypeVar("ResultT")
@@ -108,6 +109,34 @@ class EmbeddedDirectory:
         """The aliases of a domain that are patterns, in the order of their creation, then its catch-all."""
         found = await self.recall(("patterns", domain), directory_reads.patterns, domain)
         return list(found)
+
+    async def set_enabled(self, account_id: AccountId, *, is_enabled: bool, disabled_code: int | None) -> None:
+        """Errors: NoSuchAccount."""
+        await self.change(directory_turns.set_enabled, account_id, is_enabled, disabled_code)
+
+    async def turn_into_account(
+        self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+    ) -> None:
+        """Errors: NoSuchAlias."""
+        await self.change(directory_turns.turn_into_account, account, scram_salt, scram_iteration_count, password)
+
+    async def turn_into_alias(self, account_id: AccountId, alias: Alias) -> None:
+        """Errors: NoSuchAccount, NotAllowed."""
+        await self.change(directory_turns.turn_into_alias, account_id, alias)
+
+    async def catch_all_passwords(self, domain: str) -> list[CatchAllPassword]:
+        """By creation."""
+        return await self.look_up(directory_turns.catch_all_passwords, domain)
+
+    async def add_catch_all_password(
+        self, password: CatchAllPassword, scram_salt: bytes, scram_iteration_count: int, verifier: Verifier
+    ) -> None:
+        """Errors: NoSuchDomain, LimitReached, TryAgainLater."""
+        await self.change(directory_turns.add_catch_all_password, password, scram_salt, scram_iteration_count, verifier)
+
+    async def remove_catch_all_password(self, domain: str, password_id: ObjectId) -> None:
+        """Errors: NoSuchKey."""
+        await self.change(directory_turns.remove_catch_all_password, domain, password_id)
 
     async def addresses_of(self, account_id: AccountId) -> list[Address]:
         """The main address and every alias that leads only to this account."""

@@ -10,6 +10,7 @@ import apsw
 
 from mailstead.model.address import Address
 from mailstead.model.directory import (
+    CATCH_ALL,
     Account,
     Alias,
     AliasKind,
@@ -22,13 +23,15 @@ from mailstead.model.directory import (
 )
 from mailstead.model.ids import AccountId
 from mailstead.ports.storage import CredentialChanges
+from mailstead.storage.embedded import directory_turns
 from mailstead.storage.embedded.directory_values import address_of, target_of, targets_of, terms_of
 
 ALIAS_STEPS_MAX: Final = 10
 """How far `addresses_of` follows aliases of aliases."""
 
 _ACCOUNT_COLUMNS: Final = (
-    "account.account_id, address.text, address.domain, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit"
+    "account.account_id, address.text, address.domain, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit,"
+    " disabled_code"
 )
 _ACCOUNT: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM account JOIN address ON address.account_id = account.account_id"  # noqa: S608
 _ALIAS: Final = """
@@ -65,6 +68,8 @@ def accounts(db: apsw.Connection, domain_name: str | None) -> list[Account]:
 
 def account(db: apsw.Connection, account_id: AccountId) -> Account | None:
     """One account by its key."""
+    if account_id.startswith(f"{CATCH_ALL}@"):
+        return directory_turns.catch_all_account(db, account_id)
     row = db.execute(f"{_ACCOUNT} WHERE account.account_id = ?", (account_id,)).fetchone()
     return _account(*row) if row else None
 
@@ -125,6 +130,8 @@ def addresses_of(db: apsw.Connection, account_id: AccountId) -> list[Address]:
 
 def credentials(db: apsw.Connection, key: str) -> Credentials | None:
     """All verifiers of the enabled account whose main address this is."""
+    if key.startswith(f"{CATCH_ALL}@"):
+        return directory_turns.catch_all_credentials(db, key.removeprefix(f"{CATCH_ALL}@"))
     row = db.execute(
         f"""
         SELECT scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key, {_ACCOUNT_COLUMNS}
@@ -183,6 +190,7 @@ def _account(
     forward_to: str,
     keeps_copy: int,
     sending_limit: int | None,
+    disabled_code: int | None,
 ) -> Account:
     return Account(
         AccountId(account_id),
@@ -192,6 +200,7 @@ def _account(
         targets_of(forward_to),
         bool(keeps_copy),
         sending_limit,
+        disabled_code,
     )
 
 

@@ -333,5 +333,24 @@ ALTER TABLE app_password ADD COLUMN last_used_on TEXT NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN is_sealed INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+VERSION_6: Final = """
+ALTER TABLE account ADD COLUMN disabled_code INTEGER;  -- NULL: its mail is taken though it is not enabled
+
+-- With these ``*@domain`` logs in for submission. All of a domain have the same salt.
+CREATE TABLE catch_all_password (
+    password_id TEXT NOT NULL PRIMARY KEY,    -- 24 hex digits
+    domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+    description TEXT NOT NULL,
+    created_at_s INTEGER NOT NULL,
+    is_chosen INTEGER NOT NULL,
+    scram_salt BLOB NOT NULL,
+    scram_iteration_count INTEGER NOT NULL,
+    argon2id TEXT NOT NULL,
+    scram_stored_key BLOB NOT NULL,
+    scram_server_key BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX catch_all_password_by_domain ON catch_all_password (domain);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
 """Step n brings a file from version n to version n + 1."""

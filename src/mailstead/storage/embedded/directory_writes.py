@@ -64,11 +64,19 @@ def add_account(
     db: apsw.Connection, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
 ) -> None:
     """Insert if absent; the address's primary key decides. Errors: AddressTaken, NoSuchDomain."""
+    insert_account(db, account, scram_salt, scram_iteration_count, password)
+    _take_address(db, account.address, account.account_id)
+
+
+def insert_account(
+    db: apsw.Connection, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+) -> None:
+    """Write the account, without its address."""
     db.execute(
         """
-        INSERT INTO account (account_id, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit,
+        INSERT INTO account (account_id, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit, disabled_code,
             scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             account.account_id,
@@ -77,19 +85,19 @@ def add_account(
             json_of_targets(account.forward_to),
             int(account.keeps_copy),
             account.sending_limit,
+            account.disabled_code,
             scram_salt,
             scram_iteration_count,
             *_columns(password),
         ),
     )
-    _take_address(db, account.address, account.account_id)
 
 
 def remove_account(db: apsw.Connection, account_id: AccountId) -> None:
     """Address and app passwords go with it. Errors: NoSuchAccount."""
     db.execute("DELETE FROM account WHERE account_id = ?", (account_id,))
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
-    _note_credential_change(db, account_id)
+    note_credential_change(db, account_id)
 
 
 def set_quota(db: apsw.Connection, account_id: AccountId, quota_octets: int | None) -> None:
@@ -116,6 +124,11 @@ def set_sending_limit(db: apsw.Connection, account_id: AccountId, sending_limit:
 def add_alias(db: apsw.Connection, alias: Alias) -> None:
     """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
     _take_address(db, alias.address, None)
+    insert_alias(db, alias)
+
+
+def insert_alias(db: apsw.Connection, alias: Alias) -> None:
+    """Write what an alias has beside its address."""
     db.execute(
         """
         INSERT INTO alias (is_enabled, disabled_code, expires_at_s, description, is_masked, key, domain, kind)
@@ -160,7 +173,7 @@ def set_password(
         (scram_salt, scram_iteration_count, *_columns(password), account_id),
     )
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
-    _note_credential_change(db, account_id)
+    note_credential_change(db, account_id)
 
 
 def replace_password(db: apsw.Connection, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
@@ -174,7 +187,7 @@ def replace_password(db: apsw.Connection, account_id: AccountId, old: Verifier, 
     )
     if not db.changes():
         return False
-    _note_credential_change(db, account_id)
+    note_credential_change(db, account_id)
     return True
 
 
@@ -209,7 +222,7 @@ def remove_app_password(db: apsw.Connection, account_id: AccountId, app_password
     if not count:
         raise NoSuchAccount(account_id=account_id)
     db.execute("DELETE FROM app_password WHERE app_password_id = ? AND account_id = ?", (app_password_id, account_id))
-    _note_credential_change(db, account_id)
+    note_credential_change(db, account_id)
 
 
 def add_dkim_keys(db: apsw.Connection, keys: Sequence[DkimKey]) -> None:
@@ -278,7 +291,8 @@ def _take_address(db: apsw.Connection, address: Address, account_id: AccountId |
         raise AddressTaken(address=address.key) from None
 
 
-def _note_credential_change(db: apsw.Connection, account_id: AccountId) -> None:
+def note_credential_change(db: apsw.Connection, account_id: AccountId) -> None:
+    """Tell those who hold sessions of the account to look again."""
     db.execute("INSERT INTO credential_change VALUES (NULL, ?)", (account_id,))
 
 
