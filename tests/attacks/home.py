@@ -192,8 +192,8 @@ def plain(name: str, password: str = PASSWORD) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_home(folder, *, names=("alice", "bob"), with_tls=True, **sections):
-    """Serve every service; `sections` are changes of settings, like ``limits={"connections_max": 5}``."""
+async def open_home(folder, *, names=("alice", "bob"), with_tls=True, clock=None, **sections):
+    """Serve every service; `clock` is another one than the machine's; `sections` are changes of settings, like ``limits={"connections_max": 5}``."""
     settings = Settings()
     changes = {
         "server": {"data_dir": folder, "hostname": "mx.example.test"},
@@ -207,7 +207,7 @@ async def open_home(folder, *, names=("alice", "bob"), with_tls=True, **sections
     for section, values in changes.items():
         settings = dataclasses.replace(settings, **{section: dataclasses.replace(getattr(settings, section), **values)})
     assert isinstance(settings.mx, Listeners)
-    async with open_house(settings) as house:
+    async with open_house(settings, clock) as house:
         certificates = open_certificates("", "", folder, "localhost", 5.0)
         servers = Servers(make_listeners(house, certificates), stop_limit_s=2.0)
         servers.bind()

@@ -1,6 +1,14 @@
 import pytest
 
-from mailstead.policy.failures import FREE_COUNT, REFUSED_MAX_S, SLOWED_MAX_S, Failures, Judgement, network_of
+from mailstead.policy.failures import (
+    FREE_COUNT,
+    REFUSED_MAX_S,
+    SLOWED_MAX_S,
+    Failures,
+    Judgement,
+    LocalCounts,
+    network_of,
+)
 
 HOME, ALICE = "192.0.2.1", "alice@example.test"
 
@@ -84,12 +92,12 @@ def test_success_forgets_the_failures_of_its_pair():
 
 
 def test_memory_is_bounded():
-    failures = Failures(entries_max=100)
+    counts = LocalCounts(entries_max=100)
+    failures = Failures(counts=counts)
     for number in range(1000):
         failures.failed(f"2001:db8:{number:x}::1", "x" * 10_000 + str(number), 0)
         failures.succeeded(f"2001:db8:{number:x}::1", str(number), 0)
-    for counters in (failures._networks, failures._accounts, failures._pairs, failures._known):
-        assert len(counters) <= 100
+    assert all(len(kept) <= 100 for kept in counts._kinds.values())
 
 
 @pytest.mark.parametrize("account", [ALICE, "nobody@example.test", "", "\0"])

@@ -11,17 +11,17 @@ pair of both. What follows:
 * A success resets only its own pair: an attacker with one account of his own gains nothing for the others.
 
 Account names are counted whether they exist or not, so delays tell nothing. Pure: time (seconds that only ascend) is an
-argument.
+argument, and so is where the counts are kept: in this process (`LocalCounts`), or where all processes of the host see
+them (`storage.embedded.shared_counts`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import IPv6Address, ip_address
-from typing import Final, TypeAlias, TypeVar
-
-KeyT = TypeVar("KeyT")
+from typing import Final, NamedTuple, Protocol
 
 FREE_COUNT: Final = 10
 """Failures of a network, and of an account, before its delay grows."""
@@ -37,14 +37,59 @@ ENTRIES_MAX: Final = 100_000
 NAME_CHARACTERS_MAX: Final = 320
 
 
-@dataclass(slots=True)
-class _Counter:
-    count: int = 0
-    last_s: float = 0.0
+class Kind(IntEnum):
+    """What is counted."""
+
+    NETWORK = 0
+    ACCOUNT = 1
+    PAIR = 2
+    KNOWN = 3
+    """Pairs with a success; of them only the moment matters."""
 
 
-Counters: TypeAlias = OrderedDict[KeyT, _Counter]
-"""Least recently touched first."""
+class Count(NamedTuple):
+    """How often, and when last (seconds that only ascend)."""
+
+    times: int
+    last_s: float
+
+
+class Counts(Protocol):
+    """Where the counts are. Bounded: what was touched longest ago is forgotten early. No verb waits or fails."""
+
+    def get(self, kind: Kind, key: str) -> Count | None:
+        """What is there."""
+
+    def add(self, kind: Kind, key: str, now_s: float, forgotten_s: float) -> None:
+        """Count one more; begin at one where nothing is there, or only what is older than `forgotten_s`."""
+
+    def forget(self, kind: Kind, key: str) -> None:
+        """Remove it."""
+
+
+class LocalCounts:
+    """Counts of this process."""
+
+    def __init__(self, entries_max: int = ENTRIES_MAX) -> None:
+        self._entries_max = entries_max
+        self._kinds: dict[Kind, OrderedDict[str, Count]] = {kind: OrderedDict() for kind in Kind}
+
+    def get(self, kind: Kind, key: str) -> Count | None:
+        """See `Counts.get`."""
+        return self._kinds[kind].get(key)
+
+    def add(self, kind: Kind, key: str, now_s: float, forgotten_s: float) -> None:
+        """See `Counts.add`."""
+        counts = self._kinds[kind]
+        there = counts.get(key)
+        counts[key] = Count(1 if there is None or now_s - there.last_s > forgotten_s else there.times + 1, now_s)
+        counts.move_to_end(key)
+        if len(counts) > self._entries_max:
+            counts.popitem(last=False)
+
+    def forget(self, kind: Kind, key: str) -> None:
+        """See `Counts.forget`."""
+        self._kinds[kind].pop(key, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,69 +103,50 @@ class Judgement:
 
 
 class Failures:
-    """The counters. Bounded: beyond `entries_max` of a kind, the one longest untouched is forgotten."""
+    """The rules, over the counts."""
 
     def __init__(
-        self,
-        free_count: int = FREE_COUNT,
-        forgotten_s: float = FORGOTTEN_S,
-        entries_max: int = ENTRIES_MAX,
+        self, free_count: int = FREE_COUNT, forgotten_s: float = FORGOTTEN_S, counts: Counts | None = None
     ) -> None:
         self._free_count = free_count
         self._forgotten_s = forgotten_s
-        self._entries_max = entries_max
-        self._networks: Counters[str] = OrderedDict()
-        self._accounts: Counters[str] = OrderedDict()
-        self._pairs: Counters[tuple[str, str]] = OrderedDict()
-        self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._counts = counts or LocalCounts()
 
     def judge(self, address: str, account: str, now_s: float) -> Judgement:
         """Judge an attempt by the peer's IP address and the account name it gave, whether that exists or not."""
         network, account = network_of(address), _name(account)
-        pair = (network, account)
-        is_known = now_s - self._known.get(pair, float("-inf")) < KNOWN_S
-        refused_s = self._refused_s(self._pairs, pair, PAIR_FREE_COUNT, now_s)
-        if is_known:
+        pair = _pair(network, account)
+        known = self._counts.get(Kind.KNOWN, pair)
+        refused_s = self._refused_s(Kind.PAIR, pair, PAIR_FREE_COUNT, now_s)
+        if known is not None and now_s - known.last_s < KNOWN_S:
             return Judgement(refused_s)
-        refused_s = max(refused_s, self._refused_s(self._networks, network, self._free_count, now_s))
-        of_account = self._current(self._accounts, account, now_s)
-        slowed_s = min(SLOWED_MAX_S, _delay_s(of_account.count, self._free_count) / 2) if of_account else 0.0
+        refused_s = max(refused_s, self._refused_s(Kind.NETWORK, network, self._free_count, now_s))
+        of_account = self._current(Kind.ACCOUNT, account, now_s)
+        slowed_s = min(SLOWED_MAX_S, _delay_s(of_account.times, self._free_count) / 2) if of_account else 0.0
         return Judgement(refused_s, slowed_s)
 
     def failed(self, address: str, account: str, now_s: float) -> None:
         """Count a wrong password."""
         network, account = network_of(address), _name(account)
-        self._count(self._networks, network, now_s)
-        self._count(self._accounts, account, now_s)
-        self._count(self._pairs, (network, account), now_s)
+        self._counts.add(Kind.NETWORK, network, now_s, self._forgotten_s)
+        self._counts.add(Kind.ACCOUNT, account, now_s, self._forgotten_s)
+        self._counts.add(Kind.PAIR, _pair(network, account), now_s, self._forgotten_s)
 
     def succeeded(self, address: str, account: str, now_s: float) -> None:
         """Forget the failures of this pair, and know the network as the account's own."""
-        pair = (network_of(address), _name(account))
-        self._pairs.pop(pair, None)
-        self._known[pair] = now_s
-        self._known.move_to_end(pair)
-        if len(self._known) > self._entries_max:
-            self._known.popitem(last=False)
+        pair = _pair(network_of(address), _name(account))
+        self._counts.forget(Kind.PAIR, pair)
+        self._counts.add(Kind.KNOWN, pair, now_s, KNOWN_S)
 
-    def _current(self, counters: Counters[KeyT], key: KeyT, now_s: float) -> _Counter | None:
-        counter = counters.get(key)
-        return counter if counter and now_s - counter.last_s <= self._forgotten_s else None
+    def _current(self, kind: Kind, key: str, now_s: float) -> Count | None:
+        count = self._counts.get(kind, key)
+        return count if count and now_s - count.last_s <= self._forgotten_s else None
 
-    def _refused_s(self, counters: Counters[KeyT], key: KeyT, free_count: int, now_s: float) -> float:
-        counter = self._current(counters, key, now_s)
-        if counter is None:
+    def _refused_s(self, kind: Kind, key: str, free_count: int, now_s: float) -> float:
+        count = self._current(kind, key, now_s)
+        if count is None:
             return 0.0
-        return max(0.0, counter.last_s + min(REFUSED_MAX_S, _delay_s(counter.count, free_count)) - now_s)
-
-    def _count(self, counters: Counters[KeyT], key: KeyT, now_s: float) -> None:
-        counter = self._current(counters, key, now_s) or _Counter()
-        counter.count += 1
-        counter.last_s = now_s
-        counters[key] = counter
-        counters.move_to_end(key)
-        if len(counters) > self._entries_max:
-            counters.popitem(last=False)
+        return max(0.0, count.last_s + min(REFUSED_MAX_S, _delay_s(count.times, free_count)) - now_s)
 
 
 def network_of(address: str) -> str:
@@ -143,3 +169,8 @@ def _delay_s(count: int, free_count: int) -> float:
 
 def _name(account: str) -> str:
     return account.casefold()[:NAME_CHARACTERS_MAX]
+
+
+def _pair(network: str, account: str) -> str:
+    """Name a pair; no network has a space."""
+    return f"{network} {account}"

@@ -12,7 +12,7 @@ from mailstead.config.settings import Settings
 from mailstead.mailauth.aggregate import DmarcOutcomes
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
-from mailstead.policy.failures import Failures
+from mailstead.policy.failures import Counts, Failures
 from mailstead.policy.srs import Srs
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock, SystemClock
@@ -21,6 +21,7 @@ from mailstead.ports.storage import Storage
 from mailstead.ports.web import WebClient
 from mailstead.storage.embedded.bus import SocketBus
 from mailstead.storage.embedded.keys import derived_key, master_key
+from mailstead.storage.embedded.shared_counts import open_counts
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
@@ -83,6 +84,8 @@ class House:
     storage: Storage
     resolver: Resolver
     web: WebClient
+    failures: Failures
+    """Failed log-ins, one count for whatever asks for a password."""
     accounts: Accounts
     openings: Openings
     last_log_ins: LastLogIns
@@ -129,15 +132,15 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
-    """Open the stores and make the use cases; close everything at the end.
+async def open_house(settings: Settings, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Open the stores and make the use cases; close everything at the end. `clock`: a test's own.
 
     Errors: BadSettings, StorageUnavailable, StoreDamaged.
     """
     from mailstead.net.dns import DnsResolver
     from mailstead.net.web import SafeWebClient
 
-    clock = SystemClock()
+    clock = clock or SystemClock()
     bus = SocketBus(settings.server.data_dir)
     try:
         storage = await EmbeddedStorage.open(settings.store, settings.server.data_dir, bus, clock)
@@ -152,8 +155,10 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             )
             store = settings.store
             master = master_key(settings.server.data_dir, store.master_key, store.master_key_file)
-            async with make_house(settings, storage, bus, clock, resolver, web, master) as house:
-                yield house
+            counts_key = derived_key(master, "failure counts")
+            with open_counts(settings.server.data_dir, counts_key) as counts:
+                async with make_house(settings, storage, bus, clock, resolver, web, master, counts=counts) as house:
+                    yield house
         finally:
             await storage.close()
     finally:
@@ -171,8 +176,12 @@ async def make_house(
     master: bytes,
     *,
     passwords: Passwords | None = None,
+    counts: Counts | None = None,
 ) -> AsyncIterator[House]:
-    """Make the use cases on a store that is open; `passwords` with cheaper hashes are for tests."""
+    """Make the use cases on a store that is open; `passwords` with cheaper hashes are for tests.
+
+    `counts` of failed log-ins: those of the host; None: of this process.
+    """
     hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
     staging = Staging(settings.store.staged_octets_max)
     passwords = passwords or Passwords(clock)
@@ -188,6 +197,7 @@ async def make_house(
         ),
     )
     last_log_ins = LastLogIns(storage, clock)
+    failures = Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s, counts)
     accounts = Accounts(
         storage,
         bus,
@@ -195,7 +205,7 @@ async def make_house(
         passwords=passwords,
         openings=openings,
         last_log_ins=last_log_ins,
-        failures=Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s),
+        failures=failures,
         # SCRAM's answers for unknown users are the same in all processes and after a restart.
         decoy_key=derived_key(master, "scram decoy"),
     )
@@ -282,6 +292,7 @@ async def make_house(
             storage=storage,
             resolver=resolver,
             web=web,
+            failures=failures,
             accounts=accounts,
             openings=openings,
             last_log_ins=last_log_ins,
