@@ -80,6 +80,10 @@ class Actor:
     """The user's part in domains, by their names (A-labels)."""
     token_id: ObjectId | None = None
     """The token that the user acts with, where it is one."""
+    session_id: ObjectId | None = None
+    """The session of a browser, where it is one (`usecases.web_sessions`)."""
+    strong_at: datetime | None = field(default=None, compare=False)
+    """When a second factor (or a passkey) was shown for it last; None: never."""
     peer: str = field(default="", compare=False)
     """IP address from which it is done, for the audit log; empty: from none."""
     label: str = field(default="", compare=False)
