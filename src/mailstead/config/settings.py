@@ -275,6 +275,22 @@ class Dav:
     attachment_octets_max: int = setting(10 * 1024 * 1024, "Largest file attached to an event.", minimum=1024)
     attachments_max: int = setting(10, "Files attached to one event.", minimum=0)
     connections_max: int = setting(500, "Connections of these services per process.", minimum=1)
+    apns_caldav_certificate_file: str = setting(
+        "",
+        "PEM file of Apple's certificate for push to calendars, whose topic it names; empty: Apple's calendar programs "
+        "are told of no changes, and nothing is asked of Apple.",
+    )
+    apns_caldav_key_file: str = setting("", "PEM file of its private key, without a password; empty: in the same file.")
+    apns_carddav_certificate_file: str = setting(
+        "",
+        "PEM file of Apple's certificate for push to contacts; empty: Apple's contacts programs are told of nothing.",
+    )
+    apns_carddav_key_file: str = setting("", "PEM file of its private key; empty: in the same file.")
+    apns_host: str = setting("api.push.apple.com", "Apple's push service.")
+    apns_port: int = setting(443, "Its port; Apple also has 2197, for networks that let no other out.", minimum=1)
+    apns_ca_file: str = setting(
+        "", "PEM file of certificate authorities that are believed for it; empty: as relay.ca_file."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +422,13 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The log of who changed what, and logged in."""
+
+    kept_days: int = setting(365, "For how many days it is kept.", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Doctor:
     """What the doctor may ask of others."""
 
@@ -507,6 +530,7 @@ class Settings:
     queue: Queue = field(default_factory=Queue)
     relay: Relay = field(default_factory=Relay)
     trace: Trace = field(default_factory=Trace)
+    audit: Audit = field(default_factory=Audit)
     doctor: Doctor = field(default_factory=Doctor)
     chatmail: Chatmail = field(default_factory=Chatmail)
     backup: Backup = field(default_factory=Backup)

@@ -282,9 +282,29 @@ class Subscription:
     """Why the last try failed; empty: it did not."""
 
 
+CALENDAR_HOME_ID: Final = CollectionId(-1)
+"""Stands for all calendars of an account, and its inbox, where devices are told of changes."""
+BOOK_HOME_ID: Final = CollectionId(-2)
+"""The same of its address books."""
+HOMES: Final[Mapping[CollectionId, frozenset[CollectionKind]]] = {
+    CALENDAR_HOME_ID: frozenset({CollectionKind.CALENDAR, CollectionKind.INBOX}),
+    BOOK_HOME_ID: frozenset({CollectionKind.ADDRESSBOOK}),
+}
+"""What lies in a home."""
+_APPLE: Final = "apns:"
+
+
+def apple_url(token: str) -> str:
+    """Give what stands for a push service where Apple's wakes the device."""
+    return _APPLE + token
+
+
 @dataclass(frozen=True, slots=True)
 class PushRegistration:
-    """A device that wants to be told when a collection changes. Spec: WebDAV-Push draft; RFC 8030."""
+    """A device that wants to be told when a collection changes.
+
+    Spec: WebDAV-Push draft; RFC 8030; caldav-pubsubdiscovery (Apple).
+    """
 
     push_id: str
     """Its segment in paths; nobody guesses it."""
@@ -292,9 +312,15 @@ class PushRegistration:
     """Who registered it; it may see the collection."""
     owner_id: AccountId
     collection_id: CollectionId
+    """Or one of `HOMES`."""
     url: str = field(repr=False)
-    """Of the push service: who knows it may wake the device."""
+    """Of the push service: who knows it may wake the device. See `apple_url`."""
     public_key: bytes = field(repr=False)
-    """P-256, uncompressed. Spec: RFC 8291 §2.1."""
+    """P-256, uncompressed; empty for Apple's. Spec: RFC 8291 §2.1."""
     auth_secret: bytes = field(repr=False)
     expires_at: datetime
+
+    @property
+    def apple_token(self) -> str:
+        """The device's token, in hex, where Apple's push wakes it; empty: Web Push does."""
+        return self.url.removeprefix(_APPLE) if self.url.startswith(_APPLE) else ""

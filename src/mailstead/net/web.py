@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -126,7 +126,7 @@ class SafeWebClient:
                     httpcore2.AsyncHTTPConnection(
                         httpcore2.Origin(place.scheme.encode(), place.host.encode(), place.port),
                         ssl_context=self._verifying_context() if verifies else encrypting_context(),
-                        network_backend=_backend_to(addresses),
+                        network_backend=backend_to(addresses),
                     ) as connection,
                     connection.stream(
                         method,
@@ -200,30 +200,11 @@ class SafeWebClient:
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         """Give where the host may be reached. Errors: WebRefused, WebFailed."""
-        if ":" in host or host.replace(".", "").isdigit():
-            found = [host]
-        else:
-            found = await self._looked_up(host)
+        found = await addresses_of(self._resolver, host)
         usable = tuple(address for address in found if self._allows_private or is_public(address))
         if not usable:
             raise WebRefused(f"{host} is not on the public Internet", addresses=found)
         return usable[:ADDRESSES_MAX]
-
-    async def _looked_up(self, host: str) -> list[str]:
-        answers = await asyncio.gather(self._resolver.aaaa(host), self._resolver.a(host), return_exceptions=True)
-        found: list[Answer[str]] = []
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, DnsUnavailable):
-                raise answer
-            if isinstance(answer, Answer):
-                found.append(answer)
-        in_turn = zip_longest(*(answer.records for answer in found))
-        addresses = [address for address in chain.from_iterable(in_turn) if address is not None]
-        if not addresses:
-            raise WebFailed(
-                f"{host} has no address" if len(found) == len(answers) else f"{host} cannot be looked up now"
-            )
-        return addresses
 
     def _verifying_context(self) -> ssl.SSLContext:
         if self._context is None:
@@ -232,7 +213,27 @@ class SafeWebClient:
         return self._context
 
 
-def _backend_to(addresses: Sequence[str]) -> httpcore2.AsyncNetworkBackend:
+async def addresses_of(resolver: Resolver, host: str) -> list[str]:
+    """Give the addresses of a host, IPv6 and IPv4 in turn; of an address itself. Errors: WebFailed."""
+    if ":" in host or host.replace(".", "").isdigit():
+        return [host]
+    answers = await asyncio.gather(resolver.aaaa(host), resolver.a(host), return_exceptions=True)
+    found: list[Answer[str]] = []
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, DnsUnavailable):
+            raise answer
+        if isinstance(answer, Answer):
+            found.append(answer)
+    in_turn = zip_longest(*(answer.records for answer in found))
+    addresses = [address for address in chain.from_iterable(in_turn) if address is not None]
+    if not addresses:
+        raise WebFailed(f"{host} has no address" if len(found) == len(answers) else f"{host} cannot be looked up now")
+    return addresses
+
+
+def backend_to(
+    addresses: Sequence[str] | Callable[[], Awaitable[Sequence[str]]],
+) -> httpcore2.AsyncNetworkBackend:
     """Give a way to the network that leads to these addresses and nowhere else."""
     import httpcore2
 
@@ -247,7 +248,7 @@ def _backend_to(addresses: Sequence[str]) -> httpcore2.AsyncNetworkBackend:
         ) -> httpcore2.AsyncNetworkStream:
             backend = httpcore2.AnyIOBackend()
             failure: Exception = httpcore2.ConnectError("no address")
-            for address in addresses:
+            for address in (await addresses() if callable(addresses) else addresses)[:ADDRESSES_MAX]:
                 try:
                     return await backend.connect_tcp(address, port, CONNECT_LIMIT_S, local_address)
                 except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:

@@ -4,7 +4,7 @@ Theory of operation. A registration is kept beside the shares. One task per proc
 the accounts whose collections somebody has registered for. What is remembered of each registration is the modseq that
 it was last told; when its collection is beyond that, and a moment has passed in which more changes may come, one
 message goes out for all of them. So a restart forgets nothing, and several processes tell each change once: whoever
-sends first claims it.
+sends first claims it. Apple's devices are told in the same way (`usecases.apple_push`), only the message is another.
 
 A message says that something has changed, not what, and only the device can read even that. Addresses of push services
 are never logged: who knows one can wake the device.
@@ -29,26 +29,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailstead.model.dav import Collection, PushRegistration
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import (
-    MailsteadError,
-    NoSuchAccount,
-    NoSuchCollection,
-    NoSuchShare,
-    PolicyRefused,
-    WebFailed,
-    WebRefused,
-)
+from mailstead.model.errors import MailsteadError, NoSuchShare, PolicyRefused, WebFailed, WebRefused
 from mailstead.model.ids import AccountId
+from mailstead.ports.apple_push import PushOutcome
 from mailstead.ports.changebus import DIRECTORY, ChangeBus, dav_topic
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.ports.web import WebClient
 from mailstead.telemetry import log, metrics
 from mailstead.usecases import web_push
+from mailstead.usecases.apple_push import AppleDevices
 from mailstead.usecases.collections import Opened
+from mailstead.usecases.push_registrations import LIFE_MAX, PushRegistrations, PushState
 from mailstead.usecases.web_push import Vapid
 
-LIFE: Final = timedelta(days=30)
+LIFE: Final = LIFE_MAX
 LIFE_MIN: Final = timedelta(days=3)
 """Of a registration, whatever a client asks for."""
 MERGED_S: Final = 2.0
@@ -64,10 +59,8 @@ TRIES_MAX: Final = 4
 URL_CHARACTERS_MAX: Final = 2000
 TOPIC_OCTETS: Final = 16
 
-_SENT: Final = "dav push"
 _CLAIM: Final = "dav push claim"
 _CLAIMED: Final = timedelta(minutes=2)
-_KEPT: Final = LIFE + timedelta(days=1)
 _GONE: Final = frozenset({404, 410})
 _TAKEN: Final = frozenset({200, 201, 202, 204})
 _NAMESPACE: Final = "https://bitfire.at/webdav-push"
@@ -88,10 +81,12 @@ class DavPush:
         key: bytes,
         *,
         token_of: Callable[[AccountId, Collection], str],
+        apple: AppleDevices | None = None,
         merged_s: float = MERGED_S,
     ) -> None:
-        """`key` makes topics; `token_of` gives the sync token of a collection."""
-        self._accounts = storage.accounts
+        """`key` makes topics; `token_of` gives the sync token of a collection; `apple` None: its devices sleep on."""
+        self.apple: Final = apple
+        self._registrations = PushRegistrations(storage, clock)
         self._sharing = storage.sharing
         self._memory = storage.memory
         self._bus = bus
@@ -134,21 +129,9 @@ class DavPush:
         now = self._clock.now().replace(microsecond=0)
         expires_at = min(max(until or now + LIFE, now + LIFE_MIN), now + LIFE)
         owner_id, collection_id = opened.owner.account_id, opened.collection.collection_id
-        place = (actor.account_id, owner_id, collection_id, url)
-        there = next(
-            (
-                each
-                for each in await self._sharing.pushes()
-                if (each.watcher_id, each.owner_id, each.collection_id, each.url) == place
-            ),
-            None,
-        )
-        push_id = there.push_id if there is not None else secrets.token_urlsafe(18)
-        push = PushRegistration(push_id, actor.account_id, owner_id, collection_id, url, device_key, secret, expires_at)
-        if there is None:
-            await self._remember(push, opened.collection.modseq)
-        await self._sharing.put_push(push)
-        return push, there is None
+        push = PushRegistration("", actor.account_id, owner_id, collection_id, url, device_key, secret, expires_at)
+        collection = opened.collection
+        return await self._registrations.keep(push, PushState(collection.kind, str(collection.modseq), collection))
 
     async def unregister(self, actor: Actor, push_id: str) -> None:
         """Tell a device no more. Errors: NoSuchShare, also for others' registrations."""
@@ -165,20 +148,20 @@ class DavPush:
         """
         collection_id, before = opened.collection.collection_id, opened.collection.modseq
         place = (actor.account_id, opened.owner.account_id, collection_id)
-        pushes = {
-            each.push_id: each
+        pushes = [
+            each.push_id
             for each in await self._sharing.pushes()
             if (each.watcher_id, each.owner_id, each.collection_id) == place
             and (push_ids is None or each.push_id in push_ids)
-        }
+        ]
         if not pushes:
             return
         changes = await opened.store.changes_since(collection_id, before, 2)
         if {*(each.name for each in changes.changed), *changes.deleted} != {name}:
             return
-        for push_id, modseq in (await self._memory.recall(_SENT, list(pushes), self._clock.now())).items():
+        for push_id, modseq in (await self._registrations.told(pushes)).items():
             if int(modseq) >= before:
-                await self._remember(pushes[push_id], changes.modseq)
+                await self._registrations.remember(push_id, str(changes.modseq))
 
     # the worker
 
@@ -260,47 +243,40 @@ class DavPush:
     async def _tell(self, gate: asyncio.Semaphore, push: PushRegistration, now: datetime) -> bool:
         """Tell one device, if its collection has changed; whether the message was taken."""
         async with gate:
-            collection = await self._collection(push)
-            if collection is None:
+            state = await self._registrations.state(push.watcher_id, push.owner_id, push.collection_id)
+            if state is None:
                 await self._drop(push)
                 return False
             tries = self._tries.get(push.push_id, (0, now))[0]
             key = push.push_id
-            found = (await self._memory.recall(_SENT, [key], now)).get(key)
-            if found is not None and int(found) >= collection.modseq:
+            told = (await self._registrations.told([key])).get(key)
+            if state.is_known_from(told):
                 self._tries.pop(key, None)
                 return False
-            claim = f"{key} {collection.modseq} {tries}"
+            # A home may come back to a state that it was told of: when what was made in it is removed.
+            claim = f"{key} {told} {state.text} {tries}"
             if await self._memory.remember_first(_CLAIM, claim, b"", now, now + _CLAIMED) is not None:
                 return False
-            status = await self._post(push, collection, now)
-            if status in _GONE:
+            outcome = await self._send(push, state, now)
+            if outcome is PushOutcome.GONE:
                 await self._drop(push)
-            elif status in _TAKEN or not _is_temporary(status) or tries + 1 >= TRIES_MAX:
-                self._tries.pop(key, None)
-                await self._remember(push, collection.modseq)
-            else:
+            elif outcome is PushOutcome.LATER and tries + 1 < TRIES_MAX:
                 self._tries[key] = (tries + 1, now + timedelta(seconds=RETRY_BASE_S ** (tries + 1)))
-            return status in _TAKEN
+            else:
+                self._tries.pop(key, None)
+                await self._registrations.remember(key, state.text)
+            return outcome is PushOutcome.TAKEN
 
-    async def _collection(self, push: PushRegistration) -> Collection | None:
-        """Give the collection of a registration; None: it is gone, or not the watcher's to see any more."""
-        if push.watcher_id != push.owner_id and not await self._may_see(push):
-            return None
-        try:
-            return await self._accounts.of(push.owner_id).dav.collection_by_id(push.collection_id)
-        except (NoSuchAccount, NoSuchCollection):
-            return None
+    async def _send(self, push: PushRegistration, state: PushState, now: datetime) -> PushOutcome:
+        """Send once."""
+        if push.apple_token:
+            return PushOutcome.REFUSED if self.apple is None else await self.apple.tell(push, state, now)
+        if state.collection is None:
+            return PushOutcome.GONE
+        return await self._post(push, state.collection, now)
 
-    async def _may_see(self, push: PushRegistration) -> bool:
-        shares = await self._sharing.shares_with(push.watcher_id)
-        delegations = await self._sharing.delegated_to(push.watcher_id)
-        return any(
-            (each.owner_id, each.collection_id) == (push.owner_id, push.collection_id) for each in shares
-        ) or any(each.owner_id == push.owner_id for each in delegations)
-
-    async def _post(self, push: PushRegistration, collection: Collection, now: datetime) -> int:
-        """Post once; give the status, 0 where there was no answer."""
+    async def _post(self, push: PushRegistration, collection: Collection, now: datetime) -> PushOutcome:
+        """Post once."""
         topic = self._topic(push.owner_id, collection)
         text = _message(topic, self._token_of(push.owner_id, collection))
         own_key = ec.generate_private_key(ec.SECP256R1())
@@ -318,20 +294,20 @@ class DavPush:
             answer = await self._web.post(push.url, octets, headers, octets_max=1024, limit_s=LIMIT_S)
         except WebRefused as error:
             _log.info("a device is told no more", error=error.public_text)
-            return 410
+            return PushOutcome.GONE
         except WebFailed as error:
             _log.info("a device was not told", error=error.public_text)
-            return 0
-        if answer.status not in _TAKEN | _GONE:
-            _log.info("a push service refuses", status=answer.status, host=urlsplit(push.url).hostname)
-        return answer.status
+            return PushOutcome.LATER
+        if answer.status in _TAKEN:
+            return PushOutcome.TAKEN
+        if answer.status in _GONE:
+            return PushOutcome.GONE
+        _log.info("a push service refuses", status=answer.status, host=urlsplit(push.url).hostname)
+        return PushOutcome.LATER if _is_temporary(answer.status) else PushOutcome.REFUSED
 
     async def _drop(self, push: PushRegistration) -> None:
         self._tries.pop(push.push_id, None)
         await self._sharing.remove_push(push.push_id)
-
-    async def _remember(self, push: PushRegistration, modseq: int) -> None:
-        await self._memory.remember(_SENT, {push.push_id: str(modseq).encode()}, self._clock.now() + _KEPT)
 
     def _topic(self, owner_id: AccountId, collection: Collection) -> str:
         name = f"{owner_id} {collection.collection_id}".encode()
@@ -364,7 +340,7 @@ class _Watched:
 
 
 def _is_temporary(status: int) -> bool:
-    return status in {0, 408, 425, 429} or status >= 500
+    return status in {408, 425, 429} or status >= 500
 
 
 def _message(topic: str, sync_token: str) -> str:

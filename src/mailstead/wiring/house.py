@@ -26,6 +26,7 @@ from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.apple_push import AppleDevices
 from mailstead.usecases.attachments import Attachments
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.calendar_files import CalendarFiles
@@ -68,6 +69,7 @@ from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.subscriptions import Subscriptions
 from mailstead.usecases.tracing import Tracing
 from mailstead.usecases.web_push import Vapid
+from mailstead.wiring.apple_push import make_apple_push
 from mailstead.wiring.screening import make_screening, make_verifier
 
 ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
@@ -182,6 +184,7 @@ async def make_house(
 
     `counts` of failed log-ins: those of the host; None: of this process.
     """
+    apple_push = make_apple_push(settings, resolver)
     hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
     staging = Staging(settings.store.staged_octets_max)
     passwords = passwords or Passwords(clock)
@@ -344,9 +347,12 @@ async def make_house(
                 token_of=lambda owner_id, collection: contacts.tokens.named(
                     owner_id, collection.collection_id, collection.modseq
                 ),
+                apple=AppleDevices(storage, clock, apple_push) if apple_push is not None else None,
             ),
         )
     finally:
+        if apple_push is not None:
+            await apple_push.close()
         screening.close()
         filters.close()
         keys.close()

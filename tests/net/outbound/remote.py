@@ -199,3 +199,18 @@ class Authority:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         return context, sha256(spki).digest()
+
+    def client(self, topic):
+        """Give certificate and key files of a sender to Apple's push service; the topic is the UID in its subject."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        common = x509.NameAttribute(NameOID.COMMON_NAME, f"APSP:{topic}")
+        subject = x509.Name([x509.NameAttribute(NameOID.USER_ID, topic), common] if topic else [common])
+        certificate = self._signed(subject, key.public_key(), (), 30)
+        files = [self.folder / f"{certificate.serial_number:x}-{what}.pem" for what in ("certificate", "key")]
+        files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        files[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return tuple(files)

@@ -19,7 +19,7 @@ from mailstead.model.dav import CollectionKind, Precondition
 from mailstead.model.errors import MailsteadError, UidConflict
 from mailstead.proto.dav import headers, parse
 from mailstead.proto.dav.xml import BadRequest
-from mailstead.services.dav import attachments, errors, outbox, push, sharing
+from mailstead.services.dav import apple_push, attachments, errors, outbox, push, sharing
 from mailstead.services.dav.call import Call, DavHouse
 from mailstead.services.dav.log_in import log_in, must_be_asked_here
 from mailstead.services.dav.methods import objects
@@ -98,7 +98,7 @@ class _DavApp:
             is_book = place.collection_kind is CollectionKind.ADDRESSBOOK
             if request.method == "OPTIONS":
                 return Response(headers={"allow": ", ".join(_allowed(place))})
-            must_be_asked_here(request)
+            must_be_asked_here(request, changes_by_get=place.kind is PlaceKind.APPLE_PUSH)
             actor = await log_in(request, self._house.accounts, allows_clear_text=self._house.allows_clear_text)
             call = Call(request, self._house, actor, place)
             call.must_be_served()
@@ -131,9 +131,16 @@ async def report(call: Call) -> Response:
     return await REPORTS[type(asked)](call, asked)
 
 
+async def get(call: Call) -> Response:
+    """GET: of objects and the like; and Apple's devices register with it."""
+    return await (apple_push.subscribe if call.place.kind is PlaceKind.APPLE_PUSH else objects.get)(call)
+
+
 async def post(call: Call) -> Response:
     """POST: what it means is said by place, query and body."""
     query = call.request.query_params
+    if call.place.kind is PlaceKind.APPLE_PUSH:
+        return await apple_push.subscribe(call)
     if call.place.kind is PlaceKind.RESOURCE and "action" in query:
         octets = await call.body(call.house.calendar_objects.terms.attachment_octets_max)
         return await attachments.post(_AttachmentCall(call), octets)
@@ -178,7 +185,7 @@ _METHODS: Final[dict[str, Method]] = {
     "MKCOL": make_collection,
     "MKCALENDAR": make_collection,
     "REPORT": report,
-    "GET": objects.get,
+    "GET": get,
     "HEAD": objects.get,
     "PUT": objects.put,
     "DELETE": delete,
@@ -201,4 +208,6 @@ def _allowed(place: Place) -> tuple[str, ...]:
         return ("OPTIONS", "GET", "HEAD")
     if place.kind is PlaceKind.PUSH:
         return ("OPTIONS", "DELETE")
+    if place.kind is PlaceKind.APPLE_PUSH:
+        return ("OPTIONS", "GET", "POST")
     return (*common, "MKCOL", "MKCALENDAR")

@@ -33,7 +33,16 @@ from mailstead.usecases.sharings import Sharings
 
 XML_OCTETS_MAX: Final = 8 * 1024 * 1024
 """Of a body that is no object: a multiget of 100,000 hrefs fits."""
-_BOTH: Final = frozenset({PlaceKind.ROOT, PlaceKind.PRINCIPALS, PlaceKind.PRINCIPAL, PlaceKind.PROXY, PlaceKind.PUSH})
+_BOTH: Final = frozenset(
+    {
+        PlaceKind.ROOT,
+        PlaceKind.PRINCIPALS,
+        PlaceKind.PRINCIPAL,
+        PlaceKind.PROXY,
+        PlaceKind.PUSH,
+        PlaceKind.APPLE_PUSH,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,14 +44,14 @@ def must_be_private(peer: Peer, *, allows_clear_text: bool) -> None:
         raise TlsRequired("Calendars and contacts are served over TLS only; use an address with https://")
 
 
-def must_be_asked_here(request: Request) -> None:
-    """Refuse what a browser posts for a page of somewhere else, with the log-in that it remembers (attack row 89).
+def must_be_asked_here(request: Request, *, changes_by_get: bool = False) -> None:
+    """Refuse what a browser sends for a page of somewhere else, with the log-in that it remembers (attack row 89).
 
-    Other methods that change something it does not send for others at all, unless we said so (CORS), which we do not.
-    Programs that are no browsers send neither field. Spec: W3C, Fetch Metadata Request Headers §2.
-    Errors: NotAllowed.
+    Of GET that is so where it changes something. Other methods that change something it does not send for others at
+    all, unless we said so (CORS), which we do not. Programs that are no browsers send neither field.
+    Spec: W3C, Fetch Metadata Request Headers §2. Errors: NotAllowed.
     """
-    if request.method != "POST":
+    if request.method != "POST" and not (request.method == "GET" and changes_by_get):
         return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:

@@ -48,6 +48,8 @@ class PlaceKind(Enum):
     ATTACHMENT = "attachment"
     PUSH = "push"
     """A device's registration."""
+    APPLE_PUSH = "Apple's push"
+    """Where Apple's devices register."""
 
 
 class Form(Enum):
@@ -87,6 +89,8 @@ class Place:
             return f"/attachments/{user}/{segment(self.resource)}"
         if self.kind is PlaceKind.PUSH:
             return f"/dav-push/{segment(self.resource)}"
+        if self.kind is PlaceKind.APPLE_PUSH:
+            return "/dav-push/apns"
         home = self._home
         if self.kind is PlaceKind.OUTBOX:
             return f"{home}outbox/"
@@ -146,7 +150,7 @@ def place_of(raw_path: str) -> Place | None:
     if first == "attachments" and len(rest) == 2:
         return Place(PlaceKind.ATTACHMENT, user=rest[0], resource=rest[1])
     if first == "dav-push" and len(rest) == 1:
-        return Place(PlaceKind.PUSH, resource=rest[0])
+        return Place(PlaceKind.APPLE_PUSH) if rest == ["apns"] else Place(PlaceKind.PUSH, resource=rest[0])
     if first in {"dav", "cal"}:
         form = Form.REFERENCE if first == "dav" else Form.LEGACY
         if not rest:

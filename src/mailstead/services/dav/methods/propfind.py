@@ -58,7 +58,7 @@ async def subject_of(call: Call, place: Place) -> Subject:
     """Give what is asked about. Errors: NoSuchAccount, NoSuchCollection, NoSuchResource."""
     if place.kind in {PlaceKind.ROOT, PlaceKind.PRINCIPALS}:
         return Subject(place)
-    if place.kind in {PlaceKind.ATTACHMENT, PlaceKind.PUSH}:
+    if place.kind in {PlaceKind.ATTACHMENT, PlaceKind.PUSH, PlaceKind.APPLE_PUSH}:
         raise NoSuchResource
     owner = await call.house.collections.account(call.actor, place.user)
     if place.kind is PlaceKind.COLLECTION:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mailstead.services.dav.properties import access, caldav, carddav, push, scheduling, sharing, webdav
+from mailstead.services.dav.properties import access, apple_push, caldav, carddav, push, scheduling, sharing, webdav
 from mailstead.services.dav.properties.kinds import PlaceProperty, ResourceGetter
 
 PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
@@ -19,6 +19,7 @@ PLACE_PROPERTIES: Final[dict[str, PlaceProperty]] = {
     **scheduling.PROPERTIES,
     **sharing.PROPERTIES,
     **push.PROPERTIES,
+    **apple_push.PROPERTIES,
 }
 """Of collections, homes, principals."""
 
