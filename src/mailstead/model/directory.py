@@ -173,6 +173,8 @@ class Account:
     """Recipients per day that its submissions may have; None: the server's setting."""
     disabled_code: int | None = None
     """What senders are told while it is not enabled, as of an alias; None: its mail is taken all the same."""
+    is_sealed: bool = False
+    """Only its owner's passwords open its store."""
 
 
 CATCH_ALL: Final = "*"
@@ -263,6 +265,11 @@ class AppPassword:
     verifier: Verifier
     is_chosen: bool = False
     """Thought of by somebody, so its hash is as dear as that of a main password; only of a domain's catch-all."""
+    networks: tuple[str, ...] = ()
+    """Where it may be used from, as CIDR; empty: anywhere."""
+    expires_at: datetime | None = None
+    last_used_on: str = ""
+    """Day (ISO 8601, UTC); empty: never."""
 
 
 @dataclass(frozen=True, slots=True)

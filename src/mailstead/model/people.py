@@ -253,6 +253,16 @@ class WebSession:
     """When a second factor (or a passkey) was shown last."""
 
 
+@dataclass(frozen=True, slots=True)
+class OidcLink:
+    """Somebody of a provider is the owner of a user or an account here."""
+
+    issuer: str
+    subject: str
+    """Who it is there; never an address, which may be given to another."""
+    created_at: datetime
+
+
 def owner_of(user_id: UserId | None, account_id: AccountId | None) -> str:
     """Give how factors and sessions name whose they are: the account where there is one."""
     return f"a:{account_id}" if account_id is not None else f"u:{user_id}"

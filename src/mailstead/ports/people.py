@@ -22,6 +22,7 @@ from mailstead.model.people import (
     Listing,
     Member,
     ObjectId,
+    OidcLink,
     Page,
     User,
     UserId,
@@ -195,3 +196,15 @@ class Factors(Protocol):
 
     async def expire_sessions(self, now: datetime) -> int:
         """Remove what has run out."""
+
+    async def oidc_owner(self, issuer: str, subject: str) -> str | None:
+        """Who here is somebody of that provider."""
+
+    async def link_oidc(self, issuer: str, subject: str, owner: str, now: datetime) -> None:
+        """Errors: Conflict, when it is somebody else's, or the owner has another one of that provider."""
+
+    async def unlink_oidc(self, owner: str, issuer: str) -> None:
+        """Let go of the link, if there is one."""
+
+    async def oidc_links(self, owner: str) -> list[OidcLink]:
+        """Links of an owner, by provider."""

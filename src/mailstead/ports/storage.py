@@ -54,7 +54,9 @@ from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.dav import DavStore, Sharing
+from mailstead.ports.emails import Emails
 from mailstead.ports.memory import Memory
+from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
 from mailstead.ports.trace import Reports, Trace
 
@@ -129,6 +131,9 @@ class Directory(Protocol):
     async def set_enabled(self, account_id: AccountId, *, is_enabled: bool, disabled_code: int | None) -> None:
         """Let nobody log in, and (with a code) take no mail; or let in again. Errors: NoSuchAccount."""
 
+    async def set_sealed(self, account_id: AccountId, is_sealed: bool) -> None:
+        """Note whether only its owner's passwords open the account's store. Errors: NoSuchAccount."""
+
     async def turn_into_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
@@ -185,9 +190,19 @@ class Directory(Protocol):
         """Replace the main password's verifier by one with the same salt, if it still is `old`; whether it was."""
 
     async def add_app_password(
-        self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
+        self,
+        account_id: AccountId,
+        label: str,
+        scopes: frozenset[str],
+        verifier: Verifier,
+        *,
+        networks: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
     ) -> AppPassword:
         """Errors: NoSuchAccount, LimitReached."""
+
+    async def note_app_password_use(self, app_password_ids: Sequence[int], day: str) -> None:
+        """Write the day of the last use (ISO 8601); those that are gone are passed over."""
 
     async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
         """Errors: NoSuchAccount."""
@@ -412,6 +427,14 @@ class Storage(Protocol):
         """What accounts share with each other and with the world."""
 
     @property
+    def people(self) -> People:
+        """Who administers, what the API tells of domains and addresses, what was done."""
+
+    @property
+    def factors(self) -> Factors:
+        """Second factors, sessions of browsers, links with providers."""
+
+    @property
     def queue(self) -> Queue:
         """Mail that waits to go out."""
 
@@ -422,6 +445,10 @@ class Storage(Protocol):
     @property
     def trace(self) -> Trace:
         """Where messages went."""
+
+    @property
+    def emails(self) -> Emails:
+        """What was sent over the API."""
 
     @property
     def reports(self) -> Reports:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -196,6 +197,10 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount."""
         await self.change(directory_writes.set_sending_limit, account_id, sending_limit)
 
+    async def set_sealed(self, account_id: AccountId, is_sealed: bool) -> None:
+        """Errors: NoSuchAccount."""
+        await self.change(directory_writes.set_sealed, account_id, is_sealed)
+
     async def add_alias(self, alias: Alias) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
         await self.change(directory_writes.add_alias, alias)
@@ -219,17 +224,29 @@ class EmbeddedDirectory:
         return await self.change(directory_writes.replace_password, account_id, old, new)
 
     async def add_app_password(
-        self, account_id: AccountId, label: str, scopes: frozenset[str], verifier: Verifier
+        self,
+        account_id: AccountId,
+        label: str,
+        scopes: frozenset[str],
+        verifier: Verifier,
+        *,
+        networks: tuple[str, ...] = (),
+        expires_at: datetime | None = None,
     ) -> AppPassword:
         """Errors: NoSuchAccount, LimitReached."""
         created_at = self._clock.now().replace(microsecond=0)
-        unnumbered = AppPassword(0, label, scopes, created_at, verifier)
+        unnumbered = AppPassword(0, label, scopes, created_at, verifier, networks=networks, expires_at=expires_at)
         number = await self.change(directory_writes.add_app_password, account_id, unnumbered)
         return replace(unnumbered, app_password_id=number)
 
     async def remove_app_password(self, account_id: AccountId, app_password_id: int) -> None:
         """Errors: NoSuchAccount."""
         await self.change(directory_writes.remove_app_password, account_id, app_password_id)
+
+    async def note_app_password_use(self, app_password_ids: Sequence[int], day: str) -> None:
+        """See `Directory.note_app_password_use`. A look first: nearly every use is not the first of its day."""
+        if unnoted := await self.look_up(directory_reads.unnoted_app_passwords, app_password_ids, day):
+            await self.change(directory_writes.note_app_password_use, unnoted, day)
 
     async def add_dkim_keys(self, keys: Sequence[DkimKey]) -> None:
         """Add all or none. Errors: NoSuchDomain; AddressTaken, when the domain has such a selector."""
@@ -245,6 +262,10 @@ class EmbeddedDirectory:
 
     # the hops
 
+    def now(self) -> datetime:
+        """Give the moment by the store's clock."""
+        return self._clock.now()
+
     async def change(self, write: Callable[..., ResultT], *arguments: Any) -> ResultT:
         """Do one unit of work on the file; all that is remembered is forgotten after it."""
         loop = asyncio.get_running_loop()
@@ -252,6 +273,13 @@ class EmbeddedDirectory:
         # Whoever asked may be cancelled; what was committed is to be told all the same.
         hop.add_done_callback(self._written)
         return await asyncio.shield(hop)
+
+    async def change_aside(self, write: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        """Do one unit of work on tables of which nothing is ever remembered, and forget nothing."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(
+            loop.run_in_executor(self._write_thread, _transaction, self._writer, write, arguments)
+        )
 
     def _written(self, hop: asyncio.Future[Any]) -> None:
         if not hop.cancelled() and hop.exception() is None:

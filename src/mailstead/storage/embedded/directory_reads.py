@@ -1,12 +1,15 @@
 """What the directory can be asked: one function per question, run in the reading thread inside one snapshot."""
 
+# ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
+
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from mailstead.model.address import Address
 from mailstead.model.directory import (
@@ -25,19 +28,20 @@ from mailstead.model.ids import AccountId
 from mailstead.ports.storage import CredentialChanges
 from mailstead.storage.embedded import directory_turns
 from mailstead.storage.embedded.directory_values import address_of, target_of, targets_of, terms_of
+from mailstead.storage.embedded.rows import select_packed
 
 ALIAS_STEPS_MAX: Final = 10
 """How far `addresses_of` follows aliases of aliases."""
 
 _ACCOUNT_COLUMNS: Final = (
     "account.account_id, address.text, address.domain, quota_octets, is_enabled, forward_to, keeps_copy, sending_limit,"
-    " disabled_code"
+    " disabled_code, is_sealed"
 )
-_ACCOUNT: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM account JOIN address ON address.account_id = account.account_id"  # noqa: S608
-_ALIAS: Final = """
-SELECT alias.key, address.text, alias.domain, is_enabled, disabled_code, expires_at_s, description, is_masked
-FROM alias JOIN address ON address.key = alias.key
-"""
+_ACCOUNT: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM account JOIN address ON address.account_id = account.account_id"
+_ALIAS_COLUMNS: Final = (
+    "alias.key, address.text, alias.domain, is_enabled, disabled_code, expires_at_s, description, is_masked"
+)
+_ALIAS: Final = f"SELECT {_ALIAS_COLUMNS} FROM alias JOIN address ON address.key = alias.key"
 
 
 def data_version(db: apsw.Connection) -> int:
@@ -99,6 +103,44 @@ def aliases(db: apsw.Connection, domain_name: str | None) -> list[Alias]:
     return [_alias(db, *row) for row in rows]
 
 
+def accounts_by_id(db: apsw.Connection, account_ids: Sequence[str]) -> dict[AccountId, Account]:
+    """Those of some accounts that are there."""
+    if not account_ids:
+        return {}
+    found = select_packed(
+        db,
+        _ACCOUNT_COLUMNS,
+        "FROM json_each(?) AS wanted JOIN account ON account.account_id = wanted.value"
+        " JOIN address ON address.account_id = account.account_id",
+        (msgspec.json.encode(list(account_ids)).decode(),),
+    )
+    return {AccountId(row[0]): _account(*row) for row in found}
+
+
+def aliases_by_key(db: apsw.Connection, keys: Sequence[str]) -> dict[str, Alias]:
+    """Those of some aliases that are there, by the keys of their addresses."""
+    if not keys:
+        return {}
+    found = select_packed(
+        db,
+        f"{_ALIAS_COLUMNS}, json((SELECT json_group_array(json_array(target.kind, target.text) ORDER BY position)"
+        " FROM alias_target AS target WHERE target.alias_key = alias.key))",
+        "FROM json_each(?) AS wanted JOIN alias ON alias.key = wanted.value JOIN address ON address.key = alias.key",
+        (msgspec.json.encode(list(keys)).decode(),),
+    )
+    return {key: _alias_of(targets, *columns) for key, *columns, targets in found}
+
+
+def unnoted_app_passwords(db: apsw.Connection, app_password_ids: Sequence[int], day: str) -> list[int]:
+    """Those of the app passwords whose last use was on an earlier day."""
+    rows: Iterable[Any] = db.execute(
+        "SELECT app_password_id FROM app_password"
+        " WHERE app_password_id IN (SELECT value FROM json_each(?)) AND last_used_on < ?",
+        (msgspec.json.encode(list(app_password_ids)).decode(), day),
+    )
+    return [number for (number,) in rows]
+
+
 def addresses_of(db: apsw.Connection, account_id: AccountId) -> list[Address]:
     """The main address and every alias that leads only to this account, also through other aliases."""
     row = db.execute("SELECT key, text, domain FROM address WHERE account_id = ?", (account_id,)).fetchone()
@@ -137,21 +179,31 @@ def credentials(db: apsw.Connection, key: str) -> Credentials | None:
         SELECT scram_salt, scram_iteration_count, argon2id, scram_stored_key, scram_server_key, {_ACCOUNT_COLUMNS}
         FROM address JOIN account ON account.account_id = address.account_id
         WHERE address.key = ? AND is_enabled
-        """,  # noqa: S608
+        """,
         (key,),
     ).fetchone()
     if row is None:
         return None
     rows: Iterable[Any] = db.execute(
         """
-        SELECT app_password_id, label, scopes, created_at_s, argon2id, scram_stored_key, scram_server_key
+        SELECT app_password_id, label, scopes, created_at_s, networks, expires_at_s, last_used_on,
+            argon2id, scram_stored_key, scram_server_key
         FROM app_password WHERE account_id = ? ORDER BY app_password_id
         """,
         (row[5],),
     )
     app_passwords = tuple(
-        AppPassword(number, label, frozenset(scopes.split()), datetime.fromtimestamp(created, UTC), Verifier(*verifier))
-        for number, label, scopes, created, *verifier in rows
+        AppPassword(
+            number,
+            label,
+            frozenset(scopes.split()),
+            datetime.fromtimestamp(created, UTC),
+            Verifier(*verifier),
+            networks=tuple(networks.split()),
+            expires_at=None if expires_at_s is None else datetime.fromtimestamp(expires_at_s, UTC),
+            last_used_on=last_used_on,
+        )
+        for number, label, scopes, created, networks, expires_at_s, last_used_on, *verifier in rows
     )
     return Credentials(_account(*row[5:]), row[0], row[1], Verifier(*row[2:5]), app_passwords)
 
@@ -191,6 +243,7 @@ def _account(
     keeps_copy: int,
     sending_limit: int | None,
     disabled_code: int | None,
+    is_sealed: int,
 ) -> Account:
     return Account(
         AccountId(account_id),
@@ -201,12 +254,19 @@ def _account(
         bool(keeps_copy),
         sending_limit,
         disabled_code,
+        bool(is_sealed),
     )
 
 
-def _alias(
-    db: apsw.Connection,
-    key: str,
+def _alias(db: apsw.Connection, key: str, *columns: Any) -> Alias:
+    rows: list[Any] = db.execute(
+        "SELECT kind, text FROM alias_target WHERE alias_key = ? ORDER BY position", (key,)
+    ).fetchall()
+    return _alias_of(rows, *columns)
+
+
+def _alias_of(
+    targets: Iterable[tuple[str, str]],
     text: str,
     domain_name: str,
     is_enabled: int,
@@ -215,12 +275,9 @@ def _alias(
     description: str,
     is_masked: int,
 ) -> Alias:
-    rows: Iterable[Any] = db.execute(
-        "SELECT kind, text FROM alias_target WHERE alias_key = ? ORDER BY position", (key,)
-    )
     return Alias(
         address_of(text, domain_name),
-        tuple(target_of(kind, target) for kind, target in rows),
+        tuple(target_of(kind, target) for kind, target in targets),
         bool(is_enabled),
         disabled_code,
         None if expires_at_s is None else datetime.fromtimestamp(expires_at_s, UTC),

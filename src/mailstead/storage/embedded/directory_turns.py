@@ -24,6 +24,7 @@ from mailstead.model.errors import (
 from mailstead.model.ids import AccountId
 from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.storage.embedded import directory_writes
+from mailstead.storage.embedded.profile_writes import forget_account_log_in, keeping_an_administrator, touch_account
 
 CATCH_ALL_PASSWORDS_MAX: Final = 10
 """Of a domain: those that somebody thought of cost a whole hash each at a log-in."""
@@ -34,12 +35,14 @@ _PASSWORD: Final = "SELECT password_id, domain, description, created_at_s, is_ch
 
 def set_enabled(db: apsw.Connection, account_id: AccountId, is_enabled: bool, disabled_code: int | None) -> None:
     """Errors: NoSuchAccount."""
-    db.execute(
-        "UPDATE account SET is_enabled = ?, disabled_code = ? WHERE account_id = ?",
-        (int(is_enabled), disabled_code, account_id),
-    )
-    if not db.changes():
-        raise NoSuchAccount(account_id=account_id)
+    with keeping_an_administrator(db):
+        db.execute(
+            "UPDATE account SET is_enabled = ?, disabled_code = ? WHERE account_id = ?",
+            (int(is_enabled), disabled_code, account_id),
+        )
+        if not db.changes():
+            raise NoSuchAccount(account_id=account_id)
+    touch_account(db, account_id)
     directory_writes.note_credential_change(db, account_id)
 
 
@@ -54,6 +57,7 @@ def turn_into_account(
         raise NoSuchAlias(address=key)
     db.execute("DELETE FROM alias_target WHERE alias_key = ?", (key,))
     db.execute("DELETE FROM alias WHERE key = ?", (key,))
+    touch_account(db, account.account_id)
 
 
 def turn_into_alias(db: apsw.Connection, account_id: AccountId, alias: Alias) -> None:
@@ -65,6 +69,7 @@ def turn_into_alias(db: apsw.Connection, account_id: AccountId, alias: Alias) ->
     db.execute("UPDATE address SET account_id = NULL WHERE account_id = ? AND key = ?", (account_id, alias.address.key))
     if not db.changes():
         raise NoSuchAccount(account_id=account_id)
+    forget_account_log_in(db, account_id)
     db.execute("DELETE FROM account WHERE account_id = ?", (account_id,))
     directory_writes.note_credential_change(db, account_id)
     directory_writes.insert_alias(db, alias)

@@ -32,6 +32,15 @@ from mailstead.model.errors import (
 from mailstead.model.ids import AccountId
 from mailstead.policy.targets import target_key
 from mailstead.storage.embedded.directory_values import json_of_targets, json_of_terms, row_of, text_of
+from mailstead.storage.embedded.profile_writes import (
+    describe,
+    forget_account_log_in,
+    keeping_an_administrator,
+    make_address_profile,
+    make_domain_profile,
+    touch_account,
+    touch_domain,
+)
 
 APP_PASSWORDS_MAX: Final = 25
 """App passwords per account; each costs time at a log-in with a wrong one."""
@@ -43,6 +52,7 @@ def add_domain(db: apsw.Connection, domain: Domain) -> None:
         db.execute("INSERT INTO domain (name, terms) VALUES (?, ?)", (domain.name, json_of_terms(domain.terms)))
     except apsw.ConstraintError:
         raise DomainExists(domain=domain.name) from None
+    make_domain_profile(db, domain.name)
 
 
 def remove_domain(db: apsw.Connection, name: str) -> None:
@@ -58,6 +68,7 @@ def set_terms(db: apsw.Connection, name: str, terms: DomainTerms) -> None:
     """Errors: NoSuchDomain."""
     db.execute("UPDATE domain SET terms = ? WHERE name = ?", (json_of_terms(terms), name))
     _must_have_changed(db, NoSuchDomain(domain=name))
+    touch_domain(db, name)
 
 
 def add_account(
@@ -94,9 +105,14 @@ def insert_account(
 
 
 def remove_account(db: apsw.Connection, account_id: AccountId) -> None:
-    """Address and app passwords go with it. Errors: NoSuchAccount."""
-    db.execute("DELETE FROM account WHERE account_id = ?", (account_id,))
-    _must_have_changed(db, NoSuchAccount(account_id=account_id))
+    """Address, app passwords, second factors and the user that it is go with it.
+
+    Errors: NoSuchAccount; NotAllowed, if the last administrator of the server would go.
+    """
+    with keeping_an_administrator(db):
+        forget_account_log_in(db, account_id)
+        db.execute("DELETE FROM account WHERE account_id = ?", (account_id,))
+        _must_have_changed(db, NoSuchAccount(account_id=account_id))
     note_credential_change(db, account_id)
 
 
@@ -104,6 +120,7 @@ def set_quota(db: apsw.Connection, account_id: AccountId, quota_octets: int | No
     """Errors: NoSuchAccount."""
     db.execute("UPDATE account SET quota_octets = ? WHERE account_id = ?", (quota_octets, account_id))
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
+    touch_account(db, account_id)
 
 
 def set_forwarding(db: apsw.Connection, account_id: AccountId, forward_to: Sequence[Target], keeps_copy: bool) -> None:
@@ -113,12 +130,21 @@ def set_forwarding(db: apsw.Connection, account_id: AccountId, forward_to: Seque
         (json_of_targets(forward_to), int(keeps_copy), account_id),
     )
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
+    touch_account(db, account_id)
 
 
 def set_sending_limit(db: apsw.Connection, account_id: AccountId, sending_limit: int | None) -> None:
     """Errors: NoSuchAccount."""
     db.execute("UPDATE account SET sending_limit = ? WHERE account_id = ?", (sending_limit, account_id))
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
+    touch_account(db, account_id)
+
+
+def set_sealed(db: apsw.Connection, account_id: AccountId, is_sealed: bool) -> None:
+    """Errors: NoSuchAccount."""
+    db.execute("UPDATE account SET is_sealed = ? WHERE account_id = ?", (int(is_sealed), account_id))
+    _must_have_changed(db, NoSuchAccount(account_id=account_id))
+    touch_account(db, account_id)
 
 
 def add_alias(db: apsw.Connection, alias: Alias) -> None:
@@ -137,6 +163,7 @@ def insert_alias(db: apsw.Connection, alias: Alias) -> None:
         (*_attributes(alias), alias.address.key, alias.address.domain, alias.kind.value),
     )
     _add_targets(db, alias)
+    describe(db, alias.address.key, alias.description)
 
 
 def replace_alias(db: apsw.Connection, alias: Alias) -> None:
@@ -152,6 +179,7 @@ def replace_alias(db: apsw.Connection, alias: Alias) -> None:
     _must_have_changed(db, NoSuchAlias(address=key))
     db.execute("DELETE FROM alias_target WHERE alias_key = ?", (key,))
     _add_targets(db, alias)
+    describe(db, key, alias.description)
 
 
 def remove_alias(db: apsw.Connection, key: str) -> None:
@@ -200,14 +228,17 @@ def add_app_password(db: apsw.Connection, account_id: AccountId, app_password: A
         db.execute(
             """
             INSERT INTO app_password
-                (account_id, label, scopes, created_at_s, argon2id, scram_stored_key, scram_server_key)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+                (account_id, label, scopes, created_at_s, networks, expires_at_s,
+                argon2id, scram_stored_key, scram_server_key)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 account_id,
                 app_password.label,
                 " ".join(sorted(app_password.scopes)),
                 int(app_password.created_at.timestamp()),
+                " ".join(app_password.networks),
+                None if app_password.expires_at is None else int(app_password.expires_at.timestamp()),
                 *_columns(app_password.verifier),
             ),
         )
@@ -223,6 +254,14 @@ def remove_app_password(db: apsw.Connection, account_id: AccountId, app_password
         raise NoSuchAccount(account_id=account_id)
     db.execute("DELETE FROM app_password WHERE app_password_id = ? AND account_id = ?", (app_password_id, account_id))
     note_credential_change(db, account_id)
+
+
+def note_app_password_use(db: apsw.Connection, app_password_ids: Sequence[int], day: str) -> None:
+    """Write the day of the last use."""
+    db.executemany(
+        "UPDATE app_password SET last_used_on = ?1 WHERE app_password_id = ?2 AND last_used_on < ?1",
+        [(day, number) for number in app_password_ids],
+    )
 
 
 def add_dkim_keys(db: apsw.Connection, keys: Sequence[DkimKey]) -> None:
@@ -289,6 +328,7 @@ def _take_address(db: apsw.Connection, address: Address, account_id: AccountId |
         )
     except apsw.ConstraintError:
         raise AddressTaken(address=address.key) from None
+    make_address_profile(db, address)
 
 
 def note_credential_change(db: apsw.Connection, account_id: AccountId) -> None:

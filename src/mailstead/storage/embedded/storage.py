@@ -13,13 +13,16 @@ from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.dav import Sharing
 from mailstead.ports.memory import Memory
+from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
 from mailstead.ports.storage import Accounts, Directory, Finding
 from mailstead.ports.trace import Reports, Trace
 from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
+from mailstead.storage.embedded.factors import EmbeddedFactors
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
+from mailstead.storage.embedded.people import EmbeddedPeople
 from mailstead.storage.embedded.queue import EmbeddedQueue
 from mailstead.storage.embedded.reports import EmbeddedReports
 from mailstead.storage.embedded.sharing import EmbeddedSharing
@@ -35,6 +38,8 @@ class EmbeddedStorage:
         self._files = files
         self._side_files = side_files
         self._sharing = EmbeddedSharing(directory)
+        self._people = EmbeddedPeople(directory)
+        self._factors = EmbeddedFactors(directory)
         self._queue = EmbeddedQueue(side_files)
         self._memory = EmbeddedMemory(side_files)
         self._trace = EmbeddedTrace(side_files)
@@ -80,6 +85,16 @@ class EmbeddedStorage:
     def sharing(self) -> Sharing:
         """What accounts share with each other and with the world."""
         return self._sharing
+
+    @property
+    def people(self) -> People:
+        """Who administers, what the API tells of domains and addresses, what was done."""
+        return self._people
+
+    @property
+    def factors(self) -> Factors:
+        """Second factors, sessions of browsers, links with providers."""
+        return self._factors
 
     @property
     def queue(self) -> Queue:
