@@ -31,7 +31,7 @@ from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, CIPHERS, tran
 from mailstead.storage.embedded.account_keys import AccountKeys
 from mailstead.storage.embedded.keys import derived_key
 
-FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db")
+FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db", "emails.db")
 """The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice."""
 UNSURE_S: Final = 2.0
 """A file written to just now may be written to again within one tick of the file system's clock."""

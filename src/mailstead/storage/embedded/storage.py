@@ -12,6 +12,7 @@ from mailstead.ports.backup import UNFINISHED_FILE
 from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.dav import Sharing
+from mailstead.ports.emails import Emails
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
@@ -20,6 +21,7 @@ from mailstead.ports.trace import Reports, Trace
 from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
 from mailstead.storage.embedded.factors import EmbeddedFactors
+from mailstead.storage.embedded.emails import EmbeddedEmails
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
 from mailstead.storage.embedded.people import EmbeddedPeople
@@ -44,6 +46,7 @@ class EmbeddedStorage:
         self._memory = EmbeddedMemory(side_files)
         self._trace = EmbeddedTrace(side_files)
         self._reports = EmbeddedReports(side_files)
+        self._emails = EmbeddedEmails(side_files)
 
     @classmethod
     async def open(
@@ -110,6 +113,11 @@ class EmbeddedStorage:
     def trace(self) -> Trace:
         """Where messages went."""
         return self._trace
+
+    @property
+    def emails(self) -> Emails:
+        """What was sent over the API."""
+        return self._emails
 
     @property
     def reports(self) -> Reports:
