@@ -54,6 +54,7 @@ from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.dav import DavStore, Sharing
+from mailstead.ports.emails import Emails
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
@@ -444,6 +445,10 @@ class Storage(Protocol):
     @property
     def trace(self) -> Trace:
         """Where messages went."""
+
+    @property
+    def emails(self) -> Emails:
+        """What was sent over the API."""
 
     @property
     def reports(self) -> Reports:
