@@ -7,10 +7,10 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from mailstead.net.certificates import Certificates
+from mailstead.net.http_requests import Proxies
 from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.dav.app import is_ours, make_dav_app
 from mailstead.services.dav.call import DavHouse
-from mailstead.services.dav.proxies import Proxies
 from mailstead.wiring.house import House, dav_base_url
 from mailstead.wiring.services import chosen_services, place
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailstead.config.settings import Dav
 from mailstead.model.errors import BadSettings
-from mailstead.services.dav.proxies import Proxies
+from mailstead.net.http_requests import Proxies
 from services.dav.asking import asking
 
 PROXIES = Proxies(["10.0.0.0/8", "fc00::/7"])

@@ -12,13 +12,13 @@ from mailstead.model.dav import Access, CollectionKind, Resource
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import NoSuchCollection
+from mailstead.net.http_requests import Proxies
 from mailstead.proto.dav import headers as fields
 from mailstead.proto.dav.headers import Prefer
 from mailstead.proto.dav.paths import segment
 from mailstead.proto.dav.types import PropFind, PropFindKind
 from mailstead.proto.dav.xml import BadRequest
 from mailstead.services.dav.paths import Place, PlaceKind, principal
-from mailstead.services.dav.proxies import Proxies
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.attachments import Attachments
 from mailstead.usecases.calendar_files import CalendarFiles

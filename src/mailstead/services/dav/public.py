@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mailstead.model.errors import NoSuchShare
+from mailstead.net.http_requests import must_be_private, peer_of
 from mailstead.policy.failures import Failures
 from mailstead.ports.clock import Clock, SystemClock
-from mailstead.services.dav.log_in import must_be_private, peer_of
+from mailstead.services.dav.log_in import WHAT
 from mailstead.usecases.calendar_files import CalendarFiles, public_etag
 from mailstead.usecases.sharings import Sharings
 
@@ -49,7 +50,7 @@ class PublicCalendars:
         if request.method not in {"GET", "HEAD"}:
             return Response(status_code=405, headers={"allow": "GET, HEAD"})
         peer = peer_of(request)
-        must_be_private(peer, allows_clear_text=allows_clear_text)
+        must_be_private(peer, WHAT, allows_clear_text=allows_clear_text)
         token = request.url.path.removeprefix(PREFIX).removesuffix(SUFFIX)
         try:
             linked = await self._sharings.linked(token)
