@@ -25,7 +25,7 @@ REPORT_KINDS: Final = {DMARC_REPORTS: "dmarc", TLS_REPORTS: "tls"}
 RESERVED: Final = frozenset({"mailer-daemon", *REPORT_KINDS})
 """The house's own voice: notifications come from it, and answers to it must not loop. And its ear for reports."""
 
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
+INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
 """General categories of Unicode that nobody sees; one who reads the address would write another one."""
 
 
@@ -36,7 +36,7 @@ def may_be_given(address: Address) -> Verdict:
         return Verdict(Decision.REFUSE, (f"{local_part} is reserved for the server itself",))
     if local_part.startswith((DETAIL_SEPARATOR, "!")):
         return Verdict(Decision.REFUSE, (f"An address cannot begin with {local_part[0]}",))
-    if any(unicodedata.category(character) in _INVISIBLE for character in local_part.replace(" ", "")):
+    if any(unicodedata.category(character) in INVISIBLE for character in local_part.replace(" ", "")):
         return Verdict(Decision.REFUSE, ("An address cannot have characters that nobody sees",))
     if Alias(address, ()).kind is not AliasKind.EXACT:
         return Verdict(Decision.REFUSE, ("Only an alias can be a regular expression or the catch-all",))

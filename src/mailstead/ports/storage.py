@@ -157,6 +157,12 @@ class Directory(Protocol):
     async def remove_alias(self, address: Address) -> None:
         """Errors: NoSuchAlias."""
 
+    async def rename_alias(self, address: Address, alias: Alias) -> None:
+        """Give the alias of an address another one, and what else `alias` says; its profile goes with it.
+
+        Errors: NoSuchAlias, AddressTaken.
+        """
+
     async def aliases(self, domain: str | None = None) -> list[Alias]:
         """All aliases, or those of one domain, by address."""
 

@@ -80,6 +80,11 @@ class Aliases:
         await self._directory.add_alias(alias)
         return alias
 
+    async def check(self, actor: Actor, alias: Alias) -> Alias:
+        """Give the alias in the form in which it would be kept, and keep nothing. Errors: as `add`."""
+        actor.must_be_admin()
+        return await self._checked(alias, needs_targets=alias.is_enabled)
+
     async def mask(
         self,
         actor: Actor,
@@ -274,7 +279,7 @@ def _check_attributes(alias: Alias) -> None:
         raise PolicyRefused(f"The code of a disabled alias is one of {', '.join(map(str, DISABLED_CODES))}")
     if alias.kind is AliasKind.CATCH_ALL and not alias.is_enabled:
         raise PolicyRefused("A catch-all cannot be switched off; remove it")
-    if alias.kind is AliasKind.CATCH_ALL and alias.disabled_code == 250:
+    if alias.kind is AliasKind.CATCH_ALL and alias.disabled_code == 250 and alias.expires_at is not None:
         raise PolicyRefused("A catch-all that has run out cannot answer 250: all mail for unknown names would vanish")
     if len(alias.description) > DESCRIPTION_CHARACTERS_MAX or not (alias.description + " ").isprintable():
         raise PolicyRefused(f"A description has at most {DESCRIPTION_CHARACTERS_MAX} printable characters")

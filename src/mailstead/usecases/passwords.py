@@ -43,6 +43,9 @@ APP_PASSWORD_LETTERS: Final = 26
 APP_PASSWORDS_MAX: Final = 25
 """As many as an account may have are always checked, so that time does not tell how many there are."""
 
+_UNSET_KEY: Final = bytes(32)
+"""No HMAC gives that."""
+
 SHA512_CRYPT: Final = "$6$"
 _CRYPT: Final = re.compile(r"\$6\$(?:rounds=[1-9][0-9]{3,5}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}")
 """Up to 999,999 rounds, about a second: more would let guessers keep our threads busy."""
@@ -99,6 +102,10 @@ class Passwords:
         if len(secret.reveal()) < PASSWORD_CHARACTERS_MIN:
             raise PolicyRefused(f"The password has fewer than {PASSWORD_CHARACTERS_MIN} characters")
         return await self._in_thread(lambda: _verifier(octets, salt, iteration_count, cost or self._cost))
+
+    def unset_verifier(self) -> Verifier:
+        """Give what stands for a password that was never set: nothing fits it, after the usual work (`is_unset`)."""
+        return Verifier(self._nobody, secrets.token_bytes(32), _UNSET_KEY)
 
     async def make_adopted_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier | None:
         """Give what is kept of a password that is in use already, however short; None where we can keep none of it.
@@ -201,6 +208,11 @@ class Passwords:
 def new_app_password() -> Secret:
     """Make a password of 130 bits, in groups that can be typed."""
     return Secret("-".join(_letters(count) for count in (6, 6, 6, 8)))
+
+
+def is_unset(verifier: Verifier) -> bool:
+    """Whether it stands for a password that was never set."""
+    return verifier.scram_server_key == _UNSET_KEY
 
 
 def fingerprint(verifier: Verifier) -> bytes:

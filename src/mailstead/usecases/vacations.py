@@ -63,6 +63,12 @@ class Vacations:
         """
         if not vacation.message.strip():
             raise PolicyRefused("The message is empty")
+        await self.keep(actor, vacation, is_on=True)
+
+    async def keep(self, actor: Actor, vacation: Vacation, *, is_on: bool) -> None:
+        """Set the texts and times, whether they are switched on or kept for later. Errors: as `set`."""
+        if is_on and not vacation.message.strip():
+            raise PolicyRefused("The message is empty")
         if len(vacation.message.encode()) > MESSAGE_OCTETS_MAX:
             raise PolicyRefused(f"The message has at most {MESSAGE_OCTETS_MAX} octets")
         if len(vacation.subject) > SUBJECT_CHARACTERS_MAX or not vacation.subject.isprintable():
@@ -73,11 +79,11 @@ class Vacations:
             raise PolicyRefused("The vacation ends before it starts")
         await self._store(actor).set_preferences(
             {
-                _ENABLED: b"1",
+                _ENABLED: b"1" if is_on else None,
                 _START: _moment_text(vacation.start),
                 _END: _moment_text(vacation.end),
                 _SUBJECT: vacation.subject.encode() or None,
-                _MESSAGE: vacation.message.encode(),
+                _MESSAGE: vacation.message.encode() or None,
             }
         )
 
@@ -94,6 +100,13 @@ class Vacations:
 def vacation_of(preferences: Mapping[str, bytes]) -> Vacation | None:
     """Read the vacation from an account's preferences; None: none is switched on."""
     if preferences.get(_ENABLED) != b"1":
+        return None
+    return kept_vacation(preferences) or Vacation("")
+
+
+def kept_vacation(preferences: Mapping[str, bytes]) -> Vacation | None:
+    """Read the vacation as it was set last, on or off; None: none ever was."""
+    if not any(key in preferences for key in (_ENABLED, _START, _END, _SUBJECT, _MESSAGE)):
         return None
     return Vacation(
         preferences.get(_MESSAGE, b"").decode(),

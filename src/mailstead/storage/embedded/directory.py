@@ -125,6 +125,10 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount, NotAllowed."""
         await self.change(directory_turns.turn_into_alias, account_id, alias)
 
+    async def rename_alias(self, address: Address, alias: Alias) -> None:
+        """Errors: NoSuchAlias, AddressTaken."""
+        await self.change(directory_turns.rename_alias, address, alias)
+
     async def catch_all_passwords(self, domain: str) -> list[CatchAllPassword]:
         """By creation."""
         return await self.look_up(directory_turns.catch_all_passwords, domain)

@@ -13,6 +13,7 @@ import apsw
 from mailstead.model.address import Address
 from mailstead.model.directory import CATCH_ALL, Account, Alias, AppPassword, Credentials, Verifier
 from mailstead.model.errors import (
+    AddressTaken,
     LimitReached,
     NoSuchAccount,
     NoSuchAlias,
@@ -24,7 +25,13 @@ from mailstead.model.errors import (
 from mailstead.model.ids import AccountId
 from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.storage.embedded import directory_writes
-from mailstead.storage.embedded.profile_writes import forget_account_log_in, keeping_an_administrator, touch_account
+from mailstead.storage.embedded.directory_values import text_of
+from mailstead.storage.embedded.profile_writes import (
+    forget_account_log_in,
+    keeping_an_administrator,
+    note_rights_change_of_user,
+    touch_account,
+)
 
 CATCH_ALL_PASSWORDS_MAX: Final = 10
 """Of a domain: those that somebody thought of cost a whole hash each at a log-in."""
@@ -44,6 +51,7 @@ def set_enabled(db: apsw.Connection, account_id: AccountId, is_enabled: bool, di
             raise NoSuchAccount(account_id=account_id)
     touch_account(db, account_id)
     directory_writes.note_credential_change(db, account_id)
+    note_rights_change_of_user(db, account_id)
 
 
 def turn_into_account(
@@ -73,6 +81,26 @@ def turn_into_alias(db: apsw.Connection, account_id: AccountId, alias: Alias) ->
     db.execute("DELETE FROM account WHERE account_id = ?", (account_id,))
     directory_writes.note_credential_change(db, account_id)
     directory_writes.insert_alias(db, alias)
+
+
+def rename_alias(db: apsw.Connection, address: Address, alias: Alias) -> None:
+    """Errors: NoSuchAlias, AddressTaken."""
+    old, new = address.key, alias.address.key
+    db.execute("PRAGMA defer_foreign_keys = ON")  # until this unit of work ends
+    try:
+        db.execute(
+            "UPDATE address SET key = ?, text = ? WHERE key = ? AND account_id IS NULL",
+            (new, text_of(alias.address), old),
+        )
+    except apsw.ConstraintError:
+        raise AddressTaken(address=new) from None
+    if not db.changes():
+        raise NoSuchAlias(address=old)
+    db.execute("UPDATE alias SET key = ?, kind = ? WHERE key = ?", (new, alias.kind.value, old))
+    db.execute("UPDATE alias_target SET alias_key = ? WHERE alias_key = ?", (new, old))
+    local_part = new.rpartition("@")[0]
+    db.execute("UPDATE address_profile SET key = ?, local_part = ? WHERE key = ?", (new, local_part, old))
+    directory_writes.replace_alias(db, alias)
 
 
 def catch_all_passwords(db: apsw.Connection, domain: str) -> list[CatchAllPassword]:
@@ -149,7 +177,14 @@ def catch_all_credentials(db: apsw.Connection, domain: str) -> Credentials | Non
     if not rows:
         return None
     passwords = tuple(
-        AppPassword(-1 - number, row[0], _SMTP, datetime.fromtimestamp(row[1], UTC), Verifier(*row[5:]), bool(row[2]))
+        AppPassword(
+            -1 - number,
+            row[0],
+            _SMTP,
+            datetime.fromtimestamp(row[1], UTC),
+            Verifier(*row[5:]),
+            is_chosen=bool(row[2]),
+        )
         for number, row in enumerate(rows)
     )
     return Credentials(

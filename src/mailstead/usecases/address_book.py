@@ -1,0 +1,453 @@
+"""The addresses of a domain, as those who administer it see them: one list of what has a mailbox and what has none.
+
+What has a mailbox is an account, what has none is an alias; either becomes the other in one step, in which no mail is
+refused. Administrators of the domain have all verbs; its other members have them for addresses of their own.
+
+Spec: reference forwardemail 4.8; docs/adr/0033.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from mailstead.model.address import Address, normal_domain
+from mailstead.model.directory import CATCH_ALL, Account, Alias, AliasKind, Credentials, Domain, Target
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchAlias, NoSuchDomain, PolicyRefused
+from mailstead.model.ids import AccountId
+from mailstead.model.mailbox import Usage
+from mailstead.model.people import AddressEntry, AddressProfile, DomainEntry, Listing, ObjectId, Page, User
+from mailstead.policy import address_rules
+from mailstead.policy.address_rules import AddressWishes
+from mailstead.policy.patterns import pattern_name
+from mailstead.policy.targets import read_target
+from mailstead.policy.words import NAMES_COUNT, two_words
+from mailstead.ports.storage import Storage
+from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
+from mailstead.usecases.address_turns import AddressTurns
+from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.openings import scram_iteration_count_of
+from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.vacations import Vacation, Vacations, kept_vacation, vacation_of
+
+WishT = TypeVar("WishT")
+
+SILENT: Final = 250
+"""What a disabled address answers where nothing else is said. Spec: reference forwardemail 4.8."""
+_NAME_TRIES: Final = 20
+_UNNAMED: Final = ObjectId("")
+"""The store gives ids."""
+_TEXT_OF_NO_ALIAS: Final = "Alias does not exist"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAddress:
+    """An address with all that is told of it."""
+
+    entry: AddressEntry
+    user: User | None
+    """Whose it is."""
+    usage: Usage | None = None
+    """Of the mailbox, if it has one."""
+    vacation: Vacation | None = None
+    """As it was set last, switched on or not."""
+    is_away: bool = False
+    """Whether the vacation is switched on."""
+
+    @property
+    def account(self) -> Account | None:
+        """The account, where the address has a mailbox."""
+        return self.entry.owner if isinstance(self.entry.owner, Account) else None
+
+
+class AddressBook:
+    """Errors of all verbs: NoSuchDomain for who has no part in the domain, NoSuchAlias for another's address."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        accounts: Accounts,
+        aliases: Aliases,
+        passwords: Passwords,
+        *,
+        quota_octets: int | None = None,
+        random_number: Callable[[int], int] = secrets.randbelow,
+    ) -> None:
+        """`quota_octets`: of new accounts, where neither the wishes nor the domain say another."""
+        self._storage = storage
+        self._directory = storage.directory
+        self._people = storage.people
+        self._accounts = accounts
+        self._aliases = aliases
+        self._passwords = passwords
+        self._vacations = Vacations(storage)
+        self._turns = AddressTurns(storage)
+        self._quota_octets = quota_octets
+        self._random_number = random_number
+
+    async def list(
+        self, actor: Actor, domain: str, listing: Listing, *, name: str = "", recipient: str = ""
+    ) -> Page[ShownAddress]:
+        """A part of the addresses: all of the domain, or a member's own. Errors: NoSuchDomain."""
+        entry = await self.domain(actor, domain)
+        target = recipient.strip().casefold()
+        found = await self._people.address_entries(
+            entry.domain.name,
+            listing,
+            user_id=None if actor.administers(entry.domain.name) else actor.user_id,
+            target=target,
+            local_part=name.strip(),
+        )
+        users: dict[str, User | None] = {}
+        shown = []
+        for one in found.items:
+            owner = one.profile.user_id
+            if owner is not None and owner not in users:
+                users[owner] = await self._people.user(owner)
+            shown.append(await self._shown(one, users.get(owner) if owner is not None else None))
+        return Page(tuple(shown), found.item_count)
+
+    async def get(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
+        """One address, by its name or by its id. Errors: NoSuchDomain, NoSuchAlias."""
+        _, entry = await self._found(actor, domain, name_or_id)
+        return await self._shown_with_user(entry)
+
+    async def create(self, actor: Actor, domain: str, wishes: AddressWishes) -> ShownAddress:
+        """Make an address; without a name it gets one of two words.
+
+        Errors: NoSuchDomain, AddressTaken, PolicyRefused, BadAddress, BadTarget, LimitReached, NoSuchAddress,
+        AliasLoop.
+        """
+        of = await self.domain(actor, domain)
+        if not (wishes.name or "").strip():
+            return await self._create_with_words(actor, of, wishes)
+        return await self._create(actor, of, wishes)
+
+    async def _create_with_words(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> ShownAddress:
+        for attempt in range(_NAME_TRIES):
+            name = two_words(self._random_number(NAMES_COUNT))
+            if attempt * 2 >= _NAME_TRIES:  # a domain with very many
+                name += str(10 + self._random_number(90))
+            try:
+                return await self._create(actor, of, replace(wishes, name=name))
+            except AddressTaken:
+                continue
+        raise AddressTaken("No free name was found; please try again")
+
+    async def _create(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> ShownAddress:
+        name = of.domain.name
+        local_part = address_rules.normal_name(wishes.name or "", name)
+        kind = address_rules.kind_of(local_part)
+        if not actor.administers(name):
+            address_rules.check_for_members(local_part, of.profile.restricted_names)
+        address_rules.check_mailbox(kind, wishes)
+        address_rules.check_numbers(wishes)
+        targets = self._targets(of, wishes)
+        if wishes.recipients is None and not wishes.has_imap:
+            targets = await self._caller(actor)
+        address = Address(local_part, name)
+        alias = Alias(address, targets)
+        alias = self._with_wishes(alias, wishes)
+        if wishes.has_imap:
+            self._check_vacation(wishes)
+            await self._create_account(actor, of, alias, wishes)
+        else:
+            self._check_no_vacation(wishes)
+            await self._aliases.add(_for_house(actor), alias)
+        profile = self._profile(AddressProfile(_UNNAMED, actor.user_id), wishes, kind, wishes.description or "")
+        await self._people.set_address_profile(name, local_part, profile)
+        if wishes.has_imap:
+            await self._set_vacation(address, wishes)
+        return await self._again(of, local_part)
+
+    async def _create_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
+        """Make an account that nobody can log in to before it has a password."""
+        await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+        quota = self._quota(actor, of, wishes.max_quota)
+        account = Account(
+            AccountId(""),
+            alias.address,
+            quota,
+            alias.is_enabled,
+            alias.targets,
+            sending_limit=_sending_limit(wishes, None),
+            disabled_code=None if alias.is_enabled else alias.disabled_code,
+        )
+        await self._accounts.bring_back(_for_house(actor), await self._without_password(account, of.domain))
+
+    async def change(self, actor: Actor, domain: str, name_or_id: str, wishes: AddressWishes) -> ShownAddress:
+        """Change what is asked for, and nothing else.
+
+        Errors: as `create`; NoSuchAlias; PolicyRefused, when an account with mail is to become an alias and the wishes
+        do not say that the mail may go.
+        """
+        of, entry = await self._found(actor, domain, name_or_id)
+        owner, name = entry.owner, of.domain.name
+        kind = address_rules.kind_of(owner.address.local_part)
+        address_rules.check_mailbox(kind, wishes)
+        address_rules.check_numbers(wishes)
+        if wishes.name is not None:
+            owner = await self._renamed(actor, of, owner, wishes.name)
+            kind = address_rules.kind_of(owner.address.local_part)
+            address_rules.check_mailbox(kind, replace(wishes, has_imap=isinstance(owner, Account) or wishes.has_imap))
+        has_imap = isinstance(owner, Account) if wishes.has_imap is None else wishes.has_imap
+        self._check_vacation(wishes) if has_imap else self._check_no_vacation(wishes)
+        targets = owner.forward_to if isinstance(owner, Account) else owner.targets
+        if wishes.recipients is not None or wishes.has_recipient_verification:
+            targets = self._targets(of, wishes, targets)
+        alias = self._with_wishes(_as_alias(owner, entry.profile, targets), wishes)
+        if isinstance(owner, Account) and has_imap:
+            await self._change_account(actor, of, owner, alias, wishes)
+        elif isinstance(owner, Account):
+            alias = await self._aliases.check(_for_house(actor), alias)
+            found = await self._directory.credentials(owner.address) or await self._without_password(owner, of.domain)
+            await self._turns.into_alias(owner, alias, found, is_override=wishes.is_override)
+        elif has_imap:
+            await self._turn_into_account(actor, of, alias, wishes)
+        else:
+            await self._aliases.replace(_for_house(actor), alias)
+        profile = self._profile(entry.profile, wishes, kind, alias.description)
+        await self._people.set_address_profile(name, alias.address.local_part, profile)
+        if has_imap:
+            await self._set_vacation(alias.address, wishes)
+        return await self._again(of, alias.address.local_part)
+
+    async def _turn_into_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
+        await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+        account = Account(
+            AccountId(secrets.token_hex(8)),
+            alias.address,
+            self._quota(actor, of, wishes.max_quota),
+            alias.is_enabled,
+            alias.targets,
+            sending_limit=_sending_limit(wishes, None),
+            disabled_code=None if alias.is_enabled else alias.disabled_code,
+        )
+        await self._turns.into_account(await self._without_password(account, of.domain))
+
+    async def _change_account(
+        self, actor: Actor, of: DomainEntry, account: Account, alias: Alias, wishes: AddressWishes
+    ) -> None:
+        house = _for_house(actor)
+        if alias.targets != account.forward_to:
+            await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+            await self._accounts.set_forwarding(house, account.address, alias.targets, keeps_copy=account.keeps_copy)
+        if wishes.max_quota is not None:
+            await self._accounts.set_quota(house, account.address, self._quota(actor, of, wishes.max_quota))
+        if wishes.sending_limit is not None:
+            limit = _sending_limit(wishes, account.sending_limit)
+            await self._accounts.set_sending_limit(house, account.address, limit)
+        code = None if alias.is_enabled else alias.disabled_code
+        if (alias.is_enabled, code) != (account.is_enabled, account.disabled_code):
+            await self._directory.set_enabled(account.account_id, is_enabled=alias.is_enabled, disabled_code=code)
+
+    async def delete(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
+        """Remove an address, with the mailbox if it has one; gives what it was. Errors: NoSuchDomain, NoSuchAlias."""
+        _, entry = await self._found(actor, domain, name_or_id)
+        shown = await self._shown_with_user(entry)
+        if isinstance(entry.owner, Account):
+            await self._accounts.remove(_for_house(actor), entry.owner.address)
+        else:
+            await self._aliases.remove(_for_house(actor), entry.owner.address)
+        return shown
+
+    # what is told
+
+    async def domain(self, actor: Actor, name_or_id: str) -> DomainEntry:
+        """Give a domain that the actor has a part in. Errors: NoSuchDomain."""
+        try:
+            entry = await self._people.domain_entry(normal_domain(name_or_id))  # an id is a name as far as that goes
+        except BadAddress:
+            entry = None
+        if entry is None:
+            raise NoSuchDomain(domain=name_or_id)
+        actor.must_be_member(entry.domain.name)
+        return entry
+
+    async def _found(self, actor: Actor, domain: str, name_or_id: str) -> tuple[DomainEntry, AddressEntry]:
+        of = await self.domain(actor, domain)
+        name = of.domain.name
+        entry = await self._people.address_entry(name, _asked_name(name_or_id, name))
+        if entry is None or (not actor.administers(name) and entry.profile.user_id != actor.user_id):
+            raise NoSuchAlias(_TEXT_OF_NO_ALIAS, domain=name)
+        return of, entry
+
+    async def _again(self, of: DomainEntry, local_part: str) -> ShownAddress:
+        entry = await self._people.address_entry(of.domain.name, local_part)
+        if entry is None:  # gone at the same moment
+            raise NoSuchAlias(_TEXT_OF_NO_ALIAS, domain=of.domain.name)
+        return await self._shown_with_user(entry)
+
+    async def _shown_with_user(self, entry: AddressEntry) -> ShownAddress:
+        owner = entry.profile.user_id
+        return await self._shown(entry, None if owner is None else await self._people.user(owner))
+
+    async def _shown(self, entry: AddressEntry, user: User | None) -> ShownAddress:
+        if not isinstance(entry.owner, Account):
+            return ShownAddress(entry, user)
+        store = self._storage.accounts.of(entry.owner.account_id)
+        preferences = await store.preferences()
+        return ShownAddress(
+            entry,
+            user,
+            await store.usage(),
+            kept_vacation(preferences),
+            vacation_of(preferences) is not None,
+        )
+
+    # what is asked for
+
+    def _targets(self, of: DomainEntry, wishes: AddressWishes, now: tuple[Target, ...] = ()) -> tuple[Target, ...]:
+        """Read the recipients. Errors: BadTarget, PolicyRefused, LimitReached."""
+        port = of.profile.kept.get("smtp_port")
+        texts, targets = tuple(map(str, now)), now
+        if wishes.recipients is not None:
+            texts = tuple(text for text in wishes.recipients if text.strip())
+            targets = tuple(read_target(text, port=int(str(port)) if port else 25) for text in texts)
+        address_rules.check_recipients(texts, targets, are_verified=bool(wishes.has_recipient_verification))
+        most = of.domain.terms.targets_per_alias_max
+        if len(targets) > most:
+            raise LimitReached(f"An alias of this domain has at most {most} recipients")
+        return targets
+
+    async def _caller(self, actor: Actor) -> tuple[Target, ...]:
+        """Give to whom an alias leads that names nobody: the caller."""
+        user = await self._people.user(actor.user_id) if actor.user_id is not None else None
+        if user is not None:
+            return (Address.parse(user.address),)
+        return () if actor.address is None else (actor.address,)
+
+    def _with_wishes(self, alias: Alias, wishes: AddressWishes) -> Alias:
+        """Give an alias with what the wishes say of it."""
+        code = wishes.error_code_if_disabled
+        if code is None and wishes.is_enabled is False and alias.is_enabled:
+            code = SILENT
+        return replace(
+            alias,
+            is_enabled=alias.is_enabled if wishes.is_enabled is None else wishes.is_enabled,
+            disabled_code=alias.disabled_code if code is None else code,
+            description=alias.description if wishes.description is None else wishes.description,
+        )
+
+    async def _renamed(self, actor: Actor, of: DomainEntry, owner: Account | Alias, name: str) -> Account | Alias:
+        """Give an alias another name. Errors: PolicyRefused for an account; AddressTaken."""
+        local_part = address_rules.normal_name(name, of.domain.name)
+        if local_part.casefold() == owner.address.local_part.casefold():
+            return owner
+        if isinstance(owner, Account):
+            raise PolicyRefused("What has a mailbox keeps its name; make an alias for the other name")
+        if not actor.administers(of.domain.name):
+            address_rules.check_for_members(local_part, of.profile.restricted_names)
+        renamed = replace(owner, address=replace(owner.address, local_part=local_part))
+        await self._aliases.check(_for_house(actor), renamed)
+        await self._directory.rename_alias(owner.address, renamed)
+        return renamed
+
+    def _quota(self, actor: Actor, of: DomainEntry, text: str | None) -> int | None:
+        """Give the quota of an account: no more than the domain allows. Errors: PolicyRefused."""
+        most = of.profile.account_quota_octets_max or None
+        asked = None if text is None else address_rules.quota_octets(text)
+        if text is None or (asked is None and most is not None):
+            default = of.domain.terms.account_quota_octets or self._quota_octets
+            return min(default, most) if default and most else (default or most)
+        if most is not None and asked is not None and asked > most:
+            raise PolicyRefused(f"max_quota is at most {most} octets, as the domain says")
+        if not actor.is_admin and self._quota_octets and (asked is None or asked > (most or self._quota_octets)):
+            raise PolicyRefused(f"max_quota is at most {most or self._quota_octets} octets, as the server says")
+        return asked
+
+    def _profile(
+        self, profile: AddressProfile, wishes: AddressWishes, kind: AliasKind, description: str
+    ) -> AddressProfile:
+        labels = profile.labels if wishes.labels is None else wishes.labels
+        return replace(
+            profile,
+            description=description,
+            labels=address_rules.labels_of(labels, kind),
+            has_recipient_verification=_either(wishes.has_recipient_verification, profile.has_recipient_verification),
+            public_key=_either(wishes.public_key, profile.public_key),
+            smime_certificate=_either(wishes.smime_certificate, profile.smime_certificate),
+            has_pgp=_either(wishes.has_pgp, profile.has_pgp),
+            has_smime=_either(wishes.has_smime, profile.has_smime),
+            has_wkd_disabled=_either(wishes.has_wkd_disabled, profile.has_wkd_disabled),
+            retention_days=_either(wishes.retention_days, profile.retention_days),
+        )
+
+    # vacations
+
+    @staticmethod
+    def _check_no_vacation(wishes: AddressWishes) -> None:
+        if wishes.vacation is not None and wishes.vacation.is_enabled:
+            raise PolicyRefused("A vacation responder needs a mailbox: set has_imap, too")
+
+    @staticmethod
+    def _check_vacation(wishes: AddressWishes) -> None:
+        vacation = wishes.vacation
+        has_message = vacation is None or vacation.message is None or bool(vacation.message.strip())
+        if vacation is not None and vacation.is_enabled and not has_message:
+            raise PolicyRefused("A vacation responder needs a message")
+
+    async def _set_vacation(self, address: Address, wishes: AddressWishes) -> None:
+        """Set, switch on, switch off. Errors: PolicyRefused."""
+        asked = wishes.vacation
+        account = await self._directory.find(address)
+        if asked is None or not isinstance(account, Account):
+            return
+        actor = Actor(account.account_id, account.address)
+        preferences = await self._storage.accounts.of(account.account_id).preferences()
+        now = kept_vacation(preferences) or Vacation("")
+        is_on = vacation_of(preferences) is not None if asked.is_enabled is None else asked.is_enabled
+        vacation = Vacation(
+            now.message if asked.message is None else asked.message,
+            now.subject if asked.subject is None else asked.subject,
+            None if asked.clears_start else asked.start or now.start,
+            None if asked.clears_end else asked.end or now.end,
+        )
+        await self._vacations.keep(actor, vacation, is_on=is_on)
+
+    # inside
+
+    async def _without_password(self, account: Account, domain: Domain) -> Credentials:
+        salt, count = secrets.token_bytes(SCRAM_SALT_OCTETS), scram_iteration_count_of(domain, SCRAM_ITERATION_COUNT)
+        return Credentials(account, salt, count, self._passwords.unset_verifier())
+
+
+def _asked_name(name_or_id: str, domain: str) -> str:
+    """Give the local part (or id) that a path means: ``name``, ``name@domain``, ``/expression/flags``."""
+    text = name_or_id.removesuffix(f"@{domain}")
+    if text.startswith("/"):
+        try:
+            return pattern_name(text)
+        except BadAddress:
+            return text
+    return CATCH_ALL if text and not text.strip("*") else text
+
+
+def _for_house(actor: Actor) -> Actor:
+    """Give the actor with the rights of the house, for what was checked here. The audit log still knows who it was."""
+    return replace(actor, is_admin=True)
+
+
+def _as_far_as_forwarded(alias: Alias) -> Alias:
+    """Give the alias that does what an account's forwarding does, for the checks: an account needs no target."""
+    return replace(alias, is_enabled=alias.is_enabled and bool(alias.targets))
+
+
+def _as_alias(owner: Account | Alias, profile: AddressProfile, targets: tuple[Target, ...]) -> Alias:
+    if isinstance(owner, Alias):
+        return replace(owner, targets=targets)
+    code = SILENT if owner.disabled_code is None else owner.disabled_code
+    return Alias(owner.address, targets, owner.is_enabled, code, description=profile.description)
+
+
+def _either(wish: WishT | None, now: WishT) -> WishT:
+    return now if wish is None else wish
+
+
+def _sending_limit(wishes: AddressWishes, now: int | None) -> int | None:
+    if wishes.sending_limit is None:
+        return now
+    return None if wishes.sending_limit < 0 else wishes.sending_limit
