@@ -13,10 +13,14 @@ from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.audit import Audit
 from mailstead.usecases.collections import Collections
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.passwords import HashCost, Passwords
+from mailstead.usecases.people import Users
+
+ROOT_PASSWORD = Secret("pw-never-in-a-log-root")
 
 
 class HandClock:
@@ -128,3 +132,23 @@ async def collections(storage):
 def actor_of():
     """The actor that logs in as an account."""
     return lambda account: Actor(account.account_id, account.address)
+
+
+@pytest.fixture
+async def audit(storage, clock):
+    audit = Audit(storage, clock)
+    yield audit
+    await audit.close()
+
+
+@pytest.fixture
+async def users(storage, accounts, clock, audit):
+    users = Users(storage, accounts, Passwords(clock, HashCost(1, 8)), clock, audit)
+    yield users
+    await users.close()
+
+
+@pytest.fixture
+async def root(users, admin):
+    """A user who administers the server."""
+    return await users.create(admin, Address.parse("root@elsewhere.test"), ROOT_PASSWORD, is_admin=True)

@@ -168,4 +168,4 @@ async def owner(house: House, address: Address) -> Actor:
     found = await house.storage.directory.find(address)
     if not isinstance(found, Account):
         raise NoSuchAccount(f"There is no account {address}")
-    return Actor(found.account_id, found.address, is_admin=True)
+    return Actor(found.account_id, found.address, is_admin=True, label="command line")

@@ -89,6 +89,8 @@ class DomainTerms:
     """… and below so much free space where the stores are."""
     account_quota_octets: int = 0
     """Of new accounts; 0: the server's setting."""
+    owners_forward: bool = True
+    """Accounts' owners say themselves where their mail is sent on to; else only who looks after the domain does."""
 
     client_tls_version_min: str = "1.2"
     """Oldest version of TLS over which people log in: ``1.2`` or ``1.3``."""

@@ -87,14 +87,14 @@ class Actor:
     peer: str = field(default="", compare=False)
     """IP address from which it is done, for the audit log; empty: from none."""
     label: str = field(default="", compare=False)
-    """How the audit log calls who is neither user nor account: ``server``; empty: ``command line``."""
+    """How the audit log calls who is not known by an address: ``server``, ``command line`` (for whomever)."""
 
     @property
     def name(self) -> str:
         """How the audit log calls the actor."""
-        if self.user_id is None and self.is_admin:
-            return self.label or "command line"
-        return self.address.key if self.address is not None else "nobody"
+        if self.address is not None and not self.label:
+            return self.address.key
+        return self.label or ("command line" if self.is_admin else "nobody")
 
     def administers(self, domain: str) -> bool:
         """Whether the actor looks after a domain."""

@@ -244,6 +244,7 @@ TERMS: Final[dict[str, Term]] = {
     "memory_available_octets_min": Term("No new accounts below so much available memory.", octets_of),
     "disk_free_octets_min": Term("No new accounts below so much free disk space.", octets_of),
     "account_quota_octets": Term("Quota of new accounts; 0: the server's setting.", octets_of),
+    "owners_forward": Term("Owners of accounts say themselves where their mail is sent on to.", _boolean),
     "client_tls_version_min": Term("Oldest TLS version over which people log in: 1.2, 1.3.", _one_of("1.2", "1.3")),
     "requires_encryption": Term("Refuse mail that is not OpenPGP-encrypted, out and in.", _boolean),
     "cleartext_senders": Term("Addresses of the domain that may send clear text all the same.", _addresses),
