@@ -28,6 +28,7 @@ from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.apple_push import AppleDevices
 from mailstead.usecases.attachments import Attachments
+from mailstead.usecases.audit import Audit
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.calendar_files import CalendarFiles
 from mailstead.usecases.calendar_objects import CalendarObjects
@@ -50,9 +51,12 @@ from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.meetings import Meetings
+from mailstead.usecases.member_mail import MemberMail
+from mailstead.usecases.members import Members
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
 from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.people import Users
 from mailstead.usecases.push import Push
 from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
@@ -74,6 +78,8 @@ from mailstead.wiring.screening import make_screening, make_verifier
 
 ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
 """Who the command line is: it can read the master key, so there is nothing it may not do."""
+SERVER: Final = Actor(account_id=None, address=None, is_admin=True, label="server")
+"""Who does what comes round by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,10 @@ class House:
     web: WebClient
     failures: Failures
     """Failed log-ins, one count for whatever asks for a password."""
+    audit: Audit
     accounts: Accounts
+    users: Users
+    members: Members
     openings: Openings
     last_log_ins: LastLogIns
     addresses: Addresses
@@ -200,6 +209,7 @@ async def make_house(
         ),
     )
     last_log_ins = LastLogIns(storage, clock)
+    audit = Audit(storage, clock)
     failures = Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s, counts)
     accounts = Accounts(
         storage,
@@ -212,12 +222,17 @@ async def make_house(
         # SCRAM's answers for unknown users are the same in all processes and after a restart.
         decoy_key=derived_key(master, "scram decoy"),
     )
+    users = Users(storage, accounts, passwords, clock, audit)
     addresses = Addresses(storage, bus, clock, resolver=resolver)
     srs = Srs((derived_key(master, "srs"),))
     keys = Keys(storage, bus, clock)
     sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
     routes = Routes(storage, _relay_terms(settings))
     notices = Notices(routes, sealing, clock, hostname=hostname)
+    has_pages = "web" in (settings.server.offered_services or settings.server.services)
+    pages_url = _web_base_url(settings) if has_pages else ""
+    member_mail = MemberMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
+    members = Members(storage, users, clock, audit, member_mail, derived_key(master, "invitations of members"))
     bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
     dmarc_outcomes = DmarcOutcomes(storage.memory, clock) if settings.relay.sends_dmarc_reports else None
     reporting = Reporting(storage, clock, dmarc=dmarc_outcomes)
@@ -280,7 +295,6 @@ async def make_house(
         group_recipients_max=settings.chatmail.recipients_max,
     )
     invitation_links = InvitationLinks(storage, meetings, clock, derived_key(master, "invitation links"))
-    has_pages = "web" in (settings.server.offered_services or settings.server.services)
     invitation_mail = InvitationMail(
         submissions, hostname, invitation_links if has_pages else None, _web_base_url(settings)
     )
@@ -296,7 +310,10 @@ async def make_house(
             resolver=resolver,
             web=web,
             failures=failures,
+            audit=audit,
             accounts=accounts,
+            users=users,
+            members=members,
             openings=openings,
             last_log_ins=last_log_ins,
             addresses=addresses,
@@ -357,7 +374,9 @@ async def make_house(
         filters.close()
         keys.close()
         addresses.close()
+        await users.close()
         await accounts.close()
+        await audit.close()
 
 
 def dav_base_url(settings: Settings) -> str:
