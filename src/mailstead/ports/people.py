@@ -191,6 +191,9 @@ class Factors(Protocol):
     async def put_session(self, session: WebSession, token_hash: bytes) -> None:
         """Make a session, or give a new token to one that is there (a new id at every change of right, row 90)."""
 
+    async def note_session_use(self, session_id: ObjectId, token_hash: bytes, seen_at: datetime, peer: str) -> None:
+        """Write when and from where a session was used last; one that is gone or has another token is passed over."""
+
     async def remove_sessions(self, owner: str, session_ids: Sequence[ObjectId] | None = None) -> None:
         """End some, or all."""
 

@@ -15,7 +15,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import pbkdf2_hmac, sha256
 from hmac import compare_digest, digest
 from typing import Final, TypeVar
@@ -49,6 +49,8 @@ _UNSET_KEY: Final = bytes(32)
 SHA512_CRYPT: Final = "$6$"
 _CRYPT: Final = re.compile(r"\$6\$(?:rounds=[1-9][0-9]{3,5}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}")
 """Up to 999,999 rounds, about a second: more would let guessers keep our threads busy."""
+
+_PHC: Final = re.compile(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$")
 
 THREAD_COUNT: Final = 2
 WAITING_MAX: Final = 256
@@ -121,14 +123,49 @@ class Passwords:
         """Give what is kept of an app password made by `new_app_password`."""
         return await self.make_verifier(secret, salt, iteration_count, APP_COST)
 
+    def has_other_cost(self, verifier: Verifier) -> bool:
+        """Whether the hash of a main password costs other than those made now (memory, iterations or lanes)."""
+        cost = cost_of(verifier.argon2id)
+        return cost is not None and cost != self._cost
+
+    async def with_present_cost(self, secret: Secret, verifier: Verifier) -> Verifier:
+        """Give a verifier of the same password, which was just checked, hashed at the present cost.
+
+        The SCRAM keys stay, and with them what sessions know the password by. Errors: TryAgainLater.
+        """
+        octets = _prepared(secret) or b""
+        return await self._in_thread(lambda: replace(verifier, argon2id=_argon2id(octets, self._cost)))
+
+    async def matching_app(self, secret: Secret, credentials: Credentials | None) -> Verifier | None:
+        """Give the verifier of an app password made by us that the secret fits: no slow hash is made, however it ends.
+
+        Errors: TryAgainLater.
+        """
+        octets = _prepared(secret) or b""
+        if not _is_app_shaped(octets):
+            return None
+        app_passwords = [each for each in credentials.app_passwords if not each.is_chosen] if credentials else []
+        for app_password in app_passwords:
+            if self._is_remembered(octets, app_password.verifier):
+                return app_password.verifier
+        found = await self._in_thread(lambda: self._check_apps(octets, app_passwords))
+        if found:
+            self._remember(octets, found)
+        return found
+
     async def matching(
-        self, secret: Secret, credentials: Credentials | None, before_check: Callable[[], None] = lambda: None
+        self,
+        secret: Secret,
+        credentials: Credentials | None,
+        before_check: Callable[[], None] = lambda: None,
+        *,
+        remembers_main: bool = True,
     ) -> Verifier | None:
         """Give the verifier, of the main or an app password, that the secret fits; None if there is none.
 
         `credentials` None stands for an account that does not exist, and takes the same time. `before_check` is called
         when a thread is free, just before the work, and may raise: of many guesses sent at once, each is judged with
-        the result of those before it.
+        the result of those before it. `remembers_main`: a main password is checked by its hash each time without it.
         Errors: TryAgainLater, when too many checks wait already; what `before_check` raises.
         """
         octets, as_typed = _prepared(secret) or b"", secret.reveal().encode("utf-8", "replace")
@@ -137,15 +174,25 @@ class Passwords:
         is_app_shaped = _is_app_shaped(octets)
         chosen = [password.verifier for password in app_passwords if password.is_chosen]
         known = [password.verifier for password in app_passwords] if is_app_shaped else chosen[:]
-        if main:
+        if main and remembers_main:
             known.append(main)
         for verifier in known:
             if self._is_remembered(as_typed if is_foreign(verifier) else octets, verifier):
                 return verifier
         apps = app_passwords if is_app_shaped else None
         found = await self._in_thread(lambda: self._check(octets, as_typed, main, apps, chosen), before_check)
-        if found:
+        if found and (remembers_main or found is not main):
             self._remember(as_typed if is_foreign(found) else octets, found)
+        return found
+
+    def _check_apps(self, octets: bytes, app_passwords: Sequence[AppPassword]) -> Verifier | None:
+        """Run in a thread: always the work of as many as there may be."""
+        found: Verifier | None = None
+        for app_password in app_passwords:
+            if _fits(octets, app_password.verifier.argon2id):
+                found = app_password.verifier
+        for _ in range(APP_PASSWORDS_MAX - len(app_passwords)):
+            _fits(octets, self._no_app)
         return found
 
     def _check(
@@ -257,6 +304,12 @@ def _argon2id(octets: bytes, cost: HashCost) -> str:
         lanes=cost.lanes,
         memory_cost=cost.memory_kib,
     ).derive_phc_encoded(octets)
+
+
+def cost_of(phc: str) -> HashCost | None:
+    """Read what a hash costs; None for one that is not argon2id. Spec: RFC 9106; the PHC string format."""
+    found = _PHC.match(phc)
+    return None if found is None else HashCost(int(found[2]), int(found[1]), int(found[3]))
 
 
 def is_foreign(verifier: Verifier) -> bool:

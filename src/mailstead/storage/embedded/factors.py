@@ -12,6 +12,7 @@ import msgspec
 from mailstead.model.errors import Conflict, FactorExists, LimitReached
 from mailstead.model.people import Factor, FactorKind, ObjectId, OidcLink, WebSession
 from mailstead.storage.embedded.directory import EmbeddedDirectory
+from mailstead.storage.embedded.profile_writes import note_rights_change
 from mailstead.storage.embedded.rows import select, select_one
 
 FACTORS_MAX: Final = 100
@@ -67,6 +68,10 @@ class EmbeddedFactors:
     async def put_session(self, session: WebSession, token_hash: bytes) -> None:
         """See `Factors.put_session`."""
         await self._directory.change(_put_session, session, token_hash)
+
+    async def note_session_use(self, session_id: ObjectId, token_hash: bytes, seen_at: datetime, peer: str) -> None:
+        """See `Factors.note_session_use`."""
+        await self._directory.change(_note_session_use, session_id, token_hash, seen_at, peer)
 
     async def remove_sessions(self, owner: str, session_ids: Sequence[ObjectId] | None = None) -> None:
         """See `Factors.remove_sessions`."""
@@ -221,6 +226,17 @@ def _put_session(db: apsw.Connection, session: WebSession, token_hash: bytes) ->
         " ORDER BY session_id = ?2 DESC, last_seen_at_s DESC LIMIT -1 OFFSET ?3)",
         (session.owner, session.session_id, SESSIONS_MAX),
     )
+    if db.changes():
+        note_rights_change(db, session.owner)
+
+
+def _note_session_use(
+    db: apsw.Connection, session_id: ObjectId, token_hash: bytes, seen_at: datetime, peer: str
+) -> None:
+    db.execute(
+        "UPDATE web_session SET last_seen_at_s = ?, peer = ? WHERE session_id = ? AND token_hash = ?",
+        (int(seen_at.timestamp()), peer, session_id, token_hash),
+    )
 
 
 def _remove_sessions(db: apsw.Connection, owner: str, session_ids: Sequence[ObjectId] | None) -> None:
@@ -228,6 +244,7 @@ def _remove_sessions(db: apsw.Connection, owner: str, session_ids: Sequence[Obje
         "DELETE FROM web_session WHERE owner = ?1 AND (?2 IS NULL OR session_id IN (SELECT value FROM json_each(?2)))",
         (owner, _json(session_ids)),
     )
+    note_rights_change(db, owner)
 
 
 def _has_old_session(db: apsw.Connection, now: datetime) -> bool:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import apsw
 
 from mailstead.model.errors import LimitReached, NoSuchDomain, NoSuchInvite, NoSuchUser
-from mailstead.model.people import Group, Invite, Member, UserId
+from mailstead.model.people import Group, Invite, Member, UserId, owner_of
 from mailstead.storage.embedded.people_users import USER_COLUMNS, must_be_there, user_of
+from mailstead.storage.embedded.profile_writes import note_rights_change
 from mailstead.storage.embedded.rows import select, select_one
 
 INVITES_MAX: Final = 200
@@ -46,6 +47,7 @@ def set_member(db: apsw.Connection, domain: str, user_id: UserId, group: Group) 
         " ON CONFLICT (domain, user_id) DO UPDATE SET group_name = excluded.group_name",
         (domain, user_id, group.value),
     )
+    note_rights_change(db, owner_of(user_id, None))
 
 
 def remove_member(db: apsw.Connection, domain: str, user_id: UserId) -> None:
@@ -57,6 +59,7 @@ def remove_member(db: apsw.Connection, domain: str, user_id: UserId) -> None:
         "UPDATE address_profile SET user_id = NULL, updated_at_s = unixepoch() WHERE user_id = ? AND domain = ?",
         (user_id, domain),
     )
+    note_rights_change(db, owner_of(user_id, None))
 
 
 def invites(db: apsw.Connection, domain: str, now: datetime) -> list[Invite]:
@@ -109,6 +112,7 @@ def take_invite(db: apsw.Connection, domain: str, user_id: UserId, address: str,
         " DO UPDATE SET group_name = excluded.group_name WHERE excluded.group_name = ?4",
         (domain, user_id, invite.group.value, Group.ADMIN.value),
     )
+    note_rights_change(db, owner_of(user_id, None))
     return invite
 
 

@@ -16,7 +16,7 @@ from mailstead.model.errors import LimitReached, NoSuchAccount, NoSuchToken, NoS
 from mailstead.model.ids import AccountId
 from mailstead.model.people import ApiToken, Listing, ObjectId, Page, User, UserId, owner_of
 from mailstead.storage.embedded.listings import bounds_of, order_of
-from mailstead.storage.embedded.profile_writes import forget_log_in, keeping_an_administrator
+from mailstead.storage.embedded.profile_writes import forget_log_in, keeping_an_administrator, note_rights_change
 from mailstead.storage.embedded.rows import select, select_one, select_packed
 
 TOKENS_MAX: Final = 50
@@ -27,9 +27,7 @@ USER_COLUMNS: Final = (
     " user.updated_at_s"
 )
 _USER: Final = f"SELECT {USER_COLUMNS} FROM user"
-_API_COLUMNS: Final = (
-    "token_id, api_token.user_id, label, api_token.created_at_s, expires_at_s, last_used_on, networks"
-)
+_API_COLUMNS: Final = "token_id, api_token.user_id, label, api_token.created_at_s, expires_at_s, last_used_on, networks"
 _SORTS: Final = {"address": ("user.address",), "created_at": ("user.created_at_s", "user.address")}
 
 
@@ -118,6 +116,7 @@ def change_user(db: apsw.Connection, user: User, now: datetime) -> None:
             raise UserExists(address=user.address) from None
         if not db.changes():
             raise NoSuchUser(user_id=user.user_id)
+    note_rights_change(db, owner_of(user.user_id, None))
     if user.account_id is not None:  # who is an account has the account's password, and no other
         db.execute(
             "UPDATE user SET argon2id = NULL, scram_stored_key = NULL, scram_server_key = NULL WHERE user_id = ?",
@@ -133,6 +132,7 @@ def set_user_password(db: apsw.Connection, user_id: UserId, password: Verifier) 
     )
     if not db.changes():
         raise NoSuchUser(user_id=user_id)
+    note_rights_change(db, owner_of(user_id, None))
 
 
 def remove_user(db: apsw.Connection, user_id: UserId) -> None:
@@ -206,6 +206,7 @@ def remove_token(db: apsw.Connection, user_id: UserId, token_id: ObjectId) -> No
     db.execute("DELETE FROM api_token WHERE user_id = ? AND token_id = ?", (user_id, token_id))
     if not db.changes():
         raise NoSuchToken(token_id=token_id)
+    note_rights_change(db, owner_of(user_id, None))
 
 
 def unnoted_tokens(db: apsw.Connection, token_ids: Sequence[ObjectId], day: str) -> list[str]:

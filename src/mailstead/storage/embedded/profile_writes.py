@@ -62,6 +62,19 @@ def forget_log_in(db: apsw.Connection, owner: str) -> None:
     """Remove second factors, sessions and links of somebody who goes (`model.people.owner_of`)."""
     for table in ("factor", "web_session", "oidc_link"):
         db.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608  # our own words
+    note_rights_change(db, owner)
+
+
+def note_rights_change(db: apsw.Connection, owner: str) -> None:
+    """Tell those who hold something open for an owner (`model.people.owner_of`) to look again (attack row 64)."""
+    db.execute("INSERT INTO credential_change VALUES (NULL, ?)", (owner.removeprefix("a:"),))
+
+
+def note_rights_change_of_user(db: apsw.Connection, account_id: AccountId) -> None:
+    """Tell those who hold something open for the user that an account is, if it is one."""
+    row = select_one(db, "SELECT user_id FROM user WHERE account_id = ?", (account_id,))
+    if row is not None:
+        note_rights_change(db, owner_of(row[0], None))
 
 
 def forget_account_log_in(db: apsw.Connection, account_id: AccountId) -> None:
