@@ -29,6 +29,7 @@ from mailstead.storage.embedded.directory_values import text_of
 from mailstead.storage.embedded.profile_writes import (
     forget_account_log_in,
     keeping_an_administrator,
+    note_rights_change_of_user,
     touch_account,
 )
 
@@ -50,6 +51,7 @@ def set_enabled(db: apsw.Connection, account_id: AccountId, is_enabled: bool, di
             raise NoSuchAccount(account_id=account_id)
     touch_account(db, account_id)
     directory_writes.note_credential_change(db, account_id)
+    note_rights_change_of_user(db, account_id)
 
 
 def turn_into_account(
