@@ -14,6 +14,7 @@ from mailstead.model.errors import (
     NoSuchAddress,
     NotOurDomain,
 )
+from mailstead.model.people import Group
 from mailstead.policy.patterns import alias_address
 from mailstead.ports.resolver import Answer
 from mailstead.usecases import addresses as module
@@ -413,6 +414,17 @@ async def test_attack_015_who_may_send_as_what(addresses, alias, storage, clock,
     }.items():
         assert await addresses.may_send_as(actor, address(text)) is may, text
     assert not await addresses.may_send_as(admin, alice.address)
+
+
+async def test_attack_015_users_send_as_any_address_of_domains_they_administer(addresses, domains, admin):
+    await domains.add(admin, "other.test")
+    user = Actor(None, None, user_id="0" * 24, groups={"example.test": Group.ADMIN, "other.test": Group.USER})
+    assert await addresses.may_send_as(user, address("nobody"))
+    assert not await addresses.may_send_as(user, address("nobody@other.test"))
+    assert not await addresses.may_send_as(user, address("nobody@elsewhere.test"))
+    server = Actor(None, None, is_admin=True, user_id="1" * 24)
+    assert await addresses.may_send_as(server, address("nobody@other.test"))
+    assert not await addresses.may_send_as(server, address("nobody@elsewhere.test"))
 
 
 @pytest.mark.parametrize("text", ["%", "_lice", "a*", "' OR 1=1 --", "{$ne}", "alice' --"])

@@ -41,6 +41,7 @@ def accepted(octets, *, domain="elsewhere.test", is_known=True, submitter=None):
         octets=bytearray(octets),
         header=b"",
         submitter=submitter,
+        is_submission=submitter is not None,
         authentication=authentication,
         queue_id="q",
         trace=Trace(),

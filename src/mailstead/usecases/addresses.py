@@ -159,11 +159,14 @@ class Addresses:
         """Whether a log-in may use the address in MAIL FROM and From: it leads only to its account.
 
         ``user+detail@`` goes with ``user@``. Regular expressions and catch-alls give nobody a right to what they match,
-        nor does an alias that is switched off. An administrator without account has no address at all. A password of
-        a catch-all is good for every address of its domain.
+        nor does an alias that is switched off. A password of a catch-all is good for every address of its domain, and
+        so is a user for the domains of ours that he administers; the command line has no address at all.
 
         Spec: RFC 6409 §6.1; reference 6.1 (8).
         """
+        is_administered = actor.user_id is not None and actor.administers(address.domain)
+        if is_administered and await self._directory.domain(address.domain) is not None:
+            return True
         if actor.account_id is None:
             return False
         if actor.address is not None and actor.address.local_part == CATCH_ALL:

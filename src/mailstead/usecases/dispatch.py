@@ -79,7 +79,8 @@ class Accepted:
     results_text: str = ""
     """What ARC seals: the payload of Authentication-Results."""
     submitter: AccountId | None = None
-    """Who submitted it; None: it came from others."""
+    """Whose account submitted it; None: it came from others, or from a user without an account."""
+    is_submission: bool = False
     domain: str = ""
     """Of ours, on whose behalf a submission goes."""
     fingerprint: bytes | None = None
@@ -97,7 +98,7 @@ class Accepted:
         mail_from = self.envelope.mail_from
         if mail_from is None:
             return False
-        if self.submitter is not None:
+        if self.is_submission:
             return True
         found = self.authentication
         if found is None:
@@ -227,7 +228,7 @@ class Dispatch:
                 helo=message.hop.helo,
                 authentication=message.authentication,
                 judgement=target.judgement,
-                is_submission=message.submitter is not None,
+                is_submission=message.is_submission,
                 is_impersonating=target.account.address.domain in message.impersonated,
             )
         )

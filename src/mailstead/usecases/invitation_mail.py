@@ -182,7 +182,7 @@ class InvitationsByMail:
 
 def _is_known(author: Address, message: Accepted) -> bool:
     """Whether the author in From is who sent it: one of ours who logged in, or by DMARC's alignment."""
-    if message.submitter is not None:
+    if message.is_submission:
         return True  # From was checked to be the submitter's own
     found = message.authentication
     return found is not None and found.is_author_authenticated and found.dmarc.author_domain == author.domain

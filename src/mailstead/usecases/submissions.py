@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailstead.mailauth.results import without_forged
 from mailstead.mime.address import addresses_of
@@ -211,6 +211,7 @@ class Submission(Reception):
                 trace,
                 message_id=tracefields.read(completed).message_id,
                 submitter=self._actor.account_id,
+                is_submission=True,
                 domain=domain,
                 fingerprint=fingerprint,
             ),
@@ -379,20 +380,43 @@ class Submissions:
 
         A domain with a rate of its own does without the server's limit, which groups would soon reach.
         """
-        if actor.account_id is None:
-            return
-        account = await self._directory.account(actor.account_id)
-        limit = self._recipients_per_day_max
-        if account is not None and account.sending_limit is not None:
-            limit = account.sending_limit
-        elif not limit or terms.sends_per_minute:
+        limit = await self._limit(actor)
+        if limit is None or (terms.sends_per_minute and not limit.is_own):
             return
         now = self.receptions.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        key = f"{actor.account_id} {now.date()}"
+        key = _sent_key(actor, now)
         counted = await self._memory.count("sent", {key: recipient_count}, now, midnight)
-        if counted[key] > limit:
-            raise RateLimited(f"You may send to {limit} recipients a day; go on tomorrow")
+        if counted[key] > limit.recipient_count:
+            raise RateLimited(f"You may send to {limit.recipient_count} recipients a day; go on tomorrow")
+
+    async def _limit(self, actor: Actor) -> _Limit | None:
+        account = await self._directory.account(actor.account_id) if actor.account_id is not None else None
+        if account is not None and account.sending_limit is not None:
+            return _Limit(account.sending_limit, is_own=True)
+        if not self._recipients_per_day_max or (actor.account_id is None and actor.user_id is None):
+            return None
+        return _Limit(self._recipients_per_day_max, is_own=False)
+
+    async def sent_today(self, actor: Actor) -> tuple[int, int]:
+        """How many recipients the actor's messages had this day (UTC), and how many they may have; 0: any number."""
+        now = self.receptions.clock.now()
+        limit = await self._limit(actor)
+        counts = await self._memory.counts("sent", now)
+        return counts.get(_sent_key(actor, now), 0), limit.recipient_count if limit is not None else 0
+
+
+class _Limit(NamedTuple):
+    """What an actor may send in a day."""
+
+    recipient_count: int
+    is_own: bool
+    """Said for this account, not for all."""
+
+
+def _sent_key(actor: Actor, now: datetime) -> str:
+    owner = actor.account_id if actor.account_id is not None else f"u:{actor.user_id}"
+    return f"{owner} {now.date()}"
 
 
 def _address(local_part: bytes | None, domain: bytes | None) -> Address | None:
