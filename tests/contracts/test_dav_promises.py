@@ -616,3 +616,29 @@ async def test_registrations_for_push(storage, people, house):
     await storage.sharing.put_push(push("f"))
     await storage.directory.remove_account(owner)
     assert await storage.sharing.pushes() == []
+
+
+# what is gone, for programs that name objects by a key
+
+
+async def test_what_was_deleted_is_known_by_its_key_and_what_moved_is_not_deleted(dav, calendar):
+    other = await dav.create_collection(CALENDAR, "other", CollectionTraits())
+    assert await dav.last_resource_id() == 0
+    kept, gone, moved = [
+        (await dav.put(calendar.collection_id, [event(name)]))[0].resource for name in ("kept", "gone", "moved")
+    ]
+    assert await dav.last_resource_id() == moved.resource_id > gone.resource_id > kept.resource_id
+    await dav.delete(calendar.collection_id, "gone")
+    await dav.copy(calendar.collection_id, "moved", other.collection_id, "moved", moves=True, overwrites=False)
+    (deleted,) = await dav.deleted_since(calendar.collection_id, 0)
+    assert (deleted.resource_id, deleted.name, deleted.uid, deleted.component) == (
+        gone.resource_id, "gone", "gone", "VEVENT",
+    )  # fmt: skip
+    assert await dav.deleted_since(calendar.collection_id, deleted.modseq) == []
+    await dav.delete(other.collection_id, "moved")
+    assert [each.name for each in await dav.deleted_since(other.collection_id, 0)] == ["moved"]
+    await dav.put(calendar.collection_id, [event("gone")])  # the name is there again, under another key
+    assert "gone" not in {each.name for each in await dav.deleted_since(calendar.collection_id, 0)}
+    assert await dav.last_resource_id() > moved.resource_id
+    with pytest.raises(NoSuchCollection):
+        await dav.deleted_since(999, 0)

@@ -346,3 +346,15 @@ async def test_the_savedate_and_zone_survive_utc(account, make):
     inbox = (await account.snapshot("INBOX")).mailbox
     (record,) = await account.fetch(inbox.mailbox_id, ALL, Wanted.NARROW)
     assert (record.internaldate_s, record.zone_minutes) == (-1, 0)
+
+
+async def test_what_is_appended_has_a_higher_key_and_copies_keep_theirs(account, make):
+    assert await account.last_blob_id() == 0
+    await account.append("INBOX", [make(1), make(2)])
+    last = await account.last_blob_id()
+    inbox, sent = (await account.snapshot("INBOX")).mailbox, (await account.snapshot("Sent")).mailbox
+    assert [each.blob_id for each in await account.fetch(inbox.mailbox_id, ALL, Wanted.NARROW)] == [last - 1, last]
+    await account.copy(inbox.mailbox_id, one(1), "Sent")
+    await account.move(inbox.mailbox_id, one(2), "Sent")
+    assert [each.blob_id for each in await account.fetch(sent.mailbox_id, ALL, Wanted.NARROW)] == [last - 1, last]
+    assert await account.last_blob_id() == last

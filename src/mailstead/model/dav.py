@@ -191,6 +191,20 @@ class ResourceChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedResource:
+    """An object that is not there any more, as far as it is remembered."""
+
+    resource_id: ResourceId
+    collection_id: CollectionId
+    name: str
+    uid: str
+    component: str
+    summary: str
+    modseq: ModSeq
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceQuery:
     """Which resources of a collection may match: cheap, by the index; a superset of those that do."""
 

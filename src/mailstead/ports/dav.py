@@ -19,6 +19,7 @@ from mailstead.model.dav import (
     CollectionKind,
     CollectionTraits,
     Delegate,
+    DeletedResource,
     Errand,
     NewResource,
     Precondition,
@@ -87,6 +88,14 @@ class DavStore(Protocol):
 
         Errors: BadSyncToken for a modseq that the account has not reached.
         """
+
+    async def deleted_since(
+        self, collection_id: CollectionId, modseq: ModSeq, limit: int | None = None
+    ) -> list[DeletedResource]:
+        """What was deleted after `modseq` (0: as far as it is known), oldest first, but not what was only moved."""
+
+    async def last_resource_id(self) -> ResourceId:
+        """The highest key given so far: what is made later has a higher one. 0: none was given."""
 
     async def errands(self) -> list[Errand]:
         """What is still to be done, oldest first; at most a thousand at once."""

@@ -37,7 +37,7 @@ from mailstead.model.directory import (
 )
 from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
 from mailstead.model.flags import Flag, FlagOperation
-from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
+from mailstead.model.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import (
     Appended,
@@ -268,6 +268,9 @@ class AccountStore(Protocol):
 
         All at one moment, with the text index caught up first. A mailbox that is gone is passed over.
         """
+
+    async def last_blob_id(self) -> BlobId:
+        """The highest key of octets given so far: what is appended later has a higher one, copies keep theirs."""
 
     async def index_backlog(self) -> int:
         """How many messages the text index has not seen yet."""

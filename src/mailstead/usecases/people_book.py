@@ -20,6 +20,7 @@ from mailstead.model.dav import (
     CollectionId,
     CollectionKind,
     CollectionTraits,
+    DeletedResource,
     Errand,
     Put,
     Resource,
@@ -148,6 +149,14 @@ class PeopleBook:
         changed = tuple(self._resources[number:][:limit])
         is_complete = number + len(changed) == len(self._resources)
         return ResourceChanges(changed, (), ModSeq(self._base + number + len(changed)), is_complete)
+
+    async def deleted_since(self, *_: object) -> list[DeletedResource]:
+        """See `DavStore.deleted_since`: nobody remembers."""
+        return []
+
+    async def last_resource_id(self) -> ResourceId:
+        """See `DavStore.last_resource_id`."""
+        return max((each.resource_id for each in self._resources), default=ResourceId(0))
 
     async def errands(self) -> list[Errand]:
         """See `DavStore.errands`."""

@@ -65,6 +65,8 @@ async def check_dav(account, version):
         organizer="mailto:alice@example.test",
     )  # fmt: skip
     assert await dav.errands() == [Errand(1, b"\1")]
+    deleted = [] if version in {"account_3", "account_4"} else [(2, "uid-2")]
+    assert [(each.resource_id, each.uid) for each in await dav.deleted_since(calendar.collection_id, 0)] == deleted
 
 
 def test_there_is_a_script_of_every_version():

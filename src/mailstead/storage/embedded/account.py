@@ -8,7 +8,7 @@ import apsw
 
 from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
 from mailstead.model.flags import Flag, FlagOperation
-from mailstead.model.ids import AccountId, MailboxId, ModSeq, Uid
+from mailstead.model.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import (
     Appended,
@@ -101,6 +101,10 @@ class EmbeddedAccountStore:
     ) -> list[MessageRecord]:
         """See `AccountStore.fetch`."""
         return await self._read(lambda db: message_reads.fetch(db, mailbox_id, uids, wanted, changed_since))
+
+    async def last_blob_id(self) -> BlobId:
+        """See `AccountStore.last_blob_id`."""
+        return await self._read(lambda db: BlobId(rows.account_row(db).next_content_id - 1))
 
     async def read_octets(self, ranges: Sequence[OctetRange]) -> list[bytes]:
         """See `AccountStore.read_octets`."""

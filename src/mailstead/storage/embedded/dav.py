@@ -14,6 +14,7 @@ from mailstead.model.dav import (
     CollectionId,
     CollectionKind,
     CollectionTraits,
+    DeletedResource,
     Errand,
     NewResource,
     Precondition,
@@ -107,6 +108,16 @@ class EmbeddedDavStore:
     ) -> ResourceChanges:
         """See `DavStore.changes_since`."""
         return await self._read(lambda db: dav_reads.changes_since(db, collection_id, modseq, limit, with_octets))
+
+    async def deleted_since(
+        self, collection_id: CollectionId, modseq: ModSeq, limit: int | None = None
+    ) -> list[DeletedResource]:
+        """See `DavStore.deleted_since`."""
+        return await self._read(lambda db: dav_reads.deleted_since(db, collection_id, modseq, limit))
+
+    async def last_resource_id(self) -> ResourceId:
+        """See `DavStore.last_resource_id`."""
+        return await self._read(dav_reads.last_resource_id)
 
     async def errands(self) -> list[Errand]:
         """See `DavStore.errands`."""

@@ -21,6 +21,7 @@ from mailstead.model.dav import (
     Attachment,
     CollectionId,
     CollectionKind,
+    DeletedResource,
     Errand,
     Resource,
     ResourceChanges,
@@ -170,6 +171,31 @@ def changes_since(
         ModSeq(last),
         is_complete=last >= collection.modseq,
     )
+
+
+def deleted_since(
+    db: apsw.Connection, collection_id: CollectionId, modseq: ModSeq, limit: int | None
+) -> list[DeletedResource]:
+    """Give what was deleted and not moved elsewhere, in the order of its happening. Errors: NoSuchCollection."""
+    dav_collections.by_id(db, collection_id)
+    found = select_packed(
+        db,
+        "name, modseq, resource_id, uid, component, summary, deleted_s",
+        "FROM (SELECT * FROM resource_tombstone AS t WHERE t.collection_id = ? AND t.modseq > ? AND t.resource_id > 0"
+        " AND NOT EXISTS (SELECT 1 FROM resource AS r WHERE r.resource_id = t.resource_id)"
+        " ORDER BY t.modseq LIMIT ?)",
+        (collection_id, modseq, -1 if limit is None else limit),
+    )
+    return [
+        DeletedResource(resource_id, collection_id, name, uid, component, summary, ModSeq(at), _moment(deleted_s))
+        for name, at, resource_id, uid, component, summary, deleted_s in found
+    ]
+
+
+def last_resource_id(db: apsw.Connection) -> ResourceId:
+    """Give the highest key that was given so far."""
+    row = select_one(db, "SELECT seq FROM sqlite_sequence WHERE name = 'resource'")
+    return ResourceId(0 if row is None else row[0])
 
 
 def errands(db: apsw.Connection) -> list[Errand]:

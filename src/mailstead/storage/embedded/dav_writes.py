@@ -232,7 +232,21 @@ def _remove(transaction: Transaction, old: Resource) -> None:
 def _bury(transaction: Transaction, old: Resource, modseq: int) -> None:
     """Note that a name is no longer there."""
     db = transaction.db
-    db.execute("INSERT OR REPLACE INTO resource_tombstone VALUES (?, ?, ?)", (old.collection_id, old.name, modseq))
+    db.execute(
+        "INSERT OR REPLACE INTO resource_tombstone"
+        " (collection_id, name, modseq, resource_id, uid, component, summary, deleted_s)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            old.collection_id,
+            old.name,
+            modseq,
+            old.resource_id,
+            old.facts.uid,
+            old.facts.component,
+            old.facts.summary,
+            transaction.now_s,
+        ),
+    )
     _count(db, old.collection_id, modseq, -1, -old.size_octets)
 
 

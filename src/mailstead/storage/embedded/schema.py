@@ -261,7 +261,16 @@ CREATE INDEX message_by_date ON message (mailbox_id, internaldate_s);
 CREATE INDEX content_attached ON content (content_id) WHERE {ATTACHED};
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5: Final = """
+-- What was deleted, for programs that name objects by an id. Older tombstones say nothing: 0.
+ALTER TABLE resource_tombstone ADD COLUMN resource_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE resource_tombstone ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+ALTER TABLE resource_tombstone ADD COLUMN component TEXT NOT NULL DEFAULT '';
+ALTER TABLE resource_tombstone ADD COLUMN summary TEXT NOT NULL DEFAULT '';
+ALTER TABLE resource_tombstone ADD COLUMN deleted_s INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """Step n brings a file from version n to version n + 1."""
 
 
