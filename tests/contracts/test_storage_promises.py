@@ -135,7 +135,7 @@ async def test_the_lossy_file_system_does_lose_what_is_not_synced(house, make, l
     lossy_vfs.register()
     storage = await house.open(vfs=lossy_vfs.NAME, writer_thread_count=1)
     await storage.accounts.create(ACCOUNT, DEFAULT_MAILBOXES)
-    with storage._files._open_accounts.writer(ACCOUNT) as db:
+    with storage._files.open_accounts.writer(ACCOUNT) as db:
         db.pragma("synchronous", "OFF")
     await storage.accounts.of(ACCOUNT).append("INBOX", [make(1)])
     copy = tmp_path_factory.mktemp("power-cut")

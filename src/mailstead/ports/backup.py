@@ -38,7 +38,8 @@ class Stores(Protocol):
     def pieces(self, name: str, size_octets: int) -> Iterator[Piece]:
         """Give the file as it is at one moment, in pieces of that size; writers go on meanwhile.
 
-        Errors: NoSuchStore, if it has gone; StoreDamaged, StorageUnavailable.
+        Errors: NoSuchStore, if it has gone; StoreMoved, at the end, if it was not one moment after all; StoreDamaged,
+        StorageUnavailable.
         """
 
     def secrets(self) -> Mapping[str, bytes]:
@@ -47,6 +48,10 @@ class Stores(Protocol):
 
 class NoSuchStore(Exception):  # a fact, in the manner of model.errors; never shown
     """The file has gone since it was listed."""
+
+
+class StoreMoved(Exception):  # likewise
+    """The file was written to while it was copied, and nobody could hold it still: copy it again."""
 
 
 class Objects(Protocol):

@@ -58,6 +58,7 @@ from mailstead.ports.emails import Emails
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
+from mailstead.ports.sealed import Sealed
 from mailstead.ports.trace import Reports, Trace
 
 
@@ -434,6 +435,10 @@ class Storage(Protocol):
     @property
     def sharing(self) -> Sharing:
         """What accounts share with each other and with the world."""
+
+    @property
+    def sealed(self) -> Sealed:
+        """Accounts whose keys only their owners have, and the mail that waits for them."""
 
     @property
     def people(self) -> People:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BackupFailed, BadBackup, StoreDamaged
 from mailstead.policy.retention import Retention, kept
-from mailstead.ports.backup import NoSuchStore, Piece, Stores
+from mailstead.ports.backup import NoSuchStore, Piece, StoreMoved, Stores
 from mailstead.ports.clock import Clock
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.backup_vault import SNAPSHOTS, Part, Snapshot, StoredFile, Vault, moment_of, snapshot_name
@@ -25,6 +26,9 @@ AT_ONCE: Final = 8
 """Objects on their way; each holds `PIECE_OCTETS`."""
 TURNS_MAX: Final = 5
 """In how many turns accounts that come and go meanwhile are followed."""
+
+COPIES_MAX: Final = 5
+"""How often a file that is written to meanwhile is copied again."""
 
 _log = log.get("backup")
 
@@ -193,6 +197,13 @@ class _Run:
         return True
 
     async def _parts(self, name: str) -> tuple[Part, ...]:
+        """Copy one file. Errors: NoSuchStore, StoreDamaged, StorageUnavailable."""
+        for _ in range(COPIES_MAX):
+            with suppress(StoreMoved):
+                return await self._copied(name)
+        raise StoreDamaged("The file was written to each time that it was copied", store=name)
+
+    async def _copied(self, name: str) -> tuple[Part, ...]:
         sizes: dict[str, int] = {}
         chunks: dict[str, list[str]] = {}
         pieces = self._stores.pieces(name, PIECE_OCTETS)

@@ -84,14 +84,14 @@ async def test_a_bug_in_a_unit_reaches_its_caller_alone(account, make):
 async def test_attack_076_a_full_file_system_is_said_and_passes(files, account, account_id, make):
     """SQLite's own limit stands for the disk: nothing is half written, removing works, then there is room again."""
     await account.append("INBOX", [make("x" * 100)])
-    with files.opened[0]._open_accounts.writer(account_id) as db:
+    with files.opened[0].open_accounts.writer(account_id) as db:
         db.pragma("max_page_count", db.pragma("page_count") + 10)
     with pytest.raises(StorageFull):
         await account.append("INBOX", [make(os.urandom(300_000).hex())])
     inbox = (await account.snapshot("INBOX")).mailbox
     assert (inbox.message_count, inbox.uidnext) == (1, 2)
     assert await account.expunge(inbox.mailbox_id, None, only_deleted=False) == UidSet([(1, 1)])
-    with files.opened[0]._open_accounts.writer(account_id) as db:
+    with files.opened[0].open_accounts.writer(account_id) as db:
         db.pragma("max_page_count", 2**32 - 2)
     (appended,) = await account.append("INBOX", [make(os.urandom(300_000).hex())])
     assert appended.uid == 2

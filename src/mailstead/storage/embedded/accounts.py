@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from mailstead.model.errors import AccountLocked
 from mailstead.model.ids import AccountId
 from mailstead.storage.embedded import account_file, mailboxes
 from mailstead.storage.embedded.account import EmbeddedAccountStore
@@ -73,7 +75,9 @@ class EmbeddedAccounts:
         if not path.exists():
             return
         # Another process may have the file open and would go on writing into what is unlinked: it reads this first.
-        await self._writer.run(account_id, mark)
+        # (Of a locked one, or where another process has opened it, the missing key says the same.)
+        with suppress(AccountLocked):
+            await self._writer.run(account_id, mark)
         await self._writer.run_alone(account_id, remove)
 
     async def ids(self) -> list[AccountId]:
@@ -85,8 +89,9 @@ class EmbeddedAccounts:
         return EmbeddedAccountStore(account_id, self._reader, self._writer, self._indexer)
 
     async def set_quota(self, account_id: AccountId, quota_octets: int | None) -> None:
-        """See `Accounts.set_quota`."""
-        await self._writer.run(account_id, lambda transaction: _set_quota(transaction, quota_octets))
+        """See `Accounts.set_quota`. A locked one learns it when it is opened (`usecases.sealed_accounts`)."""
+        with suppress(AccountLocked):
+            await self._writer.run(account_id, lambda transaction: _set_quota(transaction, quota_octets))
 
 
 def _set_quota(transaction: Transaction, quota_octets: int | None) -> None:

@@ -5,7 +5,8 @@ of the directory file and a mark by which a wrong master key is noticed before a
 
 A wrapped data key is a small file of its own, ``keys/ab/abcd….key``, synced under its name before the store that it
 encrypts is made: whatever moment the machine dies, there is no store without its key. To forget the key is to erase
-the account.
+the account. The key of a sealed account is wrapped by its owner's secrets (`sealed_keys`); it can be used while
+somebody has opened it in this process.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +27,13 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mailstead.model.errors import BadSettings, NoSuchAccount, StoreDamaged
+from mailstead.model.errors import AccountLocked, BadSettings, NoSuchAccount, StoreDamaged
 from mailstead.model.ids import AccountId
 from mailstead.model.secret import Secret
+from mailstead.ports.sealed import NewWrapping, Wrapping
+from mailstead.storage.embedded import sealed_keys
 from mailstead.storage.embedded.account_file import sync_file, sync_folder, translated_errors
+from mailstead.storage.embedded.sealed_keys import SEALED_MARK, SealedKey
 
 KEY_OCTETS: Final = 32
 NONCE_OCTETS: Final = 12
@@ -136,25 +141,40 @@ class FileAccountKeys:
     def __init__(self, data_dir: Path, master: bytes) -> None:
         self._folder = data_dir / "keys"
         self._wrapping = ChaCha20Poly1305(derived_key(master, "account keys"))
+        self._sealing = ChaCha20Poly1305(derived_key(master, "sealed account keys"))
+        self._open: dict[AccountId, bytes] = {}
+        """Data keys of sealed accounts that somebody has opened in this process."""
         self._check_mark(derived_key(master, "mark")[:16].hex().encode() + b"\n")
 
     def account_key(self, account_id: AccountId) -> bytes:
-        """Give the data key. Errors: NoSuchAccount; StoreDamaged when it cannot be unwrapped."""
-        with translated_errors():
-            try:
-                wrapped = self._path(account_id).read_bytes()
-            except FileNotFoundError:
-                raise NoSuchAccount(account_id=account_id) from None
+        """Give the data key.
+
+        Errors: NoSuchAccount; AccountLocked, of a sealed one that is not open; StoreDamaged, if it cannot be unwrapped.
+        """
+        octets = self._octets(account_id)
+        if octets.startswith(SEALED_MARK):
+            key = self._open.get(account_id)
+            if key is None:
+                raise AccountLocked(account_id=account_id)
+            return key
         try:
-            if not wrapped.startswith(WRAPPED_MARK):
+            if not octets.startswith(WRAPPED_MARK):
                 raise InvalidTag
             nonce_end = len(WRAPPED_MARK) + NONCE_OCTETS
             # the account id is authenticated too: a key file moved to another account's name is refused
             return self._wrapping.decrypt(
-                wrapped[len(WRAPPED_MARK) : nonce_end], wrapped[nonce_end:], account_id.encode()
+                octets[len(WRAPPED_MARK) : nonce_end], octets[nonce_end:], account_id.encode()
             )
         except (InvalidTag, ValueError):
-            raise StoreDamaged("The key of the account cannot be unwrapped", account_id=account_id) from None
+            raise _not_unwrapped(account_id) from None
+
+    def edition(self, account_id: AccountId) -> object:
+        """See `account_keys.AccountKeys`: every change is a new file."""
+        try:
+            status = self._path(account_id).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def new_account_key(self, account_id: AccountId) -> bytes:
         """Make a data key by chance and keep it, synced, before returning it.
@@ -163,8 +183,7 @@ class FileAccountKeys:
         encrypted under a key that could be overwritten.
         """
         key = ChaCha20Poly1305.generate_key()
-        nonce = secrets.token_bytes(NONCE_OCTETS)
-        wrapped = WRAPPED_MARK + nonce + self._wrapping.encrypt(nonce, key, account_id.encode())
+        wrapped = self._wrapped(key, account_id)
         path = self._path(account_id)
         unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
         with translated_errors():
@@ -183,12 +202,109 @@ class FileAccountKeys:
     def forget(self, account_id: AccountId) -> None:
         """Remove the key for good: what was encrypted with it cannot be read any more."""
         path = self._path(account_id)
+        self._open.pop(account_id, None)
         with translated_errors():
+            path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
             try:
                 path.unlink()
             except FileNotFoundError:
                 return
             sync_folder(path.parent)
+
+    # sealed accounts
+
+    def is_open(self, account_id: AccountId) -> bool:
+        """Whether this process holds the key of a sealed account."""
+        return account_id in self._open
+
+    def sealed_key(self, account_id: AccountId) -> SealedKey | None:
+        """Give what the key file of a sealed account holds; None: it is not sealed. Errors: as `account_key`."""
+        octets = self._octets(account_id)
+        if not octets.startswith(SEALED_MARK):
+            return None
+        try:
+            return sealed_keys.read_key_file(octets, account_id, self._sealing)
+        except InvalidTag:
+            raise _not_unwrapped(account_id) from None
+
+    def seal(self, account_id: AccountId, wrappings: Sequence[NewWrapping]) -> None:
+        """Wrap the data key in these ways only, durably; it is open then. Errors: as `account_key`."""
+        key = self.account_key(account_id)
+        self._open[account_id] = key  # first, so that nobody is locked out in between
+        self._replace(account_id, lambda _: sealed_keys.new_sealed_key(key, wrappings, account_id))
+
+    def unseal(self, account_id: AccountId) -> None:
+        """Wrap the data key by the master key only, durably. Errors: as `account_key`."""
+        path = self._path(account_id)
+        with translated_errors(), sealed_keys.changing(path):
+            key = self.account_key(account_id)
+            sealed_keys.replace_file(path, self._wrapped(key, account_id))
+        self._open.pop(account_id, None)
+
+    def open(self, account_id: AccountId, wrapping: Wrapping, key: bytes) -> bool:
+        """Unwrap the data key and hold it; False: `key` is not the one. Errors: as `account_key`."""
+        sealed = self.sealed_key(account_id)
+        if sealed is None:
+            return True
+        for each in sealed.wraps:
+            if (each.kind, each.mark, each.salt) != (wrapping.kind, wrapping.mark, wrapping.salt):
+                continue
+            data_key = sealed_keys.unwrapped(each, key, account_id)
+            if data_key is not None:
+                if sealed_keys.public_mail_key(data_key) != sealed.public_key:
+                    raise StoreDamaged("The key file of the account has another public key", account_id=account_id)
+                self._open[account_id] = data_key
+                return True
+        return False
+
+    def lock(self, account_id: AccountId) -> None:
+        """Forget the key of a sealed account in this process."""
+        self._open.pop(account_id, None)
+
+    def add_wrappings(self, account_id: AccountId, wrappings: Sequence[NewWrapping]) -> None:
+        """Add ways to unwrap the data key, durably. Errors: as `account_key`."""
+        key = self.account_key(account_id)
+        new = {(each.wrapping.kind, each.wrapping.mark): each for each in wrappings}
+
+        def added(sealed: SealedKey) -> SealedKey:
+            kept = tuple(each for each in sealed.wraps if (each.kind, each.mark) not in new)
+            return SealedKey(
+                sealed.public_key, (*kept, *(sealed_keys.wrap(each, key, account_id) for each in new.values()))
+            )
+
+        self._replace(account_id, added)
+
+    def remove_wrappings(self, account_id: AccountId, wrappings: Sequence[Wrapping]) -> None:
+        """Remove ways to unwrap the data key, but never all of them. Errors: as `account_key`."""
+        gone = {(each.kind, each.mark, each.salt) for each in wrappings}
+
+        def left(sealed: SealedKey) -> SealedKey:
+            kept = tuple(each for each in sealed.wraps if (each.kind, each.mark, each.salt) not in gone)
+            return SealedKey(sealed.public_key, kept or sealed.wraps)
+
+        self._replace(account_id, left)
+
+    def _replace(self, account_id: AccountId, change: Callable[[SealedKey], SealedKey]) -> None:
+        """Change the key file, or make one for sealing; alone among threads and processes."""
+        path = self._path(account_id)
+        with translated_errors(), sealed_keys.changing(path):
+            old = self.sealed_key(account_id) or SealedKey(b"", ())
+            new = change(old)
+            if new != old:
+                sealed_keys.replace_file(path, sealed_keys.write_key_file(new, account_id, self._sealing))
+
+    # within
+
+    def _octets(self, account_id: AccountId) -> bytes:
+        with translated_errors():
+            try:
+                return self._path(account_id).read_bytes()
+            except FileNotFoundError:
+                raise NoSuchAccount(account_id=account_id) from None
+
+    def _wrapped(self, key: bytes, account_id: AccountId) -> bytes:
+        nonce = secrets.token_bytes(NONCE_OCTETS)
+        return WRAPPED_MARK + nonce + self._wrapping.encrypt(nonce, key, account_id.encode())
 
     def _path(self, account_id: AccountId) -> Path:
         # Ids come from the directory; still, nothing but an id may become part of a path (attack row 71).
@@ -215,6 +331,10 @@ class FileAccountKeys:
                 "The master key is not the one with which these stores were made. Give the right one by "
                 "store.master_key_file or store.master_key; your backup should have it"
             )
+
+
+def _not_unwrapped(account_id: AccountId) -> StoreDamaged:
+    return StoreDamaged("The key of the account cannot be unwrapped", account_id=account_id)
 
 
 def _write_new(path: Path, octets: bytes) -> None:

@@ -1,7 +1,8 @@
 """Which account files are open: connections by account, least recently used ones closed beyond a bound.
 
 A connection is lent to one thread at a time. Writers borrow the one writing connection of an account, readers one of
-a few reading ones.
+a few reading ones. What is open belongs to one edition of the account's key: once the account is sealed or unsealed, by
+any process, it is closed, and opened again only by who has the key then.
 """
 
 import threading
@@ -22,6 +23,7 @@ from mailstead.storage.embedded.account_keys import AccountKeys
 class _Open:
     """The connections of one account that nobody uses just now, and how many are lent."""
 
+    edition: object
     writer: apsw.Connection | None = None
     readers: list[apsw.Connection] = field(default_factory=list)
     lent_count: int = 0
@@ -101,11 +103,18 @@ class OpenAccounts:
 
     def _enter(self, account_id: AccountId) -> _Open:
         surplus: list[_Open] = []
+        edition = self._keys.edition(account_id)
         with self._lock:
             entry = self._open.get(account_id)
+            if entry is not None and entry.edition != edition:
+                del self._open[account_id]
+                entry.is_dropped = True
+                if not entry.lent_count:
+                    surplus.append(entry)
+                entry = None
             if entry is None:
-                entry = self._open[account_id] = _Open()
-                surplus = self._surplus()
+                entry = self._open[account_id] = _Open(edition)
+                surplus += self._surplus()
             else:
                 self._open.move_to_end(account_id)
             entry.lent_count += 1

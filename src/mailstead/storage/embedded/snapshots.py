@@ -9,6 +9,11 @@ the database that is newer than the reader's moment, so database and log togethe
 - The reader began when all of the log was in the database: then nothing is moved into the database at all. Writers may
   begin the log anew, once; a copy that had begun before is made again, as old and new frames must not mix.
 
+Of a sealed account that is locked here nobody can hold a read transaction. Most of these are open nowhere, so nothing
+moves. Where another process has opened one, its checkpoints show in the database's time: a copy during which nothing
+was moved into the database is as good as one under a read transaction (the log is always copied behind it), another one
+is made again.
+
 Spec: "Write-Ahead Logging" and "WAL-mode File Format" of SQLite's documentation.
 """
 
@@ -16,23 +21,27 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-from mailstead.model.errors import NoSuchAccount, StorageUnavailable, StoreDamaged
+from mailstead.model.errors import AccountLocked, NoSuchAccount, StorageUnavailable, StoreDamaged
 from mailstead.model.ids import AccountId
-from mailstead.ports.backup import SCRATCH_FOLDER, NoSuchStore, Piece
+from mailstead.ports.backup import SCRATCH_FOLDER, NoSuchStore, Piece, StoreMoved
 from mailstead.ports.clock import Clock
 from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, CIPHERS, translated_errors
 from mailstead.storage.embedded.account_keys import AccountKeys
 from mailstead.storage.embedded.keys import derived_key
 
-FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db", "emails.db")
-"""The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice."""
+FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db", "emails.db", "sealed.db")
+"""The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice; what waits
+for sealed accounts must not be missing either, and is never taken in twice."""
+SETTLED_S: Final = 0.1
+"""A database that was written to so long ago shows by its time when it is written to again."""
 UNSURE_S: Final = 2.0
 """A file written to just now may be written to again within one tick of the file system's clock."""
 _ACCOUNTS: Final = "accounts/"
@@ -83,11 +92,18 @@ class FileStores:
         if not _is_store(name):
             yield from _read(path, "", size_octets)
             return
-        with _held(path, self._key(name)):
+        with self._still(path, name):
             yield from _read(path, "", size_octets)
             log = _log(path.with_name(f"{path.name}-wal"))
             for at in range(0, len(log), size_octets):
                 yield Piece("-wal", log[at : at + size_octets])
+
+    def _still(self, path: Path, name: str) -> AbstractContextManager[None]:
+        """See to it that a copy is one committed state. Errors: those of `_held` and `_watched`."""
+        try:
+            return _held(path, self._key(name))
+        except AccountLocked:
+            return _watched(path)
 
     def secrets(self) -> Mapping[str, bytes]:
         """See `ports.backup.Stores`."""
@@ -115,6 +131,26 @@ def _plain_files(folder: Path) -> Iterator[Path]:
             path = Path(at) / name
             if not name.endswith(_NOT_COPIED) and stat.S_ISREG(path.lstat().st_mode):
                 yield path
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[None]:
+    """Look whether anything is moved into a database meanwhile. Errors: NoSuchStore; StoreMoved, at the end."""
+    before = _state(path)
+    if 0 <= time.time() - before[0] / 1e9 < SETTLED_S:
+        time.sleep(SETTLED_S)  # in the thread of the backup: nothing tells of a quiet moment
+        before = _state(path)
+    yield
+    if _state(path) != before:
+        raise StoreMoved(path.name)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        raise NoSuchStore(path.name) from None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @contextmanager

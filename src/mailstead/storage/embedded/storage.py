@@ -16,17 +16,19 @@ from mailstead.ports.emails import Emails
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
+from mailstead.ports.sealed import Sealed
 from mailstead.ports.storage import Accounts, Directory, Finding
 from mailstead.ports.trace import Reports, Trace
 from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
-from mailstead.storage.embedded.factors import EmbeddedFactors
 from mailstead.storage.embedded.emails import EmbeddedEmails
+from mailstead.storage.embedded.factors import EmbeddedFactors
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
 from mailstead.storage.embedded.people import EmbeddedPeople
 from mailstead.storage.embedded.queue import EmbeddedQueue
 from mailstead.storage.embedded.reports import EmbeddedReports
+from mailstead.storage.embedded.sealed import EmbeddedSealed
 from mailstead.storage.embedded.sharing import EmbeddedSharing
 from mailstead.storage.embedded.side_file import SideFiles
 from mailstead.storage.embedded.trace import EmbeddedTrace
@@ -35,10 +37,13 @@ from mailstead.storage.embedded.trace import EmbeddedTrace
 class EmbeddedStorage:
     """The whole store: `ports.storage.Storage` on files of one host."""
 
-    def __init__(self, directory: EmbeddedDirectory, files: AccountFiles, side_files: SideFiles) -> None:
+    def __init__(
+        self, directory: EmbeddedDirectory, files: AccountFiles, side_files: SideFiles, sealed: EmbeddedSealed
+    ) -> None:
         self._directory = directory
         self._files = files
         self._side_files = side_files
+        self._sealed = sealed
         self._sharing = EmbeddedSharing(directory)
         self._people = EmbeddedPeople(directory)
         self._factors = EmbeddedFactors(directory)
@@ -70,7 +75,8 @@ class EmbeddedStorage:
             opened.push_async_callback(files.close)
             side_files = SideFiles(settings, data_dir, master, bus, clock, vfs=vfs)
             opened.push_async_callback(side_files.close)
-            storage = cls(directory, files, side_files)
+            sealed = EmbeddedSealed(keys, files, side_files, directory, bus)
+            storage = cls(directory, files, side_files, sealed)
             opened.pop_all()
             return storage
 
@@ -88,6 +94,11 @@ class EmbeddedStorage:
     def sharing(self) -> Sharing:
         """What accounts share with each other and with the world."""
         return self._sharing
+
+    @property
+    def sealed(self) -> Sealed:
+        """Accounts whose keys only their owners have, and the mail that waits for them."""
+        return self._sealed
 
     @property
     def people(self) -> People:
@@ -128,6 +139,8 @@ class EmbeddedStorage:
         """See `Storage.check`."""
         async for finding in self._files.check():
             yield finding
+        for account_id, text in await self._sealed.findings():
+            yield Finding(account_id, text)
         for text in (*await self._side_files.findings(), *await self._queue.findings()):
             yield Finding(None, text)
 
