@@ -56,6 +56,8 @@ _HTTP: Final = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) +(?:/|\*|https?:|[^ ]+ HTTP/)", re.IGNORECASE
 )
 
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "LOGIN")
+
 
 @dataclass(frozen=True, slots=True)
 class ImapLimits:
@@ -125,7 +127,7 @@ class ImapConnection:
         *,
         is_encrypted: bool,
         may_start_tls: bool = True,
-        mechanisms: tuple[str, ...] = ("PLAIN", "SCRAM-SHA-256", "LOGIN"),
+        mechanisms: tuple[str, ...] = MECHANISMS,
         without: frozenset[str] = frozenset(),
     ) -> None:
         """Begin before the greeting; `without` names capabilities not to be offered."""

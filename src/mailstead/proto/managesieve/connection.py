@@ -61,12 +61,14 @@ class ServerConnection:
         is_encrypted: bool = False,
         may_start_tls: bool = True,
         limits: Limits | None = None,
+        mechanisms: tuple[str, ...] = MECHANISMS,
     ) -> None:
         self._hostname = hostname
         self._offer = offer or Offer()
         self._is_encrypted = is_encrypted
         self._may_start_tls = may_start_tls
         self._limits = limits or Limits()
+        self._mechanisms = mechanisms
         self._reader = CommandReader()
         self._output: list[bytes] = []
         self._state = State.NON_AUTHENTICATED
@@ -279,7 +281,7 @@ class ServerConnection:
         offer = self._offer
         items: list[tuple[str, str | None]] = [
             ("IMPLEMENTATION", "Mailstead"),
-            ("SASL", " ".join(MECHANISMS) if self._is_encrypted else ""),
+            ("SASL", " ".join(self._mechanisms) if self._is_encrypted else ""),
             ("SIEVE", " ".join(offer.extensions)),
         ]
         if offer.notify_methods:

@@ -19,7 +19,6 @@ from mailstead.proto.pop3 import parse, states, types, write
 from mailstead.proto.pop3.framing import COMMAND_OCTETS_MAX, SASL_OCTETS_MAX, LineReader, TooLong
 from mailstead.proto.pop3.types import Code, Event, State
 
-_MECHANISMS: Final = "SASL SCRAM-SHA-256 PLAIN LOGIN"
 ANSWERED_AT_ONCE: Final = 64
 """Commands answered without the session (NOOP, CAPA) before the driver is asked who is next (attack row 44)."""
 
@@ -47,11 +46,13 @@ class ServerConnection:
         is_encrypted: bool = False,
         may_start_tls: bool = True,
         limits: Limits | None = None,
+        mechanisms: tuple[str, ...] = ("SCRAM-SHA-256", "PLAIN", "LOGIN"),
     ) -> None:
         self._hostname = hostname
         self._is_encrypted = is_encrypted
         self._may_start_tls = may_start_tls
         self._limits = limits or Limits()
+        self._mechanisms = mechanisms
         self._reader = LineReader()
         self._output: list[bytes] = []
         self._state = State.AUTHORIZATION
@@ -287,7 +288,7 @@ class ServerConnection:
             "UTF8 USER",  # Spec: RFC 6856 §2.1, §2.2
         ]
         if before and self._is_encrypted:
-            items += ["USER", _MECHANISMS]  # Spec: RFC 2449 §6.2, RFC 5034 §3
+            items += ["USER", "SASL " + " ".join(self._mechanisms)]  # Spec: RFC 2449 §6.2, RFC 5034 §3
         if before and not self._is_encrypted and self._may_start_tls:
             items.append("STLS")  # Spec: RFC 2595 §4
         items.append("IMPLEMENTATION Mailstead")  # Spec: RFC 2449 §6.9

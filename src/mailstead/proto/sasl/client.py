@@ -22,6 +22,17 @@ def plain_response(username: str, secret: Secret) -> bytes:
     return b"\0".join((b"", username.encode(), secret.reveal().encode()))
 
 
+def oauthbearer_response(username: str, token: Secret) -> bytes:
+    """Give OAUTHBEARER's one message. Spec: RFC 7628 §3.1."""
+    authzid = username.replace("=", "=3D").replace(",", "=2C")
+    return f"n,{f'a={authzid}' if authzid else ''},\x01auth=Bearer {token.reveal()}\x01\x01".encode()
+
+
+def xoauth2_response(username: str, token: Secret) -> bytes:
+    """Give XOAUTH2's one message."""
+    return f"user={username}\x01auth=Bearer {token.reveal()}\x01\x01".encode()
+
+
 class ScramSha256Client:
     """One exchange: `first`, `final(server_first)`, `check(server_final)`. Spec: RFC 5802 §5."""
 

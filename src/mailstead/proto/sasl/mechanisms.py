@@ -1,4 +1,4 @@
-"""Server side of the three mechanisms: octets in, steps out.
+"""Server side of the mechanisms: octets in, steps out.
 
 A mechanism is used once. `step` takes the client's next response (None: the client gave no initial response) and gives
 the next `Step`; for the flow around it see the package docstring.
@@ -16,7 +16,7 @@ from mailstead.model.errors import AuthenticationFailed
 from mailstead.model.saslprep import NotPreparable, saslprep
 from mailstead.model.secret import Secret
 from mailstead.proto.connection import LocalProtocolError
-from mailstead.proto.sasl import scram
+from mailstead.proto.sasl import oauth, scram
 from mailstead.proto.sasl.framing import SaslSyntaxError, UnknownMechanism, encode_challenge
 
 TEXT_OCTETS_MAX: Final = 1024
@@ -52,7 +52,17 @@ class ProofGiven:
     verifier: Verifier | None
 
 
-Step = Challenge | NeedsVerifier | PasswordGiven | ProofGiven
+@dataclass(frozen=True, slots=True)
+class TokenGiven:
+    """The client has an access token of the provider: ask whoever knows it."""
+
+    username: str
+    """Empty: whoever the token is of."""
+    token: Secret
+    """Empty: the client asks where tokens are had; refused as a wrong one, but none was guessed."""
+
+
+Step = Challenge | NeedsVerifier | PasswordGiven | ProofGiven | TokenGiven
 
 
 class Mechanism(Protocol):
@@ -197,17 +207,55 @@ class ScramSha256:
         return Challenge(b"v=" + encode_challenge(signature))
 
 
+class OauthBearer(_WithoutVerifier):
+    """OAUTHBEARER: an access token. Spec: RFC 7628."""
+
+    def step(self, response: bytes | None) -> Step:
+        """Take the one message there is. Spec: RFC 7628 §3.1. Errors: SaslSyntaxError."""
+        if response is None:
+            return Challenge(b"")
+        bearer = oauth.parse_oauthbearer(response)
+        return TokenGiven(bearer.username, bearer.token)
+
+    def refusal(self, scope: str, configuration_url: str) -> Challenge:
+        """Say that the token is not good; whatever the client answers, it is over. Spec: RFC 7628 §3.2.2, §3.2.3."""
+        return Challenge(oauth.write_refusal(scope, configuration_url))
+
+
+class Xoauth2(_WithoutVerifier):
+    """XOAUTH2, Google's, which most mail programs speak."""
+
+    def step(self, response: bytes | None) -> Step:
+        """Take the one message there is. Errors: SaslSyntaxError."""
+        if response is None:
+            return Challenge(b"")
+        bearer = oauth.parse_xoauth2(response)
+        return TokenGiven(bearer.username, bearer.token)
+
+    def refusal(self, scope: str, configuration_url: str) -> Challenge:  # noqa: ARG002  the other's signature
+        """Say that the token is not good; the client answers with an empty line."""
+        return Challenge(oauth.write_xoauth2_refusal(scope))
+
+
 MECHANISMS: Final = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 """Names to advertise, the best first."""
+TOKEN_MECHANISMS: Final = ("OAUTHBEARER", "XOAUTH2")
+"""Names to advertise beside them, where a provider is set up."""
 
 
-def mechanism(name: str, nonce: str) -> Mechanism:
+def mechanism(name: str, nonce: str, *, takes_tokens: bool = False) -> Mechanism:
     """Start a mechanism by its name in any case; `nonce` is fresh chance of 18 octets or more, printable, no comma.
+
+    `takes_tokens`: whether a provider is set up.
 
     Spec: RFC 4422 §3.1.
     Errors: UnknownMechanism.
     """
     match name.upper():
+        case "OAUTHBEARER" if takes_tokens:
+            return OauthBearer()
+        case "XOAUTH2" if takes_tokens:
+            return Xoauth2()
         case "PLAIN":
             return Plain()
         case "LOGIN":

@@ -72,8 +72,8 @@ def parse_client_first(message: bytes) -> ClientFirst:
     authzid = found["authzid"]
     return ClientFirst(
         found["gs2"],
-        None if authzid is None else _saslname(authzid),
-        _saslname(found["username"]),
+        None if authzid is None else saslname(authzid),
+        saslname(found["username"]),
         found["nonce"],
         found["bare"],
     )
@@ -130,8 +130,12 @@ def _text(message: bytes) -> str:
         raise SaslSyntaxError("SCRAM: message is not UTF-8") from None
 
 
-def _saslname(text: str) -> str:
-    """Undo the escapes; any other ``=`` is an error. Spec: RFC 5802 §5.1."""
+def saslname(text: str) -> str:
+    """Undo the escapes of a name.
+
+    Spec: RFC 5802 §5.1.
+    Errors: SaslSyntaxError for any other ``=``.
+    """
 
     def plain(escape: re.Match[str]) -> str:
         if not escape[1]:

@@ -26,7 +26,7 @@ from mailstead.model.uidset import UidSet
 from mailstead.net.line import Line
 from mailstead.ports.storage import AccountStore
 from mailstead.proto.imap.capabilities import CHATMAIL, PUSH
-from mailstead.proto.imap.connection import ImapConnection, ImapLimits
+from mailstead.proto.imap.connection import MECHANISMS, ImapConnection, ImapLimits
 from mailstead.proto.imap.types import commands as wire
 from mailstead.proto.imap.types.events import (
     AppendAborted,
@@ -45,6 +45,7 @@ from mailstead.proto.imap.types.events import (
 from mailstead.proto.imap.types.fetch import FetchItem
 from mailstead.proto.imap.view import BadSequence
 from mailstead.proto.imap.write import code, responses
+from mailstead.proto.sasl import TOKEN_MECHANISMS
 from mailstead.services.imap.commands import COMMANDS, append, authenticate, idle
 from mailstead.services.imap.commands.fetch import send_messages
 from mailstead.services.imap.errors import SERVERBUG, Refused, Reply, reply_for
@@ -57,7 +58,7 @@ from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.push_tokens import PushTokens
 
 if TYPE_CHECKING:
-    from mailstead.proto.sasl import Exchange
+    from mailstead.proto.sasl import Exchange, Tokens
     from mailstead.services.imap.commands.append import Incoming
     from mailstead.usecases.accounts import ScramLookup
 
@@ -80,12 +81,19 @@ class ImapService:
     """What clients of chatmail domains are told; None: there are no such domains."""
     push_tokens: PushTokens | None = None
     """Where their devices register."""
+    tokens: Tokens | None = None
+    """Who knows access tokens; None: none are taken."""
 
     @property
     def further(self) -> tuple[str, ...]:
         """Capabilities that chatmail domains have beside the others."""
         wakes = self.announcements is not None and self.announcements.wakes_devices
         return (CHATMAIL, PUSH) if wakes else (CHATMAIL,)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """How somebody may log in, in the order in which it is offered."""
+        return MECHANISMS if self.tokens is None else (*MECHANISMS, *TOKEN_MECHANISMS)
 
     def session(self, *, is_tls: bool = False) -> ImapSession:
         """Make the session of a new conversation; `is_tls`: TLS is on already."""
@@ -123,7 +131,9 @@ class ImapSession:
 
     def __init__(self, service: ImapService, *, is_encrypted: bool) -> None:
         self.service = service
-        self._connection = ImapConnection(service.limits, is_encrypted=is_encrypted, without=service.without)
+        self._connection = ImapConnection(
+            service.limits, is_encrypted=is_encrypted, mechanisms=service.mechanisms, without=service.without
+        )
         self.selected: Selected | None = None
         self.watching: Watching | None = None
         """Made by IDLE and NOTIFY: how the client is told things unasked."""

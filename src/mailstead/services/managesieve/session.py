@@ -17,9 +17,11 @@ from mailstead.proto.managesieve import types, write
 from mailstead.proto.managesieve.connection import MECHANISMS, Limits, Offer, ServerConnection
 from mailstead.proto.managesieve.types import Code
 from mailstead.proto.sasl import (
+    TOKEN_MECHANISMS,
     Challenge,
     Exchange,
     SaslError,
+    Tokens,
     UnknownMechanism,
     decode_initial_response,
     decode_response,
@@ -45,6 +47,13 @@ class ManageSieveService:
     accounts: Accounts
     settings: Sieve
     hostname: str = "localhost"
+    tokens: Tokens | None = None
+    """Who knows access tokens; None: none are taken."""
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Names to advertise, the best first."""
+        return MECHANISMS + (TOKEN_MECHANISMS if self.tokens is not None else ())
 
     def session(self, *, is_tls: bool = False) -> ManageSieveSession:
         """Make the session of a new conversation; `is_tls`: TLS is on already."""
@@ -57,6 +66,8 @@ class ManageSieveSession:
     def __init__(self, service: ManageSieveService, *, is_encrypted: bool) -> None:
         self._scripts = service.filters.scripts
         self._accounts = service.accounts
+        self._tokens = service.tokens
+        self._mechanisms = service.mechanisms
         settings = service.settings
         self._connection = ServerConnection(
             hostname=service.hostname,
@@ -67,6 +78,7 @@ class ManageSieveSession:
                 idle_limit_s=settings.idle_limit_s,
                 script_octets_max=SCRIPT_OCTETS_MAX,
             ),
+            mechanisms=self._mechanisms,
         )
         self._line: Line | None = None
         self._exchange: Exchange[ScramLookup] | None = None
@@ -117,14 +129,14 @@ class ManageSieveSession:
         """AUTHENTICATE. Spec: RFC 5804 §2.1."""
         assert self._line is not None
         try:
-            if event.mechanism not in MECHANISMS:
+            if event.mechanism not in self._mechanisms:
                 raise UnknownMechanism
-            chosen = mechanism(event.mechanism, nonce=token_urlsafe(18))
+            chosen = mechanism(event.mechanism, token_urlsafe(18), takes_tokens=self._tokens is not None)
             initial = None if event.initial_response is None else decode_initial_response(event.initial_response)
         except SaslError as error:
             self._refuse_with(str(error), Code.NONE, "sasl-syntax")
             return None
-        self._exchange = Exchange(chosen, self._accounts, self._line.peer, SERVICE)
+        self._exchange = Exchange(chosen, self._accounts, self._line.peer, SERVICE, self._tokens)
         return self._sasl_step(initial)
 
     def _auth_response(self, event: types.AuthResponse) -> Awaitable[None] | None:

@@ -27,9 +27,12 @@ from mailstead.proto.pop3 import types, write
 from mailstead.proto.pop3.connection import Limits, ServerConnection
 from mailstead.proto.pop3.types import Code
 from mailstead.proto.sasl import (
+    MECHANISMS,
+    TOKEN_MECHANISMS,
     Challenge,
     Exchange,
     SaslError,
+    Tokens,
     decode_initial_response,
     decode_response,
     encode_challenge,
@@ -57,6 +60,8 @@ class Pop3Service:
     accounts: Accounts
     settings: Pop3
     hostname: str = "localhost"
+    tokens: Tokens | None = None
+    """Who knows access tokens; None: none are taken."""
 
     def session(self, *, is_tls: bool = False) -> Pop3Session:
         """Make the session of a new conversation; `is_tls`: TLS is on already."""
@@ -69,11 +74,13 @@ class Pop3Session:
     def __init__(self, service: Pop3Service, *, is_encrypted: bool) -> None:
         self._mailboxes = service.mailboxes
         self._accounts = service.accounts
+        self._tokens = service.tokens
         self._messages_max = service.settings.messages_max
         self._connection = ServerConnection(
             hostname=service.hostname,
             is_encrypted=is_encrypted,
             limits=Limits(login_limit_s=service.settings.login_limit_s, idle_limit_s=service.settings.idle_limit_s),
+            mechanisms=MECHANISMS + (TOKEN_MECHANISMS if service.tokens is not None else ()),
         )
         self._line: Line | None = None
         self._exchange: Exchange[ScramLookup] | None = None
@@ -142,12 +149,12 @@ class Pop3Session:
         """AUTH. Spec: RFC 5034 §4."""
         assert self._line is not None
         try:
-            chosen = mechanism(event.mechanism, nonce=token_urlsafe(18))
+            chosen = mechanism(event.mechanism, token_urlsafe(18), takes_tokens=self._tokens is not None)
             initial = None if event.initial_response is None else decode_initial_response(event.initial_response)
         except SaslError as error:
             self._refuse_with(str(error), Code.NONE, "sasl-syntax")
             return None
-        self._exchange = Exchange(chosen, self._accounts, self._line.peer, SERVICE)
+        self._exchange = Exchange(chosen, self._accounts, self._line.peer, SERVICE, self._tokens)
         return self._sasl_step(initial)
 
     def _auth_response(self, event: types.AuthResponse) -> Awaitable[None] | None:

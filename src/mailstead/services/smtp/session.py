@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final, Protocol
 from mailstead.model.envelope import Actor, Envelope, Peer
 from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.net.line import Line
-from mailstead.proto.sasl import Challenge, Exchange, SaslError, mechanism
+from mailstead.proto.sasl import Challenge, Exchange, SaslError, Tokens, mechanism
 from mailstead.proto.smtp.server import ServerConnection
 from mailstead.proto.smtp.types import (
     Auth,
@@ -106,12 +106,14 @@ class SmtpSession:
         connection: ServerConnection,
         policy: Policy,
         accounts: Accounts | None = None,
+        tokens: Tokens | None = None,
         *,
         banner_delay_s: float = 0.0,
     ) -> None:
         self._connection = connection
         self._policy = policy
         self._accounts = accounts
+        self._tokens = tokens
         self._banner_delay_s = banner_delay_s
         self._line: Line | None = None
         self._reception: Reception | None = None
@@ -270,8 +272,8 @@ class SmtpSession:
     def _auth(self, event: Auth) -> Awaitable[None]:
         """AUTH. Spec: RFC 4954 §4."""
         assert self._accounts is not None
-        chosen = mechanism(event.mechanism, nonce=token_urlsafe(18))
-        self._exchange = Exchange(chosen, self._accounts, self.peer, "smtp")
+        chosen = mechanism(event.mechanism, token_urlsafe(18), takes_tokens=self._tokens is not None)
+        self._exchange = Exchange(chosen, self._accounts, self.peer, "smtp", self._tokens)
         return self._log_in(event.initial_response)
 
     def _auth_response(self, event: AuthResponse) -> Awaitable[None]:

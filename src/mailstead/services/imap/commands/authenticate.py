@@ -26,10 +26,11 @@ async def login(session: ImapSession, command: Login) -> Reply:
 async def authenticate(session: ImapSession, command: Authenticate) -> Reply | None:
     """Begin a SASL exchange, with an initial response perhaps. Spec: RFC 9051 §6.2.2, RFC 4959 §3."""
     try:
-        chosen = mechanism(command.mechanism, nonce=token_urlsafe(18))
+        tokens = session.service.tokens
+        chosen = mechanism(command.mechanism, token_urlsafe(18), takes_tokens=tokens is not None)
     except UnknownMechanism:
         raise Refused("That mechanism is not offered here", b"CANNOT") from None
-    session.exchange = Exchange(chosen, session.service.accounts, session.line.peer, SERVICE)
+    session.exchange = Exchange(chosen, session.service.accounts, session.line.peer, SERVICE, tokens)
     return await go_on(session, command.initial_response)
 
 
