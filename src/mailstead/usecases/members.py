@@ -159,6 +159,7 @@ class Members:
         Errors: BadAddress, NoSuchDomain, NotAllowed (also for the last one, where nobody looks after the server),
         NoSuchUser.
         """
+        actor.must_administer(normal_domain(domain))
         name, member = await self._member(actor, domain, user_id)
         if group is not Group.ADMIN:
             await self._must_be_dispensable(member)
