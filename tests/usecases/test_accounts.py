@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -144,7 +145,7 @@ async def test_create_refuses(accounts, admin, alice):
         await accounts.create(admin, address("mailer-daemon@example.test"), NEW)
     with pytest.raises(PolicyRefused):
         await accounts.create(admin, address("bob@example.test"), Secret("short"))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NoSuchDomain):
         await accounts.create(Actor(alice.account_id, alice.address), address("bob@example.test"), NEW)
     assert await accounts.list(admin) == [alice]
 
@@ -203,7 +204,7 @@ async def test_set_password_by_the_owner(accounts, alice, bob, peer):
         await log_in(accounts, peer)
     await log_in(accounts, peer, NEW)
     await scram(accounts, peer, NEW)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NoSuchAccount):
         await accounts.set_password(actor, bob.address, NEW)
 
 
@@ -219,7 +220,7 @@ async def test_attack_053_others_are_refused_alike_whether_they_exist_or_not(acc
             accounts.remove(actor, other),
             accounts.set_quota(actor, other, 1),
         ):
-            with pytest.raises(NotAllowed) as refused:
+            with pytest.raises(NoSuchAccount) as refused:
                 await call
             answers.append(refused.value.public_text)
     assert len(set(answers)) == 1
@@ -240,7 +241,8 @@ async def test_app_passwords(accounts, alice, peer):
     await accounts.set_password(owner, alice.address, NEW)
     await scram(accounts, peer, made.secret)
     await scram(accounts, peer, NEW)
-    assert await accounts.list_app_passwords(owner, alice.address) == (made.app_password,)
+    (left,) = await accounts.list_app_passwords(owner, alice.address)
+    assert replace(left, last_used_on="") == made.app_password
     await accounts.remove_app_password(owner, alice.address, made.app_password.app_password_id)
     with pytest.raises(AuthenticationFailed):
         await log_in(accounts, peer, made.secret)
@@ -365,14 +367,30 @@ async def test_sending_limit(accounts, admin, alice, storage):
         await accounts.set_sending_limit(admin, Address("nobody", "example.test"), 1)
 
 
-async def test_attack_053_forwarding_and_limits_are_set_by_administrators_only(accounts, alice):
+async def test_attack_053_limits_are_set_by_administrators_only(accounts, alice):
     actor = Actor(alice.account_id, alice.address)
     for call in (
-        accounts.set_forwarding(actor, alice.address, [], keeps_copy=True),
-        accounts.set_sending_limit(actor, alice.address, 1),
+        lambda: accounts.set_quota(actor, alice.address, 1),
+        lambda: accounts.set_sending_limit(actor, alice.address, 1),
+        lambda: accounts.remove(actor, alice.address),
+        lambda: accounts.list(actor, "example.test"),
     ):
         with pytest.raises(NotAllowed):
-            await call
+            await call()
+
+
+async def test_owners_forward_if_the_domain_allows(accounts, domains, admin, alice, bob, storage):
+    owner, elsewhere = Actor(alice.account_id, alice.address), Address("a", "elsewhere.test")
+    made = await accounts.set_forwarding(owner, alice.address, [elsewhere], keeps_copy=False)
+    assert await storage.directory.find(alice.address) == made
+    with pytest.raises(NoSuchAccount):
+        await accounts.set_forwarding(owner, bob.address, [elsewhere], keeps_copy=True)
+    with pytest.raises(NotAllowed):
+        await accounts.set_forwarding(replace(owner, app_password_id=1), alice.address, [], keeps_copy=True)
+    await domains.set_terms(admin, "example.test", {"owners_forward": "no"})
+    with pytest.raises(NotAllowed, match="ask its administrator"):
+        await accounts.set_forwarding(owner, alice.address, [], keeps_copy=True)
+    assert (await accounts.set_forwarding(admin, alice.address, [], keeps_copy=True)).forward_to == ()
 
 
 @pytest.mark.parametrize("text", ["*", "/^x/", "!x"])

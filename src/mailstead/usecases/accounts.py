@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from hmac import digest
 from typing import Final
 
@@ -15,6 +16,7 @@ from mailstead.model.directory import Account, AppPassword, Credentials, Domain,
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AddressTaken,
+    AppPasswordNeeded,
     AuthenticationFailed,
     BadAddress,
     LimitReached,
@@ -29,6 +31,7 @@ from mailstead.model.errors import (
 )
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import DEFAULT_MAILBOXES
+from mailstead.model.people import owner_of
 from mailstead.model.secret import Secret
 from mailstead.model.verdict import Decision
 from mailstead.policy.failures import Failures, Judgement
@@ -38,6 +41,16 @@ from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.app_passwords import (
+    AppPasswordUses,
+    checked_end,
+    checked_label,
+    checked_networks,
+    checked_scopes,
+    refusal,
+)
+from mailstead.usecases.audit import Audit
+from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.openings import Openings, scram_iteration_count_of
 from mailstead.usecases.passwords import (
@@ -49,15 +62,17 @@ from mailstead.usecases.passwords import (
     new_app_password,
 )
 from mailstead.usecases.revocations import Revocations
+from mailstead.usecases.rights import Rights
 
-SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve", "dav"})
-"""What a log-in is for, and what an app password may be limited to."""
 SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000
 """Spec: RFC 7677 §4 wants at least 4096. More makes stolen verifiers harder; Cyrus SASL's client takes up to 65536."""
+WEB: Final = "web"
+"""The service of people, who are asked for a second factor after the main password; all others are for programs."""
 _OLD_TLS: Final = "TLSv1.2"
 """The only version before 1.3 that is spoken at all (`net.tls`)."""
-LABEL_CHARACTERS_MAX: Final = 100
+TOLD_MAX: Final = 10_000
+"""Refused mail programs remembered as told of, so that each is told of once a day."""
 FORWARD_TARGETS_MAX: Final = 10
 """Targets that one account may forward to."""
 
@@ -104,7 +119,12 @@ class Accounts:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         openings: Openings | None = None,
         last_log_ins: LastLogIns | None = None,
+        audit: Audit | None = None,
+        quota_octets: int | None = None,
+        sending_limit: int | None = None,
+        second_factors: SecondFactors | None = None,
     ) -> None:
+        """`quota_octets`, `sending_limit`: the server's settings, above which only its administrators go."""
         self._storage = storage
         self._directory = storage.directory
         self._clock = clock
@@ -115,11 +135,24 @@ class Accounts:
         self._sleep = sleep
         self._openings = openings
         self._last_log_ins = last_log_ins
-        self._revocations = Revocations(self._directory, bus)
+        self._audit = audit or Audit(storage, clock)
+        self._has_own_audit: Final = audit is None
+        self._rights = Rights(storage, quota_octets=quota_octets)
+        self._sending_limit = sending_limit
+        self._second_factors = second_factors or SecondFactors(storage, clock, self._failures)
+        self._uses = AppPasswordUses(self._directory, clock)
+        self._rehashing: set[asyncio.Task[None]] = set()
+        self._told: set[tuple[AccountId | None, str, str]] = set()
+        self._told_on: date | None = None
+        self._revocations = Revocations(storage, bus, clock)
 
     async def close(self) -> None:
         """End threads and tasks."""
         await self._revocations.close()
+        await self._uses.close()
+        await asyncio.gather(*self._rehashing, return_exceptions=True)
+        if self._has_own_audit:
+            await self._audit.close()
         if self._openings is not None:
             await self._openings.close()
         if self._last_log_ins is not None:
@@ -133,12 +166,19 @@ class Accounts:
 
         Where the domain opens accounts by logging in, an unknown one may come into being (`usecases.openings`).
 
+        With a second factor, the main password is good for the web only, where the factor is asked for next; mail
+        programs have app passwords (attack row 95). These cannot be guessed, so they are taken even where somebody
+        guesses from the same network.
+
         Errors: AuthenticationFailed, one and the same for a wrong password, an unknown or disabled account, an alias
-        and an app password for another service, after the same work, but with the reason where an account was not
-        opened; TlsTooOld where the domain asks for a newer version; TooManyFailures; TryAgainLater.
+        and an app password for another service, network or time, after the same work, but with the reason where an
+        account was not opened; AppPasswordNeeded, which looks the same outside; TlsTooOld where the domain asks for a
+        newer version; TooManyFailures; TryAgainLater.
         """
         await self._check_tls(username, peer)
-        judgement = self._judged(username, peer, service)
+        judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())
+        if judgement.refused_s:
+            return await self._in_by_app_password(username, secret, peer, service)
         if judgement.slowed_s:
             await self._sleep(judgement.slowed_s)
         credentials = await self._credentials(username)
@@ -153,11 +193,56 @@ class Accounts:
                 return await self._decided(username, peer, service, credentials, opened[1])
             credentials = await self._credentials(username)
         verifier = await self._passwords.matching(
-            secret, credentials, before_check=lambda: self._raise_if_refused(username, peer, service)
+            secret,
+            credentials,
+            before_check=lambda: self._raise_if_refused(username, peer, service),
+            # A main password that does not let in must not be told by a quick answer the next time.
+            remembers_main=not await self._needs_app_password(credentials, service),
         )
         if credentials is not None and verifier is not None and is_foreign(verifier):
             credentials, verifier = await self._rehashed(credentials, verifier, secret)
-        return await self._decided(username, peer, service, credentials, verifier)
+        actor = await self._decided(username, peer, service, credentials, verifier)
+        if credentials is not None and verifier is not None and actor.app_password_id is None:
+            self._plan_rehash(credentials, verifier, secret)
+        return actor
+
+    async def _in_by_app_password(self, username: str, secret: Secret, peer: Peer, service: str) -> Actor:
+        """Let in who has an app password, though the network or the pair is refused; the counts stay as they are.
+
+        Errors: TooManyFailures, TryAgainLater.
+        """
+        credentials = await self._credentials(username)
+        verifier = await self._passwords.matching_app(secret, credentials)
+        actor, app_password = _actor(credentials, verifier) if credentials and verifier else (None, None)
+        if actor is None or app_password is None or refusal(app_password, peer, service, self._clock.now()):
+            raise self._refused(username, peer, service)
+        return self._came_in(actor, app_password, service)
+
+    async def _needs_app_password(self, credentials: Credentials | None, service: str) -> bool:
+        """Whether the main password is not enough for a service; nobody's is looked up as everybody's."""
+        if service == WEB:
+            return False
+        account_id = credentials.account.account_id if credentials is not None else AccountId("")
+        return await self._second_factors.needed(owner_of(None, account_id))
+
+    def _plan_rehash(self, credentials: Credentials, verifier: Verifier, secret: Secret) -> None:
+        """Hash a main password anew behind the log-in, where its hash costs other than those made now."""
+        if not self._passwords.has_other_cost(verifier):
+            return
+        task = asyncio.create_task(self._rehash(credentials, verifier, secret))
+        self._rehashing.add(task)
+        task.add_done_callback(self._rehashing.discard)
+
+    async def _rehash(self, credentials: Credentials, verifier: Verifier, secret: Secret) -> None:
+        account = credentials.account
+        try:
+            domain = await self._directory.domain(account.address.domain)
+            if domain is not None and domain.terms.opens_accounts:
+                return  # programs chose those passwords: cheaper on purpose (`usecases.openings`)
+            renewed = await self._passwords.with_present_cost(secret, verifier)
+            await self._directory.replace_password(account.account_id, verifier, renewed)
+        except MailsteadError as error:
+            _log.info("a password was not hashed anew", account_id=account.account_id, error=error.public_text)
 
     async def _rehashed(
         self, credentials: Credentials, foreign: Verifier, secret: Secret
@@ -180,11 +265,11 @@ class Accounts:
         """Give salt, iteration count and verifiers; for an unknown user a salt that is always the same (attack row 62).
 
         Spec: RFC 5802 §5.1; §9 has the advice on unknown users.
-        Errors: TlsTooOld, TooManyFailures.
+        Errors: TlsTooOld. Whether there were too many failures is said at the end, as an app password may be proven.
         """
         await self._check_tls(username, peer)
-        judgement = self._judged(username, peer, service)
-        if judgement.slowed_s:
+        judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())
+        if judgement.slowed_s and not judgement.refused_s:
             await self._sleep(judgement.slowed_s)
         iteration_count = scram_iteration_count_of(await self._domain(username), self._scram_iteration_count)
         credentials = await self._credentials(username)
@@ -206,6 +291,14 @@ class Accounts:
         Errors: as `log_in`; also when the password was changed during the exchange.
         """
         credentials = await self._credentials(lookup.username)
+        judgement = self._failures.judge(lookup.peer.address, lookup.username, self._clock.monotonic_s())
+        if judgement.refused_s:
+            actor, app_password = _actor(credentials, verifier) if credentials and verifier else (None, None)
+            if actor is None or app_password is None:
+                raise self._refused(lookup.username, lookup.peer, lookup.service)
+            if refusal(app_password, lookup.peer, lookup.service, self._clock.now()):
+                raise self._refused(lookup.username, lookup.peer, lookup.service)
+            return self._came_in(actor, app_password, lookup.service)
         return await self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
 
     # log-ins that other use cases check, and count here: one counter over all ways in (attack row 61)
@@ -247,9 +340,11 @@ class Accounts:
         The store comes first, then the address: whoever finds the account finds its store. Of two creations at once the
         loser removes its store (promise 8); a crash between leaves at most a store that nobody knows of.
 
-        Errors: NotAllowed, NoSuchDomain, AddressTaken, PolicyRefused (reserved name, bad password).
+        A member of the domain who makes one owns it; the quota is bounded for all but administrators of the server.
+
+        Errors: NoSuchDomain, AddressTaken, LimitReached (quota), PolicyRefused (reserved name, bad password).
         """
-        actor.must_be_admin()
+        await self._rights.must_add(actor, address)
         verdict = may_be_given(address)
         if verdict.decision is not Decision.ALLOW:
             raise PolicyRefused(verdict.reasons[0], address=address.key)
@@ -257,10 +352,13 @@ class Accounts:
             raise NoSuchDomain(domain=address.domain)
         if await self._directory.find(address) is not None:  # spares the work; the store decides below
             raise AddressTaken(address=address.key)
+        quota_octets = await self._rights.bounded_quota(actor, address.domain, quota_octets)
         salt = secrets.token_bytes(SCRAM_SALT_OCTETS)
         verifier = await self._passwords.make_verifier(password, salt, self._scram_iteration_count)
         account = Account(AccountId(secrets.token_hex(8)), address, quota_octets)
         await self._add(account, salt, self._scram_iteration_count, verifier)
+        await self._rights.make_own(actor, address)
+        self._note(actor, "account.add", account)
         return account
 
     async def _add(self, account: Account, salt: bytes, iteration_count: int, verifier: Verifier) -> None:
@@ -296,6 +394,7 @@ class Accounts:
         account = Account(AccountId(secrets.token_hex(8)), address, quota_octets, is_enabled)
         iteration_count = scram_iteration_count_of(domain, self._scram_iteration_count)
         await self._add(account, secrets.token_bytes(SCRAM_SALT_OCTETS), iteration_count, verifier)
+        self._note(actor, "account.add", account)
         return account
 
     async def bring_back(self, actor: Actor, credentials: Credentials) -> Account:
@@ -308,52 +407,82 @@ class Accounts:
             raise NoSuchAccount(address=then.address.key)
         account = replace(then, account_id=AccountId(secrets.token_hex(8)))
         await self._add(account, credentials.scram_salt, credentials.scram_iteration_count, credentials.password)
+        self._note(actor, "account.add", account)
         return account
 
     async def remove(self, actor: Actor, address: Address) -> None:
-        """Remove an account and all its mail for good. Errors: NotAllowed, NoSuchAccount."""
-        actor.must_be_admin()
-        account = await self._account(address)
+        """Remove an account and all its mail for good. Errors: NotAllowed (it administers), NoSuchAccount."""
+        account = await self.managed(actor, address)
         await self._directory.remove_account(account.account_id)
         await self._storage.accounts.delete(account.account_id)
         if self._last_log_ins is not None:
             await self._last_log_ins.forget(account.account_id)
+        self._note(actor, "account.remove", account)
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Account]:
-        """All accounts, or those of one domain, by address. Errors: NotAllowed."""
-        actor.must_be_admin()
-        return await self._directory.accounts(domain)
+        """All accounts, or those of one domain, by address, as far as they are the actor's to look after.
+
+        Errors: NotAllowed, for who is no user; NoSuchDomain.
+        """
+        if actor.is_admin:
+            return await self._directory.accounts(domain)
+        if actor.user_id is None:
+            raise NotAllowed
+        if domain is not None:
+            actor.must_be_member(domain)
+        found: list[Account] = []
+        for name in sorted(actor.groups) if domain is None else [domain]:
+            accounts = await self._directory.accounts(name)
+            own = None if actor.administers(name) else await self._rights.own_keys(actor, name)
+            found += [account for account in accounts if own is None or account.address.key in own]
+        return found
 
     async def set_quota(self, actor: Actor, address: Address, quota_octets: int | None) -> None:
-        """Set or lift (None) the limit of an account. Errors: NotAllowed, NoSuchAccount."""
-        actor.must_be_admin()
-        account = await self._account(address)
+        """Set or lift (None) the limit of an account; only administrators of the server go above what is usual.
+
+        Errors: NotAllowed, NoSuchAccount, LimitReached.
+        """
+        account = await self.managed(actor, address)
+        quota_octets = await self._rights.bounded_quota(actor, address.domain, quota_octets)
         await self._directory.set_quota(account.account_id, quota_octets)
         await self._storage.accounts.set_quota(account.account_id, quota_octets)
+        self._note(actor, "account.quota", account, octets=str(quota_octets or "none"))
 
     async def set_forwarding(
         self, actor: Actor, address: Address, targets: Sequence[Target], *, keeps_copy: bool
     ) -> Account:
         """Send on what comes for an account; without targets it is kept, as before.
 
+        Its owner may, if the domain's term `owners_forward` says so.
+
         Errors: NotAllowed, NoSuchAccount; LimitReached for too many targets; NoSuchAddress for one in our domains that
         is nobody's.
         """
-        actor.must_be_admin()
-        account = await self._account(address)
+        account = await self._managed_or_own(actor, address)
+        if not await self._rights.may_manage(actor, address):
+            domain = await self._directory.domain(address.domain)
+            if domain is None or not domain.terms.owners_forward:
+                raise NotAllowed("The owners of this domain's accounts do not forward them; ask its administrator")
         forward_to = distinct(targets)
         if len(forward_to) > FORWARD_TARGETS_MAX:
             raise LimitReached(f"An account forwards to at most {FORWARD_TARGETS_MAX} targets")
         await self._check_forwarding(forward_to)
         keeps_copy = keeps_copy or not forward_to
         await self._directory.set_forwarding(account.account_id, forward_to, keeps_copy=keeps_copy)
+        self._note(actor, "account.forwarding", account, targets=" ".join(map(str, forward_to)))
         return replace(account, forward_to=forward_to, keeps_copy=keeps_copy)
 
     async def set_sending_limit(self, actor: Actor, address: Address, sending_limit: int | None) -> None:
-        """Limit the recipients per day; None: the server's setting. Errors: NotAllowed, NoSuchAccount."""
-        actor.must_be_admin()
-        account = await self._account(address)
+        """Limit the recipients per day; None: the server's setting, above which only its administrators go.
+
+        Errors: NotAllowed, NoSuchAccount, LimitReached.
+        """
+        account = await self.managed(actor, address)
+        most = self._sending_limit
+        if not actor.is_admin and most is not None and sending_limit is not None and sending_limit > most:
+            raise LimitReached(f"An account writes to at most {most} recipients per day")
         await self._directory.set_sending_limit(account.account_id, sending_limit)
+        self._note(actor, "account.sending-limit", account, count=str(sending_limit))
 
     async def set_password(self, actor: Actor, address: Address, password: Secret) -> None:
         """Replace the main password; sessions that came in with the old one end, app passwords stay.
@@ -368,26 +497,35 @@ class Accounts:
             salt, iteration_count = secrets.token_bytes(SCRAM_SALT_OCTETS), self._scram_iteration_count
         verifier = await self._passwords.make_verifier(password, salt, iteration_count)
         await self._directory.set_password(account.account_id, salt, iteration_count, verifier)
+        self._note(actor, "account.password", account)
 
     async def add_app_password(
-        self, actor: Actor, address: Address, label: str, scopes: frozenset[str] = frozenset()
+        self,
+        actor: Actor,
+        address: Address,
+        label: str,
+        scopes: frozenset[str] = frozenset(),
+        *,
+        networks: Sequence[str] = (),
+        expires_at: datetime | None = None,
     ) -> NewAppPassword:
         """Make a further password of 130 bits for one client; its text is given this once.
 
-        Errors: NotAllowed, NoSuchAccount, LimitReached, PolicyRefused (label or scopes).
+        Errors: NotAllowed, NoSuchAccount, LimitReached, PolicyRefused (label, scopes, networks or end).
         """
         account, credentials = await self._own_credentials(actor, address)
         if credentials is None:
             raise NoSuchAccount(account_id=account.account_id)
-        if not label.strip() or len(label) > LABEL_CHARACTERS_MAX or not label.isprintable():
-            raise PolicyRefused(f"A label has 1 to {LABEL_CHARACTERS_MAX} printable characters")
-        if not scopes <= SERVICES:
-            raise PolicyRefused(f"Scopes are among {', '.join(sorted(SERVICES))}")
+        label, scopes = checked_label(label), checked_scopes(scopes)
+        checked, end = checked_networks(networks), checked_end(expires_at, self._clock.now())
         secret = new_app_password()
         verifier = await self._passwords.make_app_verifier(
             secret, credentials.scram_salt, credentials.scram_iteration_count
         )
-        made = await self._directory.add_app_password(account.account_id, label, scopes, verifier)
+        made = await self._directory.add_app_password(
+            account.account_id, label, scopes, verifier, networks=checked, expires_at=end
+        )
+        self._note(actor, "app-password.add", account, label=label, scopes=" ".join(sorted(scopes)))
         return NewAppPassword(made, secret)
 
     async def list_app_passwords(self, actor: Actor, address: Address) -> tuple[AppPassword, ...]:
@@ -399,6 +537,7 @@ class Accounts:
         """Remove an app password; its sessions end. Errors: NotAllowed, NoSuchAccount."""
         account, _ = await self._own_credentials(actor, address)
         await self._directory.remove_app_password(account.account_id, app_password_id)
+        self._note(actor, "app-password.remove", account, id=str(app_password_id))
 
     # inside
 
@@ -420,17 +559,36 @@ class Accounts:
                 continue
             raise NoSuchAddress(f"Nobody here has the address {target}", address=target.key)
 
-    async def _own_credentials(self, actor: Actor, address: Address) -> tuple[Account, Credentials | None]:
-        """Give account and credentials, to an administrator or to the account that came in with its main password."""
-        if not actor.is_admin and (
-            actor.account_id is None
-            or actor.app_password_id is not None
-            or actor.address is None
-            or actor.address.key != address.key
-        ):
+    async def managed(self, actor: Actor, address: Address) -> Account:
+        """Give an account that is the actor's to look after.
+
+        Errors: NoSuchAccount, for others' and for none; NotAllowed, when it administers more than the actor does, or is
+        his own and another's to look after.
+        """
+        is_own = actor.account_id is not None and actor.address is not None and actor.address.key == address.key
+        await self._rights.must_manage(actor, address, NotAllowed() if is_own else NoSuchAccount(address=address.key))
+        account = await self._account(address)
+        await self._rights.must_outrank(actor, account)
+        return account
+
+    async def _managed_or_own(self, actor: Actor, address: Address) -> Account:
+        """Give the actor's own account, too, if he came in with its main password. Errors: as `managed`."""
+        if actor.account_id is None or actor.address is None or actor.address.key != address.key:
+            return await self.managed(actor, address)
+        if actor.app_password_id is not None:
             raise NotAllowed
         account = await self._account(address)
+        if account.account_id != actor.account_id:  # another one has got the address since
+            raise NoSuchAccount(address=address.key)
+        return account
+
+    async def _own_credentials(self, actor: Actor, address: Address) -> tuple[Account, Credentials | None]:
+        """Give account and credentials, to who looks after it or is it. Errors: as `managed`."""
+        account = await self._managed_or_own(actor, address)
         return account, await self._directory.credentials(account.address)
+
+    def _note(self, actor: Actor, verb: str, account: Account, **details: str) -> None:
+        self._audit.note(actor, verb, account.address.key, account.address.domain, **details)
 
     async def _credentials(self, username: str) -> Credentials | None:
         try:
@@ -457,9 +615,14 @@ class Accounts:
     def _judged(self, username: str, peer: Peer, service: str) -> Judgement:
         judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())
         if judgement.refused_s:
-            metrics.LOG_INS.labels(service, "refused").inc()
-            raise TooManyFailures(peer=peer.address, service=service, refused_s=round(judgement.refused_s, 1))
+            raise self._refused(username, peer, service)
         return judgement
+
+    def _refused(self, username: str, peer: Peer, service: str) -> TooManyFailures:
+        """Give what is raised for who has to wait, and count it."""
+        judgement = self._failures.judge(peer.address, username, self._clock.monotonic_s())
+        metrics.LOG_INS.labels(service, "refused").inc()
+        return TooManyFailures(peer=peer.address, service=service, refused_s=round(judgement.refused_s, 1))
 
     def _raise_if_refused(self, username: str, peer: Peer, service: str) -> None:
         self._judged(username, peer, service)
@@ -468,43 +631,78 @@ class Accounts:
         self, username: str, peer: Peer, service: str, credentials: Credentials | None, verifier: Verifier | None
     ) -> Actor:
         """Count the outcome and give the actor. Errors: AuthenticationFailed."""
-        actor = _actor(credentials, verifier) if credentials and verifier else None
-        if actor is None or (actor.scopes and service not in actor.scopes):
+        actor, app_password = _actor(credentials, verifier) if credentials and verifier else (None, None)
+        if actor is None:
             raise AuthenticationFailed(**await self._failed(username, peer, service))
+        if app_password is not None:
+            reason = refusal(app_password, peer, service, self._clock.now())
+            if reason:
+                raise AuthenticationFailed(**await self._failed(username, peer, service, reason, actor))
+        elif await self._needs_app_password(credentials, service):
+            # Counted as any wrong password, or guessers would know a right one by not being slowed.
+            raise AppPasswordNeeded(**await self._failed(username, peer, service, "app password needed", actor))
         self._failures.succeeded(peer.address, username, self._clock.monotonic_s())
+        return self._came_in(actor, app_password, service)
+
+    def _came_in(self, actor: Actor, app_password: AppPassword | None, service: str) -> Actor:
+        """Note what is noted of a log-in."""
+        if app_password is not None and not app_password.is_chosen:
+            self._uses.note(app_password)
         if self._last_log_ins is not None and actor.account_id is not None:
             self._last_log_ins.note(actor.account_id)
         metrics.LOG_INS.labels(service, "ok").inc()
         return actor
 
-    async def _failed(self, username: str, peer: Peer, service: str) -> dict[str, str]:
-        """Count a failure, and write it to the log; give what errors may say of it there (attack row 104)."""
+    async def _failed(
+        self, username: str, peer: Peer, service: str, reason: str = "wrong", actor: Actor | None = None
+    ) -> dict[str, str]:
+        """Count a failure, and write it to the log; give what errors may say of it there (attack row 104).
+
+        `actor`: whose password was right, but not good for that; the owner reads so in the audit log.
+        """
         self._failures.failed(peer.address, username, self._clock.monotonic_s())  # first: the next guess may be waiting
         metrics.LOG_INS.labels(service, "failed").inc()
         domain = await self._domain(username)
         if domain is not None and domain.terms.hides_metadata:
-            _log.info("log-in failed", service=service, domain=domain.name)
+            _log.info("log-in failed", service=service, domain=domain.name, reason=reason)
+            self._audit.note_failed_log_in(domain.name, "", service, domain.name)
             return {"service": service}
-        _log.info("log-in failed", service=service, peer=peer.address, username=username[:320])
+        _log.info("log-in failed", service=service, peer=peer.address, username=username[:320], reason=reason)
+        if actor is not None:
+            self._tell_owner(actor, peer, service, reason)
+        self._audit.note_failed_log_in(username, peer.address, service, "" if domain is None else domain.name)
         return {"service": service, "peer": peer.address}
 
+    def _tell_owner(self, actor: Actor, peer: Peer, service: str, reason: str) -> None:
+        """Note once a day why a mail program was refused that had a right password."""
+        today = self._clock.now().date()
+        if self._told_on != today or len(self._told) >= TOLD_MAX:
+            self._told_on = today
+            self._told.clear()
+        told = (actor.account_id, service, reason)
+        if told not in self._told and actor.address is not None:
+            self._told.add(told)
+            key, domain = actor.address.key, actor.address.domain
+            self._audit.note(actor, "log-in.refused", key, domain, peer=peer.address, service=service, reason=reason)
 
-def _actor(credentials: Credentials, verifier: Verifier) -> Actor | None:
-    """Give the actor for a verifier that the account has (still)."""
+
+def _actor(credentials: Credentials, verifier: Verifier) -> tuple[Actor | None, AppPassword | None]:
+    """Give the actor for a verifier that the account has (still), and whose app password it is."""
     account = credentials.account
     mark = fingerprint(verifier)
     if credentials.password and is_same(credentials.password, verifier):
-        return Actor(account.account_id, account.address, fingerprint=mark)
+        return Actor(account.account_id, account.address, fingerprint=mark), None
     for app_password in credentials.app_passwords:
         if is_same(app_password.verifier, verifier):
-            return Actor(
+            actor = Actor(
                 account.account_id,
                 account.address,
                 app_password_id=app_password.app_password_id,
                 scopes=app_password.scopes,
                 fingerprint=mark,
             )
-    return None
+            return actor, app_password
+    return None, None
 
 
 def _verifiers(credentials: Credentials) -> list[Verifier]:

@@ -1,8 +1,9 @@
-"""Ending sessions whose password was changed or removed (attack row 64), in this process and in all others.
+"""Ending what goes on by a right that is no more (attack row 64), in this process and in all others.
 
-Every change of a password is noted in the directory under an ascending number, and each commit there wakes us. Woken,
-or after some seconds in case the wake-up was lost, we read whose passwords changed since, and compare for these
-accounts only what each session logged in with against what the account has now.
+Conversations of all protocols, sockets of browsers and of programs: each was let in by a password, perhaps also by a
+session or a token, and by what its user may do. Every change of these is noted in the directory under an ascending
+number, and each commit there wakes us. Woken, or after some seconds in case the wake-up was lost, we read whose rights
+changed since, and compare for these only what each came in with against what is there now.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from mailstead.model.directory import Credentials
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import MailsteadError
 from mailstead.model.ids import AccountId
+from mailstead.model.people import UserId, owner_of
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
-from mailstead.ports.storage import Directory
+from mailstead.ports.clock import Clock
+from mailstead.ports.people import Factors, People
+from mailstead.ports.storage import Directory, Storage
 from mailstead.telemetry import log
 from mailstead.usecases.passwords import fingerprint
 
@@ -27,25 +33,37 @@ LOOK_S: Final = 5.0
 
 _log = log.get("accounts")
 
-Watchers = dict[object, tuple[Actor, Callable[[], None]]]
+
+@dataclass(slots=True)
+class _Watcher:
+    actor: Actor
+    callback: Callable[[], None]
+    ends_at: datetime | None = None
+    """When the app password, the token or the session runs out; known after the first comparison."""
 
 
 class Revocations:
-    """Who watches whose passwords. Runs one task while anybody does."""
+    """Who watches whose rights. Runs one task while anybody does."""
 
-    def __init__(self, directory: Directory, bus: ChangeBus) -> None:
-        self._directory = directory
+    def __init__(self, storage: Storage, bus: ChangeBus, clock: Clock) -> None:
+        self._directory = storage.directory
+        self._people = storage.people
+        self._factors = storage.factors
         self._bus = bus
-        self._watchers: dict[AccountId, Watchers] = {}
-        self._fresh: set[AccountId] = set()
-        """Accounts whose newest watcher was not compared yet: the password may have changed during its log-in."""
+        self._clock = clock
+        self._watchers: dict[str, dict[object, _Watcher]] = {}
+        """By `_keys`."""
+        self._ending: dict[object, _Watcher] = {}
+        """Those that end at a moment known beforehand."""
+        self._fresh: set[str] = set()
+        """Whose newest watcher was not compared yet: the password may have changed during its log-in."""
         self._seen = 0
         self._has_changed = True
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, actor: Actor, callback: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call `callback` once, on the event loop, when the actor's password is no longer valid."""
+        """Call `callback` once, on the event loop, when what the actor came in with is no longer valid."""
         return self._watched(actor, callback)
 
     async def close(self) -> None:
@@ -58,25 +76,35 @@ class Revocations:
 
     @contextlib.contextmanager
     def _watched(self, actor: Actor, callback: Callable[[], None]) -> Iterator[None]:
-        if actor.account_id is None:  # an administrator on the command line has no password
+        keys = _keys(actor)
+        if not keys:  # an administrator on the command line has no password
             yield
             return
-        token = object()
-        self._watchers.setdefault(actor.account_id, {})[token] = (actor, callback)
-        self._fresh.add(actor.account_id)
+        token, watcher = object(), _Watcher(actor, callback)
+        for key in keys:
+            self._watchers.setdefault(key, {})[token] = watcher
+        self._fresh.add(keys[0])
         self._woken.set()
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
         try:
             yield
         finally:
-            watchers = self._watchers.get(actor.account_id)
-            if watchers is not None:
-                watchers.pop(token, None)
-                if not watchers:
-                    del self._watchers[actor.account_id]
+            self._forget(token, watcher)
             if not self._watchers:
                 self._woken.set()  # lets the task end
+
+    def _forget(self, token: object, watcher: _Watcher) -> bool:
+        """Give whether it was there still."""
+        was_there = False
+        self._ending.pop(token, None)
+        for key in _keys(watcher.actor):
+            watchers = self._watchers.get(key)
+            if watchers is not None:
+                was_there = watchers.pop(token, None) is not None or was_there
+                if not watchers:
+                    del self._watchers[key]
+        return was_there
 
     def _wake(self) -> None:
         self._has_changed = True
@@ -100,35 +128,101 @@ class Revocations:
                     _log.warning("revocations not read", error=error.public_text, **error.log_fields)
 
     async def _compare(self) -> None:
-        asked: set[AccountId] = set()
+        asked: set[str] = set()
         if self._has_changed:
             self._has_changed = False
             changes = await self._directory.credential_changes(self._seen)
             self._seen = changes.latest
             asked |= changes.account_ids & self._watchers.keys()
         self._fresh, fresh = set(), self._fresh
-        for account_id in asked | (fresh & self._watchers.keys()):
-            await self._compare_account(account_id)
+        waiting = asked | (fresh & self._watchers.keys())
+        while waiting:
+            key = waiting.pop()
+            try:
+                await self._compare_all(key)
+            except MailsteadError:
+                self._fresh |= waiting | {key}
+                raise
+        now = self._clock.now()
+        for token, watcher in tuple(self._ending.items()):
+            if watcher.ends_at is not None and watcher.ends_at <= now and self._forget(token, watcher):
+                watcher.callback()
 
-    async def _compare_account(self, account_id: AccountId) -> None:
-        try:
+    async def _compare_all(self, key: str) -> None:
+        comparison = _Comparison(self._directory, self._people, self._factors)
+        for token, watcher in tuple(self._watchers.get(key, {}).items()):
+            is_good, watcher.ends_at = await comparison.compare(watcher.actor)
+            if is_good and watcher.ends_at is not None and token in self._watchers.get(key, {}):
+                self._ending[token] = watcher
+            if not is_good and self._forget(token, watcher):  # a callback, or a wait, may have ended others
+                watcher.callback()
+
+
+class _Comparison:
+    """Compares those of one key; what several have in common is read once."""
+
+    def __init__(self, directory: Directory, people: People, factors: Factors) -> None:
+        self._directory = directory
+        self._people = people
+        self._factors = factors
+        self._marks: dict[AccountId, dict[bytes, datetime | None]] = {}
+
+    async def compare(self, actor: Actor) -> tuple[bool, datetime | None]:
+        """Whether all is there still that the actor came in with; and until when that is so, if that is known."""
+        ends: list[datetime | None] = []
+        if actor.account_id is not None:
+            marks = await self._marks_of(actor.account_id)
+            if actor.fingerprint not in marks:
+                return False, None
+            ends.append(marks[actor.fingerprint])
+        if actor.user_id is not None and not await self._has_rights(actor, actor.user_id):
+            return False, None
+        if actor.token_id is not None and actor.user_id is not None:
+            tokens = {each.token_id: each for each in await self._people.tokens(actor.user_id)}
+            if actor.token_id not in tokens:
+                return False, None
+            ends.append(tokens[actor.token_id].expires_at)
+        if actor.session_id is not None:
+            there = await self._factors.sessions(owner_of(actor.user_id, actor.account_id))
+            sessions = {each.session_id: each for each in there}
+            if actor.session_id not in sessions:
+                return False, None
+            ends.append(sessions[actor.session_id].expires_at)
+        return True, min((end for end in ends if end is not None), default=None)
+
+    async def _has_rights(self, actor: Actor, user_id: UserId) -> bool:
+        user = await self._people.user(user_id)
+        if user is None or not user.is_enabled or user.is_admin != actor.is_admin:
+            return False
+        if dict(actor.groups) != await self._people.memberships(user_id):
+            return False
+        if user.account_id is not None:
+            # A token acts for the user only, but not when the account that the user is has been switched off.
+            return actor.account_id == user.account_id or bool(await self._marks_of(user.account_id))
+        if actor.token_id is not None:
+            return actor.account_id is None
+        verifier = await self._people.verifier(user_id)
+        return actor.account_id is None and actor.fingerprint == (fingerprint(verifier) if verifier else b"")
+
+    async def _marks_of(self, account_id: AccountId) -> dict[bytes, datetime | None]:
+        """Give the fingerprints of what logs in to an account, and until when each does."""
+        if account_id not in self._marks:
             account = await self._directory.account(account_id)
             credentials = await self._directory.credentials(account.address) if account else None
-        except MailsteadError:
-            self._fresh.add(account_id)
-            raise
-        left = _fingerprints(credentials)
-        for token, (actor, callback) in tuple(self._watchers.get(account_id, {}).items()):
-            watchers = self._watchers.get(account_id, {})
-            if actor.fingerprint not in left and token in watchers:  # a callback may have ended others
-                del watchers[token]
-                callback()
+            self._marks[account_id] = _marks(credentials)
+        return self._marks[account_id]
 
 
-def _fingerprints(credentials: Credentials | None) -> set[bytes]:
+def _keys(actor: Actor) -> list[str]:
+    """Give under what changes are noted that concern an actor."""
+    keys = [] if actor.account_id is None else [str(actor.account_id)]
+    return keys if actor.user_id is None else [*keys, owner_of(actor.user_id, None)]
+
+
+def _marks(credentials: Credentials | None) -> dict[bytes, datetime | None]:
     if credentials is None:
-        return set()
-    verifiers = [app_password.verifier for app_password in credentials.app_passwords]
+        return {}
+    marks = {fingerprint(each.verifier): each.expires_at for each in credentials.app_passwords}
     if credentials.password:
-        verifiers.append(credentials.password)
-    return {fingerprint(verifier) for verifier in verifiers}
+        marks[fingerprint(credentials.password)] = None
+    return marks

@@ -39,6 +39,8 @@ from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.expiry import Expiry
+from mailstead.usecases.factor_settings import FactorSettings
+from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
 from mailstead.usecases.free_busy import FreeBusy
@@ -55,6 +57,7 @@ from mailstead.usecases.member_mail import MemberMail
 from mailstead.usecases.members import Members
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
+from mailstead.usecases.passkeys import Party, Passkeys
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.people import Users
 from mailstead.usecases.push import Push
@@ -73,6 +76,7 @@ from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.subscriptions import Subscriptions
 from mailstead.usecases.tracing import Tracing
 from mailstead.usecases.web_push import Vapid
+from mailstead.usecases.web_sessions import WebSessions
 from mailstead.wiring.apple_push import make_apple_push
 from mailstead.wiring.screening import make_screening, make_verifier
 
@@ -97,6 +101,9 @@ class House:
     audit: Audit
     accounts: Accounts
     users: Users
+    second_factors: SecondFactors
+    factor_settings: FactorSettings
+    web_sessions: WebSessions
     members: Members
     openings: Openings
     last_log_ins: LastLogIns
@@ -211,6 +218,7 @@ async def make_house(
     last_log_ins = LastLogIns(storage, clock)
     audit = Audit(storage, clock)
     failures = Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s, counts)
+    second_factors = SecondFactors(storage, clock, failures)
     accounts = Accounts(
         storage,
         bus,
@@ -221,8 +229,16 @@ async def make_house(
         failures=failures,
         # SCRAM's answers for unknown users are the same in all processes and after a restart.
         decoy_key=derived_key(master, "scram decoy"),
+        audit=audit,
+        quota_octets=settings.store.account_quota_octets or None,
+        sending_limit=settings.queue.recipients_per_day_max or None,
+        second_factors=second_factors,
     )
-    users = Users(storage, accounts, passwords, clock, audit)
+    users = Users(storage, accounts, passwords, clock, audit, factors=second_factors)
+    passkeys = Passkeys(storage, clock, derived_key(master, "passkeys"), _party(settings))
+    web_sessions = WebSessions(
+        storage, clock, accounts, users, second_factors, passkeys, audit, derived_key(master, "web sessions")
+    )
     addresses = Addresses(storage, bus, clock, resolver=resolver)
     srs = Srs((derived_key(master, "srs"),))
     keys = Keys(storage, bus, clock)
@@ -313,6 +329,9 @@ async def make_house(
             audit=audit,
             accounts=accounts,
             users=users,
+            second_factors=second_factors,
+            factor_settings=FactorSettings(storage, clock, users, second_factors, passkeys, audit, issuer=hostname),
+            web_sessions=web_sessions,
             members=members,
             openings=openings,
             last_log_ins=last_log_ins,
@@ -374,6 +393,7 @@ async def make_house(
         filters.close()
         keys.close()
         addresses.close()
+        await web_sessions.close()
         await users.close()
         await accounts.close()
         await audit.close()
@@ -405,6 +425,12 @@ def _web_base_url(settings: Settings) -> str:
     ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
     at = "" if not ports or 443 in ports else f":{ports[0]}"
     return f"https://{settings.server.hostname}{at}"
+
+
+def _party(settings: Settings) -> Party:
+    """Give who we are to browsers: by our name in the settings, on our own port or behind a proxy on the usual one."""
+    hostname = settings.server.hostname
+    return Party(hostname, hostname, tuple(dict.fromkeys((f"https://{hostname}", _web_base_url(settings)))))
 
 
 def _relay_terms(settings: Settings) -> HouseRelayTerms:
