@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from mailstead.model.envelope import Actor, Peer
@@ -54,8 +54,9 @@ class Model(BaseModel):
 class Listed(Model):
     """Query of every list. Spec: reference forwardemail 4.1 (pagination)."""
 
-    page: int = 1
-    limit: int = 25
+    page: int = Field(1, ge=1, le=1_000_000)
+    limit: int = Field(25, ge=1, le=100)
+    """Lists with another default or maximum say so in a subclass."""
     pagination: bool = True
     """Taken for older clients: lists always come in pages."""
 
@@ -94,7 +95,10 @@ class Endpoint:
     """The body may be multipart; files are in `Call.files`."""
     body_octets_max: int = 1024 * 1024
     is_idempotent: bool = True
-    """POST only: an Idempotency-Key is honoured."""
+    """POST only: with an Idempotency-Key the same answer is given again. False: the answer holds a secret, of which
+    nothing is kept; the key then only keeps the request from being done twice."""
+    offers_dry_run: bool = False
+    """``?dry_run=true`` is understood (`Call.is_dry_run`); elsewhere it is refused, lest something happen after all."""
     media_type: str = "application/json"
     """Of the answer."""
 
@@ -126,7 +130,7 @@ class Call:
     """The endpoint's body model."""
     files: tuple[File, ...] = ()
     is_dry_run: bool = False
-    """``?dry_run=true`` of our own additions and of writes where it is offered: check all, change nothing."""
+    """Check all, change nothing; only where the endpoint offers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Answer:
     """What goes back."""
 
     content: Any = None
-    """`Shown`, a list of them, text or octets; None: no body."""
+    """`Shown`, a list of them, text or octets, or an asynchronous iterator of octets; None: no body."""
     status: int | None = None
     """None: the endpoint's."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mailstead.net.http_requests import Proxies
 from mailstead.ports.clock import Clock
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.idempotency import Idempotency
+from mailstead.usecases.people import Users
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTerms:
+    """What the settings say."""
+
+    base_url: str = ""
+    """``https://`` and the host, without slash at the end."""
+    allows_clear_text: bool = False
+    proxies: Proxies = field(default_factory=Proxies)
+    requests_per_minute: int = 0
+    """Of a network; 0: any number."""
+    allowed_origins: frozenset[str] = frozenset()
+    """Pages of these may call us from a browser."""
+    allows_registration: bool = False
+    body_octets_max: int = 64 * 1024 * 1024
+    """Of any endpoint; most have a smaller one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +36,10 @@ class ApiHouse:
     """Use cases by name, as in `wiring.house.House`."""
 
     clock: Clock
+    terms: ApiTerms
+    call_limits: CallLimits
+    idempotency: Idempotency
     accounts: Accounts
-    domains: Domains
     aliases: Aliases
+    domains: Domains
+    users: Users
