@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from mailstead.model.address import Address, normal_domain
+from mailstead.model.address import Address
 from mailstead.model.directory import CATCH_ALL, Account, Alias, AliasKind, Credentials, Domain, Target
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchAlias, NoSuchDomain, PolicyRefused
+from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchAlias, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import Usage
 from mailstead.model.people import AddressEntry, AddressProfile, DomainEntry, Listing, ObjectId, Page, User
@@ -29,8 +29,10 @@ from mailstead.ports.storage import Storage
 from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
 from mailstead.usecases.address_turns import AddressTurns
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.domain_entries import domain_entry
 from mailstead.usecases.openings import scram_iteration_count_of
 from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.rights import Rights, as_house
 from mailstead.usecases.vacations import Vacation, Vacations, kept_vacation, vacation_of
 
 WishT = TypeVar("WishT")
@@ -85,6 +87,7 @@ class AddressBook:
         self._passwords = passwords
         self._vacations = Vacations(storage)
         self._turns = AddressTurns(storage)
+        self._rights = Rights(storage, quota_octets=quota_octets)
         self._quota_octets = quota_octets
         self._random_number = random_number
 
@@ -156,7 +159,7 @@ class AddressBook:
             await self._create_account(actor, of, alias, wishes)
         else:
             self._check_no_vacation(wishes)
-            await self._aliases.add(_for_house(actor), alias)
+            await self._aliases.add(as_house(actor), alias)
         profile = self._profile(AddressProfile(_UNNAMED, actor.user_id), wishes, kind, wishes.description or "")
         await self._people.set_address_profile(name, local_part, profile)
         if wishes.has_imap:
@@ -165,7 +168,7 @@ class AddressBook:
 
     async def _create_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
         """Make an account that nobody can log in to before it has a password."""
-        await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+        await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias))
         quota = self._quota(actor, of, wishes.max_quota)
         account = Account(
             AccountId(""),
@@ -176,7 +179,7 @@ class AddressBook:
             sending_limit=_sending_limit(wishes, None),
             disabled_code=None if alias.is_enabled else alias.disabled_code,
         )
-        await self._accounts.bring_back(_for_house(actor), await self._without_password(account, of.domain))
+        await self._accounts.bring_back(as_house(actor), await self._without_password(account, of.domain))
 
     async def change(self, actor: Actor, domain: str, name_or_id: str, wishes: AddressWishes) -> ShownAddress:
         """Change what is asked for, and nothing else.
@@ -184,7 +187,7 @@ class AddressBook:
         Errors: as `create`; NoSuchAlias; PolicyRefused, when an account with mail is to become an alias and the wishes
         do not say that the mail may go.
         """
-        of, entry = await self._found(actor, domain, name_or_id)
+        of, entry = await self.managed(actor, domain, name_or_id)
         owner, name = entry.owner, of.domain.name
         kind = address_rules.kind_of(owner.address.local_part)
         address_rules.check_mailbox(kind, wishes)
@@ -202,13 +205,13 @@ class AddressBook:
         if isinstance(owner, Account) and has_imap:
             await self._change_account(actor, of, owner, alias, wishes)
         elif isinstance(owner, Account):
-            alias = await self._aliases.check(_for_house(actor), alias)
+            alias = await self._aliases.check(as_house(actor), alias)
             found = await self._directory.credentials(owner.address) or await self._without_password(owner, of.domain)
             await self._turns.into_alias(owner, alias, found, is_override=wishes.is_override)
         elif has_imap:
             await self._turn_into_account(actor, of, alias, wishes)
         else:
-            await self._aliases.replace(_for_house(actor), alias)
+            await self._aliases.replace(as_house(actor), alias)
         profile = self._profile(entry.profile, wishes, kind, alias.description)
         await self._people.set_address_profile(name, alias.address.local_part, profile)
         if has_imap:
@@ -216,7 +219,7 @@ class AddressBook:
         return await self._again(of, alias.address.local_part)
 
     async def _turn_into_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
-        await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+        await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias))
         account = Account(
             AccountId(secrets.token_hex(8)),
             alias.address,
@@ -231,9 +234,9 @@ class AddressBook:
     async def _change_account(
         self, actor: Actor, of: DomainEntry, account: Account, alias: Alias, wishes: AddressWishes
     ) -> None:
-        house = _for_house(actor)
+        house = as_house(actor)
         if alias.targets != account.forward_to:
-            await self._aliases.check(_for_house(actor), _as_far_as_forwarded(alias))
+            await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias))
             await self._accounts.set_forwarding(house, account.address, alias.targets, keeps_copy=account.keeps_copy)
         if wishes.max_quota is not None:
             await self._accounts.set_quota(house, account.address, self._quota(actor, of, wishes.max_quota))
@@ -246,26 +249,19 @@ class AddressBook:
 
     async def delete(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
         """Remove an address, with the mailbox if it has one; gives what it was. Errors: NoSuchDomain, NoSuchAlias."""
-        _, entry = await self._found(actor, domain, name_or_id)
+        _, entry = await self.managed(actor, domain, name_or_id)
         shown = await self._shown_with_user(entry)
         if isinstance(entry.owner, Account):
-            await self._accounts.remove(_for_house(actor), entry.owner.address)
+            await self._accounts.remove(as_house(actor), entry.owner.address)
         else:
-            await self._aliases.remove(_for_house(actor), entry.owner.address)
+            await self._aliases.remove(as_house(actor), entry.owner.address)
         return shown
 
     # what is told
 
     async def domain(self, actor: Actor, name_or_id: str) -> DomainEntry:
         """Give a domain that the actor has a part in. Errors: NoSuchDomain."""
-        try:
-            entry = await self._people.domain_entry(normal_domain(name_or_id))  # an id is a name as far as that goes
-        except BadAddress:
-            entry = None
-        if entry is None:
-            raise NoSuchDomain(domain=name_or_id)
-        actor.must_be_member(entry.domain.name)
-        return entry
+        return await domain_entry(self._people, actor, name_or_id)
 
     async def _found(self, actor: Actor, domain: str, name_or_id: str) -> tuple[DomainEntry, AddressEntry]:
         of = await self.domain(actor, domain)
@@ -273,6 +269,16 @@ class AddressBook:
         entry = await self._people.address_entry(name, _asked_name(name_or_id, name))
         if entry is None or (not actor.administers(name) and entry.profile.user_id != actor.user_id):
             raise NoSuchAlias(_TEXT_OF_NO_ALIAS, domain=name)
+        return of, entry
+
+    async def managed(self, actor: Actor, domain: str, name_or_id: str) -> tuple[DomainEntry, AddressEntry]:
+        """Give an address that the actor may change.
+
+        Errors: NoSuchDomain, NoSuchAlias; NotAllowed for an account with rights above the actor's.
+        """
+        of, entry = await self._found(actor, domain, name_or_id)
+        if isinstance(entry.owner, Account):
+            await self._rights.must_outrank(actor, entry.owner)
         return of, entry
 
     async def _again(self, of: DomainEntry, local_part: str) -> ShownAddress:
@@ -342,7 +348,7 @@ class AddressBook:
         if not actor.administers(of.domain.name):
             address_rules.check_for_members(local_part, of.profile.restricted_names)
         renamed = replace(owner, address=replace(owner.address, local_part=local_part))
-        await self._aliases.check(_for_house(actor), renamed)
+        await self._aliases.check(as_house(actor), renamed)
         await self._directory.rename_alias(owner.address, renamed)
         return renamed
 
@@ -424,11 +430,6 @@ def _asked_name(name_or_id: str, domain: str) -> str:
         except BadAddress:
             return text
     return CATCH_ALL if text and not text.strip("*") else text
-
-
-def _for_house(actor: Actor) -> Actor:
-    """Give the actor with the rights of the house, for what was checked here. The audit log still knows who it was."""
-    return replace(actor, is_admin=True)
 
 
 def _as_far_as_forwarded(alias: Alias) -> Alias:
