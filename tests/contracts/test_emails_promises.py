@@ -119,6 +119,12 @@ async def test_what_is_old_and_settled_goes(storage, five):
     assert numbers(await storage.emails.emails(ALL, Listing())) == [5, 4, 3]
 
 
+async def test_one_is_taken_back(storage, five):
+    await storage.emails.remove(five[1].email_id)
+    await storage.emails.remove(ObjectId("f" * 24))
+    assert numbers(await storage.emails.emails(ALL, Listing())) == [5, 4, 3, 1]
+
+
 async def test_an_email_survives_the_process(house, five, storage):
     other = await house.open()
     assert await other.emails.email(ALL, five[0].email_id) == five[0]

@@ -20,6 +20,9 @@ class Emails(Protocol):
     async def add(self, email: Email) -> None:
         """Keep one; when this has returned, it survives a power cut."""
 
+    async def remove(self, email_id: ObjectId) -> None:
+        """Forget one that was not accepted after all."""
+
     async def email(self, query: EmailQuery, id_or_message_id: str) -> Email | None:
         """The newest one of that id, or Message-ID (without brackets), among those that the query allows."""
 

@@ -86,6 +86,12 @@ class EmbeddedEmails:
             lambda unit: unit.db.execute(f"INSERT INTO email VALUES (NULL, {places})", row) and None, grows=True
         )
 
+    async def remove(self, email_id: ObjectId) -> None:
+        """See `Emails.remove`."""
+        await self._file.write(
+            lambda unit: unit.db.execute("DELETE FROM email WHERE email_id = ?", (email_id,)) and None
+        )
+
     async def email(self, query: EmailQuery, id_or_message_id: str) -> Email | None:
         """See `Emails.email`."""
 
