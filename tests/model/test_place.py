@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstead.model.ids import MailboxId, ThreadId, Uid, UidValidity
-from mailstead.model.place import Place, thread_object_id
+from mailstead.model.dav import CollectionId, ResourceId
+from mailstead.model.ids import AccountId, MailboxId, ThreadId, Uid, UidValidity
+from mailstead.model.place import DavPlace, Place, thread_object_id
 
 NUMBERS = st.integers(0, 2**32 - 1)
 
@@ -24,3 +25,15 @@ def test_other_texts_are_none(text):
 
 def test_threads_have_ids_of_the_same_form():
     assert thread_object_id(ThreadId("T255")) == "0" * 22 + "ff"
+
+
+def test_a_calendar_and_an_event_are_named_by_owner_and_key():
+    owner = AccountId("0123456789abcdef")
+    for place in (DavPlace(owner, CollectionId(7)), DavPlace(owner, resource_id=ResourceId(7)), DavPlace(owner)):
+        assert len(place.object_id) == 24
+        assert DavPlace.of(place.object_id) == place
+        assert DavPlace.of(place.object_id.upper()) == place
+    assert DavPlace(owner, CollectionId(7)).object_id != DavPlace(owner, resource_id=ResourceId(7)).object_id
+    assert DavPlace(owner, resource_id=ResourceId(10)).object_id == "0123456789abcdef0000000a"
+    for text in ("", "work", "0" * 23, "g" * 24, "0" * 25):
+        assert DavPlace.of(text) is None
