@@ -437,6 +437,16 @@ class Accounts:
             found += [account for account in accounts if own is None or account.address.key in own]
         return found
 
+    async def set_enabled(self, actor: Actor, address: Address, *, is_enabled: bool) -> None:
+        """Let an account log in and receive, or not; all that it has open ends within seconds (attack row 64).
+
+        Errors: NotAllowed (it is one's own and another's to look after, or administers more; the last administrator of
+        the server), NoSuchAccount.
+        """
+        account = await self.managed(actor, address)
+        await self._directory.set_enabled(account.account_id, is_enabled=is_enabled, disabled_code=None)
+        self._note(actor, "account.enable" if is_enabled else "account.disable", account)
+
     async def set_quota(self, actor: Actor, address: Address, quota_octets: int | None) -> None:
         """Set or lift (None) the limit of an account; only administrators of the server go above what is usual.
 
