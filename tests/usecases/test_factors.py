@@ -310,7 +310,7 @@ async def test_one_of_several_factors_goes_and_the_others_stay(web, alice, actor
 
 
 async def test_attack_092_nobody_removes_anothers_factor(web, actor, admin):
-    device, _ = await web.turn_on_totp(actor)
+    await web.turn_on_totp(actor)
     (factor,) = [each for each in await web.settings.list(actor) if each.kind is FactorKind.TOTP]
     bob = Secret("pw-never-in-a-log-bob")
     await web.accounts.create(admin, Address.parse("bob@example.test"), bob)
@@ -457,11 +457,14 @@ async def test_attack_095_anothers_passkey_is_not_my_second_factor(web, alice, a
         "{}",
         "[]",
         "null",
-        "[" * 100_000,
+        "[" * 50_000,
         '{"response": {"clientDataJSON": 1}}',
         '{"response": {"clientDataJSON": "AA"}}',
-    ]
-    + ['{"id": "\\ud800", "response": {"clientDataJSON": "e30"}}', "\0", "x" * 100_000],
+        '{"id": "\\ud800", "response": {"clientDataJSON": "e30"}}',
+        "\0",
+        "x" * 100_000,
+    ],
+    ids=range(10),
 )
 async def test_attack_100_what_is_no_answer_of_a_passkey_is_refused(web, actor, response):
     with pytest.raises(AuthenticationFailed):
