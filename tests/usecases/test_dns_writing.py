@@ -226,7 +226,7 @@ async def test_each_name_and_type_is_asked_for_once(writing, zones, admin):
 
 async def test_only_administrators(writing):
     nobody = Actor(None, None)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NoSuchDomain):
         await writing.look(nobody, "example.test")
     with pytest.raises(NotAllowed):
         await writing.write(nobody, [])

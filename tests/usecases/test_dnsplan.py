@@ -85,7 +85,7 @@ async def test_the_relay_of_the_domain_is_named(make_plan, domains, admin):
 async def test_who_may_ask_for_what(make_plan, admin):
     with pytest.raises(NoSuchDomain):
         await make_plan().of_domain(admin, "other.test")
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NoSuchDomain):
         await make_plan().of_domain(Actor(None, None), "example.test")
     with pytest.raises(NotAllowed):
         await make_plan().of_host(Actor(None, None))

@@ -196,7 +196,7 @@ def _outgoing(house: House) -> tuple[Outgoing, Actor]:
     from mailstead.usecases.outgoing import Outgoing
     from mailstead.wiring.house import ADMINISTRATOR
 
-    return Outgoing(house.storage, house.clock), ADMINISTRATOR
+    return Outgoing(house.storage, house.clock, house.audit), ADMINISTRATOR
 
 
 def _query(

@@ -100,6 +100,11 @@ class Actor:
         """Whether the actor looks after a domain."""
         return self.is_admin or self.groups.get(domain) is Group.ADMIN
 
+    @property
+    def administered(self) -> list[str]:
+        """Names of the domains that the actor looks after as one of their administrators, sorted."""
+        return sorted(name for name, group in self.groups.items() if group is Group.ADMIN)
+
     def must_administer(self, domain: str) -> None:
         """Errors: NoSuchDomain, for who is no member (others' objects are not there, attack row 92); NotAllowed."""
         if not self.is_admin:

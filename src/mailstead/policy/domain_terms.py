@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -36,6 +36,11 @@ class Term:
     help: str
     read: Callable[[str], Any]
     is_secret: bool = False
+
+
+def servers_own(values: Iterable[str]) -> list[str]:
+    """Give those of the terms that only administrators of the server change."""
+    return [name for name in values if name in SERVERS_OWN]
 
 
 def changed_terms(terms: DomainTerms, values: Mapping[str, str]) -> DomainTerms:
@@ -275,3 +280,33 @@ TERMS: Final[dict[str, Term]] = {
     "privacy_supervisor": Term("Supervisory authority on the privacy page.", _line),
 }
 """In the order of `DomainTerms`; a test holds the two together."""
+
+SERVERS_OWN: Final = frozenset(
+    {
+        # where the server connects to, and as whom
+        "smarthost",
+        "smarthost_username",
+        "smarthost_password",
+        "smarthost_security",
+        "source_ipv4",
+        "source_ipv6",
+        "ip_version",
+        "uses_mxdeliv",
+        # its files, and its secrets with others
+        "www_folder",
+        "iroh_relay",
+        "turn_server",
+        # what it has to give
+        "opens_accounts",
+        "load_max",
+        "memory_available_octets_min",
+        "disk_free_octets_min",
+        "account_quota_octets",
+        "message_octets_max",
+        "sends_per_minute",
+        "send_burst",
+        "queue_kept_days",
+        "is_chatmail",
+    }
+)
+"""Terms that are not a domain administrator's to change: they reach beyond the domain, or are what bounds it."""

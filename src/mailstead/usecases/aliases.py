@@ -20,6 +20,7 @@ from mailstead.model.errors import (
     NoSuchAddress,
     NoSuchAlias,
     NoSuchDomain,
+    NotAllowed,
     PolicyRefused,
 )
 from mailstead.model.verdict import Decision
@@ -28,6 +29,8 @@ from mailstead.policy.patterns import compiled, matched
 from mailstead.policy.targets import SAME_LOCAL_PART, distinct
 from mailstead.ports.storage import Storage
 from mailstead.usecases.addresses import DEPTH_MAX
+from mailstead.usecases.audit import Notes, Unnoted
+from mailstead.usecases.rights import Rights
 
 DISABLED_CODES: Final = (250, 421, 550)
 DESCRIPTION_CHARACTERS_MAX: Final = 150
@@ -41,10 +44,16 @@ _MASK_TRIES: Final = 5
 
 
 class Aliases:
-    """All verbs are for administrators only (NotAllowed)."""
+    """Administrators of a domain have all its aliases, members those that they have made or were given.
 
-    def __init__(self, storage: Storage) -> None:
+    Others' are not there: NoSuchDomain, NoSuchAlias (attack row 92). Catch-alls and expressions are for administrators
+    only.
+    """
+
+    def __init__(self, storage: Storage, audit: Notes | None = None) -> None:
         self._directory = storage.directory
+        self._rights = Rights(storage)
+        self._audit: Final = audit or Unnoted()
 
     async def create(
         self,
@@ -72,17 +81,19 @@ class Aliases:
         for an expression that cannot be compiled; LimitReached; BadTarget for no target at all; NoSuchAddress for a
         target in our domains that nobody has; AliasLoop.
         """
-        actor.must_be_admin()
+        await self._rights.must_add(actor, alias.address)
         alias = await self._checked(alias)
         patterns = await self._directory.patterns(alias.address.domain)
         if alias.kind is AliasKind.PATTERN and len(patterns) >= PATTERNS_MAX:
             raise LimitReached(f"A domain has at most {PATTERNS_MAX} regular expressions")
         await self._directory.add_alias(alias)
+        await self._rights.make_own(actor, alias.address)
+        self._note(actor, "alias.add", alias)
         return alias
 
     async def check(self, actor: Actor, alias: Alias) -> Alias:
         """Give the alias in the form in which it would be kept, and keep nothing. Errors: as `add`."""
-        actor.must_be_admin()
+        await self._rights.must_add(actor, alias.address)
         return await self._checked(alias, needs_targets=alias.is_enabled)
 
     async def mask(
@@ -106,7 +117,7 @@ class Aliases:
 
     async def get(self, actor: Actor, address: Address) -> Alias:
         """Give an alias of any kind. Errors: NoSuchAlias."""
-        actor.must_be_admin()
+        await self._rights.must_manage(actor, address, NoSuchAlias(address=address.key))
         found = await self._directory.find(address)
         if isinstance(found, Alias):
             return found
@@ -117,9 +128,10 @@ class Aliases:
 
     async def replace(self, actor: Actor, alias: Alias) -> Alias:
         """Change all of an alias but its address. Errors: NoSuchAlias, and as `add`."""
-        actor.must_be_admin()
+        await self._rights.must_manage(actor, alias.address, NoSuchAlias(address=alias.address.key))
         alias = await self._checked(alias)
         await self._directory.replace_alias(alias)
+        self._note(actor, "alias.change", alias)
         return alias
 
     async def enable(self, actor: Actor, address: Address) -> Alias:
@@ -128,6 +140,7 @@ class Aliases:
         if not alias.targets:
             raise BadTarget("An alias needs at least one target, unless it is switched off")
         await self._directory.replace_alias(alias)
+        self._note(actor, "alias.change", alias)
         return alias
 
     async def disable(self, actor: Actor, address: Address, code: int = 550) -> Alias:
@@ -138,11 +151,15 @@ class Aliases:
         alias = replace(await self.get(actor, address), is_enabled=False, disabled_code=code)
         _check_attributes(alias)
         await self._directory.replace_alias(alias)
+        self._note(actor, "alias.change", alias)
         return alias
 
     async def set_catch_all(self, actor: Actor, domain: str, targets: Sequence[Target]) -> Alias | None:
-        """Say where mail for unknown addresses of a domain goes; without targets it is refused. Errors: as `add`."""
-        actor.must_be_admin()
+        """Say where mail for unknown addresses of a domain goes; without targets it is refused.
+
+        Errors: NotAllowed, and as `add`.
+        """
+        actor.must_administer(normal_domain(domain))
         alias = await self._checked(
             Alias(Address(CATCH_ALL, normal_domain(domain)), tuple(targets)), needs_targets=False
         )
@@ -154,17 +171,32 @@ class Aliases:
         except NoSuchAlias:
             if alias.targets:
                 await self._directory.add_alias(alias)
+        self._note(actor, "alias.catch-all", alias)
         return alias if alias.targets else None
 
     async def list(self, actor: Actor, domain: str | None = None) -> list[Alias]:
-        """All aliases, or those of one domain, by address."""
-        actor.must_be_admin()
-        return await self._directory.aliases(domain)
+        """All aliases, or those of one domain, by address, as far as they are the actor's.
+
+        Errors: NotAllowed, for who is no user; NoSuchDomain.
+        """
+        if actor.is_admin:
+            return await self._directory.aliases(domain)
+        if actor.user_id is None:
+            raise NotAllowed
+        if domain is not None:
+            actor.must_be_member(domain)
+        found: list[Alias] = []
+        for name in sorted(actor.groups) if domain is None else [domain]:
+            aliases = await self._directory.aliases(name)
+            own = None if actor.administers(name) else await self._rights.own_keys(actor, name)
+            found += [alias for alias in aliases if own is None or alias.address.key in own]
+        return found
 
     async def remove(self, actor: Actor, address: Address) -> None:
         """Errors: NoSuchAlias."""
-        actor.must_be_admin()
+        await self._rights.must_manage(actor, address, NoSuchAlias(address=address.key))
         await self._directory.remove_alias(address)
+        self._audit.note(actor, "alias.remove", address.key, address.domain)
 
     async def import_table(
         self, actor: Actor, aliases: Iterable[Alias], *, replaces: bool = False
@@ -173,7 +205,6 @@ class Aliases:
 
         One may be the target of another one further down, so those with unknown targets are tried again at the end.
         """
-        actor.must_be_admin()
         waiting = list(aliases)
         outcomes: dict[str, tuple[Alias, MailsteadError | None]] = {
             alias.address.key: (alias, None) for alias in waiting
@@ -201,6 +232,11 @@ class Aliases:
         except MailsteadError as error:
             return error
         return None
+
+    def _note(self, actor: Actor, verb: str, alias: Alias) -> None:
+        address = alias.address
+        details = {"targets": " ".join(map(str, alias.targets)), "is_enabled": "yes" if alias.is_enabled else "no"}
+        self._audit.note(actor, verb, address.key, address.domain, **details)
 
     async def _checked(self, alias: Alias, *, needs_targets: bool = True) -> Alias:
         """Give the alias in its normal form. Errors: as `add`."""

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import MailsteadError, NotAllowed
@@ -39,6 +39,20 @@ PAGE_ENTRIES: Final = 500
 COLUMNS: Final = ("id", "at", "actor", "peer", "verb", "object", "domain", "details")
 
 _log = log.get("audit")
+
+
+class Notes(Protocol):
+    """Who is told what was done."""
+
+    def note(self, actor: Actor, verb: str, object_: str, domain: str = "", *, peer: str = "", **details: str) -> None:
+        """See `Audit.note`."""
+
+
+class Unnoted:
+    """For use cases whose callers note nothing, as in tests."""
+
+    def note(self, actor: Actor, verb: str, object_: str, domain: str = "", *, peer: str = "", **details: str) -> None:
+        """Do nothing."""
 
 
 class Audit:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from mailstead.model.address import normal_domain
 from mailstead.model.envelope import Actor
 from mailstead.policy.dns_records import TTL_S, Record
 from mailstead.policy.zone_values import normal
@@ -62,7 +63,7 @@ class Compared:
 
 
 class DnsWriting:
-    """Verbs are for administrators only (NotAllowed)."""
+    """Administrators of a domain look, those of the server write: the zone is reached in the server's name."""
 
     def __init__(self, plan: DnsPlan, zones: ZoneEditor) -> None:
         self._plan = plan
@@ -71,8 +72,9 @@ class DnsWriting:
     async def look(self, actor: Actor, domain: str, *, has_optional: bool = False) -> list[Compared]:
         """Compare the records of the mail host and a domain with those of the zone; of optional ones only if wanted.
 
-        Errors: BadAddress, NoSuchDomain; ZoneRefused, where the provider cannot be asked at all.
+        Errors: BadAddress, NoSuchDomain, NotAllowed; ZoneRefused, where the provider cannot be asked at all.
         """
+        actor.must_administer(normal_domain(domain))
         records = [*await self._plan.of_host(actor), *await self._plan.of_domain(actor, domain)]
         # Where host and domain are one name, SPF of the domain is that of the host, too.
         needed = {_slot(record) for record in records if not record.is_optional}
@@ -87,7 +89,7 @@ class DnsWriting:
     async def write(self, actor: Actor, compared: Iterable[Compared]) -> list[Compared]:
         """Add what is missing and replace what differs, and nothing that `look` has not shown; give what has become.
 
-        What the provider refuses is told with its reason, and the others are written all the same.
+        What the provider refuses is told with its reason, and the others are written all the same. Errors: NotAllowed.
         """
         actor.must_be_admin()
         return [await self._write(each) for each in compared]

@@ -14,6 +14,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
+from mailstead.model.address import normal_domain
 from mailstead.model.diagnosis import Diagnosis, Health
 from mailstead.model.directory import Domain
 from mailstead.model.envelope import Actor
@@ -113,9 +114,12 @@ class Doctor:
     ) -> list[Diagnosis]:
         """Look at everything; with a domain, at what concerns that domain only.
 
-        Errors: BadAddress, NoSuchDomain.
+        Errors: BadAddress, NoSuchDomain; NotAllowed, for all but administrators (of that domain, or of the server).
         """
-        actor.must_be_admin()
+        if domain is None:
+            actor.must_be_admin()
+        else:
+            actor.must_administer(normal_domain(domain))
         begin, begin_s = self._clock.now(), self._clock.monotonic_s()
         host = await self._plan.host()
         records = RecordChecks(self._resolver, self._web, self._clock, host)
@@ -132,8 +136,11 @@ class Doctor:
         return found
 
     async def records(self, actor: Actor, domain: str) -> list[Diagnosis]:
-        """Look at the DNS records of the mail host and of one domain only. Errors: BadAddress, NoSuchDomain."""
-        actor.must_be_admin()
+        """Look at the DNS records of the mail host and of one domain only.
+
+        Errors: BadAddress, NoSuchDomain, NotAllowed.
+        """
+        actor.must_administer(normal_domain(domain))
         found = await self._domains.get(actor, domain)
         records = RecordChecks(self._resolver, self._web, self._clock, await self._plan.host())
         checks = [*await self._of_host(actor, records), *await self._of_domain(actor, found, records)]

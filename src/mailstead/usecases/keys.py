@@ -22,6 +22,7 @@ from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuc
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.usecases.audit import Notes, Unnoted
 
 KEYS_MAX: Final = 20
 """Per domain: whoever has more forgets to remove old ones."""
@@ -42,10 +43,11 @@ class PublishedKey:
 
 
 class Keys:
-    """All verbs with an actor are for administrators only (NotAllowed)."""
+    """All verbs with an actor are for administrators of the domain: NoSuchDomain, NotAllowed (its other members)."""
 
-    def __init__(self, storage: Storage, bus: ChangeBus, clock: Clock) -> None:
+    def __init__(self, storage: Storage, bus: ChangeBus, clock: Clock, audit: Notes | None = None) -> None:
         self._directory = storage.directory
+        self._audit: Final = audit or Unnoted()
         self._clock = clock
         self._remembered: dict[str, tuple[float, tuple[DkimKey, ...]]] = {}
         self._generation = 0
@@ -71,7 +73,7 @@ class Keys:
 
     async def list(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """All keys of a domain with their records, oldest first. Errors: BadAddress, NoSuchDomain."""
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         return [published(key) for key in await self._keys(domain)]
 
     async def create(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
@@ -79,30 +81,30 @@ class Keys:
 
         Errors: BadAddress, NoSuchDomain; AddressTaken, when the domain has keys already.
         """
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         if await self._keys(domain):
             raise AddressTaken("That domain has keys already; `rotate` makes the next ones")
-        return await self._add_pair(normal_domain(domain), KeyState.ACTIVE)
+        return await self._add_pair(actor, normal_domain(domain), KeyState.ACTIVE)
 
     async def rotate(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """Make the next pair; it signs once it is activated.
 
         Errors: BadAddress, NoSuchDomain; LimitReached, when a pair waits already or there are too many old ones.
         """
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         keys = await self._keys(domain)
         if any(key.state is KeyState.PENDING for key in keys):
             raise LimitReached("New keys wait to be activated already; activate or remove them first")
         if len(keys) >= KEYS_MAX:
             raise LimitReached(f"A domain has at most {KEYS_MAX} keys; remove retired ones first")
-        return await self._add_pair(normal_domain(domain), KeyState.PENDING)
+        return await self._add_pair(actor, normal_domain(domain), KeyState.PENDING)
 
     async def import_key(self, actor: Actor, domain: str, selector: str, octets: bytes) -> PublishedKey:
         """Take over a key made elsewhere, whose record is published already: it signs at once.
 
         Errors: BadAddress (domain or selector), NoSuchDomain, NoSuchKey (no usable key), AddressTaken, LimitReached.
         """
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         if len(await self._keys(domain)) >= KEYS_MAX:
             raise LimitReached(f"A domain has at most {KEYS_MAX} keys; remove retired ones first")
         if len(selector) > SELECTOR_CHARACTERS_MAX:
@@ -110,11 +112,12 @@ class Keys:
         now = self._clock.now().replace(microsecond=0)
         key = imported_key(normal_domain(domain), normal_domain(selector), octets, now)
         await self._directory.add_dkim_keys([key])
+        self._audit.note(actor, "key.import", key.selector, key.domain)
         return published(key)
 
     async def activate(self, actor: Actor, domain: str) -> Sequence[PublishedKey]:
         """Let the waiting keys sign and retire those that did. Errors: BadAddress, NoSuchDomain, NoSuchKey."""
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         keys = await self._keys(domain)
         if not any(key.state is KeyState.PENDING for key in keys):
             raise NoSuchKey("No new keys wait to be activated; `rotate` makes some")
@@ -123,25 +126,31 @@ class Keys:
             for key in keys
             if key.state is not KeyState.RETIRED
         }
-        await self._directory.set_dkim_states(normal_domain(domain), states)
+        name = normal_domain(domain)
+        await self._directory.set_dkim_states(name, states)
+        for selector, state in states.items():
+            verb = "key.activate" if state is KeyState.ACTIVE else "key.retire"
+            self._audit.note(actor, verb, selector, name)
         return await self.list(actor, domain)
 
     async def retire(self, actor: Actor, domain: str, selector: str) -> None:
         """Let a key sign no more; its record stays published. Errors: BadAddress, NoSuchDomain, NoSuchKey."""
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         key = await self._key(domain, selector)
         await self._directory.set_dkim_states(key.domain, {key.selector: KeyState.RETIRED})
+        self._audit.note(actor, "key.retire", key.selector, key.domain)
 
     async def remove(self, actor: Actor, domain: str, selector: str) -> None:
         """Remove a key that does not sign.
 
         Errors: BadAddress, NoSuchDomain, NoSuchKey; NotAllowed, when it still signs.
         """
-        actor.must_be_admin()
+        actor.must_administer(normal_domain(domain))
         key = await self._key(domain, selector)
         if key.state is KeyState.ACTIVE:
             raise NotAllowed("That key still signs; activate others or retire it first")
         await self._directory.remove_dkim_key(key.domain, key.selector)
+        self._audit.note(actor, "key.remove", key.selector, key.domain)
 
     async def _keys(self, domain: str) -> Sequence[DkimKey]:
         name = normal_domain(domain)
@@ -155,7 +164,7 @@ class Keys:
                 return key
         raise NoSuchKey(f"The domain has no key {selector}", domain=domain, selector=selector)
 
-    async def _add_pair(self, domain: str, state: KeyState) -> Sequence[PublishedKey]:
+    async def _add_pair(self, actor: Actor, domain: str, state: KeyState) -> Sequence[PublishedKey]:
         now = self._clock.now().replace(microsecond=0)
         made = await asyncio.to_thread(new_keys, domain, now, f"m{now:%Y%m%d}")
         taken = {key.selector for key in await self._directory.dkim_keys(domain)}
@@ -164,6 +173,8 @@ class Keys:
             if taken.isdisjoint(key.selector for key in keys):
                 break
         await self._directory.add_dkim_keys(keys)
+        for key in keys:
+            self._audit.note(actor, "key.add", key.selector, domain, algorithm=key.algorithm)
         return [published(key) for key in keys]
 
     def _forget(self) -> None:

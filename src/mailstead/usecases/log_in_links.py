@@ -44,9 +44,9 @@ class LogInLinks:
     async def make(self, actor: Actor, address: Address, life: timedelta = LIFE) -> str:
         """Give a token for an account, good until its password changes or `life` is over.
 
-        Errors: NotAllowed, NoSuchAccount.
+        Errors: NoSuchAccount; NotAllowed (`Accounts.managed`).
         """
-        actor.must_be_admin()
+        await self._accounts.managed(actor, address)
         credentials = await self._directory.credentials(address)
         if credentials is None:
             raise NoSuchAccount(address=address.key)

@@ -24,7 +24,7 @@ from mailstead.mailauth.tlsrpt import TlsOutcomes
 from mailstead.model.address import Address, normal_domain
 from mailstead.model.authentication import Authentication, Result
 from mailstead.model.envelope import Actor, Recipient
-from mailstead.model.errors import MailsteadError, WebFailed, WebRefused
+from mailstead.model.errors import MailsteadError, NotAllowed, WebFailed, WebRefused
 from mailstead.model.queue import ItemKind, NewItem
 from mailstead.model.reports import Report, ReportQuery
 from mailstead.model.verdict import Decision, Judgement
@@ -120,11 +120,21 @@ class Reporting:
         return await self._directory.domain(domain) is not None
 
     async def list(self, actor: Actor, query: ReportQuery) -> Sequence[Report]:
-        """Reports that have come, newest first; for administrators only. Errors: BadAddress."""
-        actor.must_be_admin()
+        """Reports that have come, newest first, about the domains that the actor looks after.
+
+        Errors: BadAddress, NoSuchDomain; NotAllowed, for who administers nothing, or not that domain.
+        """
         if query.domain:
             query = replace(query, domain=normal_domain(query.domain))
-        return await self._reports.reports(query)
+            actor.must_administer(query.domain)
+        if query.domain or actor.is_admin:
+            return await self._reports.reports(query)
+        if not actor.administered:
+            raise NotAllowed
+        found = [
+            report for name in actor.administered for report in await self._reports.reports(replace(query, domain=name))
+        ]
+        return sorted(found, key=lambda report: report.received_at, reverse=True)[: query.limit]
 
     # counted for those that go out
 

@@ -241,7 +241,7 @@ async def make_house(
     )
     addresses = Addresses(storage, bus, clock, resolver=resolver)
     srs = Srs((derived_key(master, "srs"),))
-    keys = Keys(storage, bus, clock)
+    keys = Keys(storage, bus, clock, audit)
     sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
     routes = Routes(storage, _relay_terms(settings))
     notices = Notices(routes, sealing, clock, hostname=hostname)
@@ -336,8 +336,8 @@ async def make_house(
             openings=openings,
             last_log_ins=last_log_ins,
             addresses=addresses,
-            domains=Domains(storage, keys),
-            aliases=Aliases(storage),
+            domains=Domains(storage, keys, audit),
+            aliases=Aliases(storage, audit),
             keys=keys,
             staging=staging,
             mailboxes=Mailboxes(
