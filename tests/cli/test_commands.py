@@ -126,6 +126,35 @@ def test_app_passwords(house):
     assert house("account", "app-password", "list", "alice@example.test", "--json") == []
 
 
+def test_app_passwords_of_a_network_and_until_a_day(house):
+    words = ("account", "app-password", "add", "alice@example.test", "phone")
+    made = house(*words, "--network", "192.0.2.7/24", "--network", "2001:DB8::/32", "--expires", "2099-12-31", "--json")
+    assert made["networks"] == ["192.0.2.0/24", "2001:db8::/32"]
+    assert made["expires_at"].startswith("2099-12-31")
+    house(*words, "--expires", "90d")
+    listed = house("account", "app-password", "list", "alice@example.test", "--json")
+    assert [one["last_used_on"] for one in listed] == [None, None]
+    assert "2001:db8::/32" in house("account", "app-password", "list", "alice@example.test").stdout
+    assert "run out" in house(*words, "--expires", "2020-01-01", code=65).stderr
+    assert "90d" in house(*words, "--expires", "soon", code=65).stderr
+    assert "192.0.2.0/24" in house(*words, "--network", "home", code=65).stderr
+
+
+def test_accounts_are_switched_off_and_on(house):
+    assert house("account", "disable", "alice@example.test", "--json")["is_enabled"] is False
+    assert "disabled" in house("account", "list").stdout
+    house("account", "enable", "alice@example.test")
+    assert "disabled" not in house("account", "list").stdout
+    house("account", "disable", "nobody@example.test", code=67)
+
+
+def test_attack_095_second_factors_are_removed_by_who_has_the_machine(house):
+    assert house("second-factor", "list", "alice@example.test", "--json") == {"factors": [], "recovery_codes_left": 0}
+    assert "--yes" in house("second-factor", "remove", "alice@example.test", code=2).stderr
+    assert house("second-factor", "remove", "alice@example.test", "--yes", "--json")["removed_count"] == 0
+    house("second-factor", "list", "nobody@example.test", code=67)
+
+
 def test_terms_of_a_domain(house):
     shown = house("domain", "show", "example.test", "--json")["terms"]
     assert (shown["keeps_trace"], shown["webhook_key"]) == (True, "(hidden)")

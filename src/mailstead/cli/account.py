@@ -1,4 +1,4 @@
-"""`mailstead account`: add, list, remove, password, link, quota, forward, sending-limit, app-password."""
+"""`mailstead account`: add, list, remove, enable, disable, password, quota, forward, sending-limit, app-password."""
 
 from __future__ import annotations
 
@@ -104,6 +104,32 @@ def remove(
 
     terminal.run(work)
     terminal.say(f"{account_address} is removed", {"account": str(account_address)})
+
+
+@app.command()
+def disable(context: typer.Context, address: _AddressText) -> None:
+    """Let an account neither log in nor receive; what it has open ends."""
+    _set_enabled(context, address, is_enabled=False)
+
+
+@app.command()
+def enable(context: typer.Context, address: _AddressText) -> None:
+    """Let an account log in and receive again."""
+    _set_enabled(context, address, is_enabled=True)
+
+
+def _set_enabled(context: typer.Context, address: str, *, is_enabled: bool) -> None:
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+
+    async def work(house: House) -> None:
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        await house.accounts.set_enabled(ADMINISTRATOR, account_address, is_enabled=is_enabled)
+
+    terminal.run(work)
+    state = "enabled" if is_enabled else "disabled"
+    terminal.say(f"{account_address} is {state}", {"account": str(account_address), "is_enabled": is_enabled})
 
 
 @app.command()

@@ -35,6 +35,7 @@ from mailstead.cli import (
     queue,
     reports,
     restore,
+    second_factor,
     serve,
     sieve,
     suppression,
@@ -118,6 +119,7 @@ app.command("firewall")(setup.firewall)
 app.add_typer(systemd.app, name="systemd")
 app.command("update")(update.update)
 app.add_typer(account.app, name="account")
+app.add_typer(second_factor.app, name="second-factor")
 app.add_typer(alias.app, name="alias")
 app.add_typer(sieve.app, name="sieve")
 app.add_typer(vacation.app, name="vacation")

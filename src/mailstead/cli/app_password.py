@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailstead.cli.moments import as_json, coming_moment, shown
 from mailstead.cli.terminal import terminal_of
 
 if TYPE_CHECKING:
@@ -24,17 +25,30 @@ def add(
     address: _AddressText,
     label: Annotated[str, typer.Argument(help="What it is for, such as 'phone'.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="imap, smtp, pop3, sieve or dav; several times; else all.")
+        list[str] | None, typer.Option(help="imap, smtp, pop3, sieve, dav or api; several times; else all.")
     ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="Where it may be used from, such as 192.0.2.0/24; several times; else anywhere."),
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="Until when: 90d, or 2030-12-31; else for ever.")] = None,
 ) -> None:
     """Make an app password and show it, this once."""
     terminal = terminal_of(context)
     account_address = terminal.address(address)
+    expires_at = None if expires is None else coming_moment(terminal, expires, "--expires")
 
     async def work(house: House) -> NewAppPassword:
         from mailstead.wiring.house import ADMINISTRATOR
 
-        return await house.accounts.add_app_password(ADMINISTRATOR, account_address, label, frozenset(scope or ()))
+        return await house.accounts.add_app_password(
+            ADMINISTRATOR,
+            account_address,
+            label,
+            frozenset(scope or ()),
+            networks=network or (),
+            expires_at=expires_at,
+        )
 
     made = terminal.run(work)
     terminal.say(
@@ -56,9 +70,17 @@ def list_(context: typer.Context, address: _AddressText) -> None:
 
     found = terminal.run(work)
     terminal.say_table(
-        ("Number", "Label", "Scopes", "Made at"),
+        ("Number", "Label", "Scopes", "Networks", "Made at", "Until", "Last used on"),
         [
-            (str(one.app_password_id), one.label, ", ".join(sorted(one.scopes)) or "all", f"{one.created_at:%Y-%m-%d}")
+            (
+                str(one.app_password_id),
+                one.label,
+                ", ".join(sorted(one.scopes)) or "all",
+                ", ".join(one.networks) or "all",
+                f"{one.created_at:%Y-%m-%d}",
+                shown(one.expires_at),
+                one.last_used_on or "never",
+            )
             for one in found
         ],
         [_as_json(one) for one in found],
@@ -87,5 +109,8 @@ def _as_json(one: AppPassword) -> dict[str, object]:
         "app_password": one.app_password_id,
         "label": one.label,
         "scopes": sorted(one.scopes),
+        "networks": list(one.networks),
         "created_at": one.created_at.isoformat(),
+        "expires_at": as_json(one.expires_at),
+        "last_used_on": one.last_used_on or None,
     }

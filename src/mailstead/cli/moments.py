@@ -1,4 +1,4 @@
-"""Moments in the past on the command line, and how moments are shown: in UTC, as in the log."""
+"""Moments on the command line, and how moments are shown: in UTC, as in the log."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def past_moment(terminal: Terminal, text: str, option: str) -> datetime:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         terminal.fail(DATA, f"{option} is 30m, 2h, 7d, 2030-12-31 or 2030-12-31T18:00; not {text!r}", kind="BadMoment")
+
+
+def coming_moment(terminal: Terminal, text: str, option: str) -> datetime:
+    """Read ``90d`` (in ninety days), a day, or a day and time in UTC, or end with the text that helps."""
+    from datetime import UTC, datetime, timedelta
+
+    from mailstead.ports.clock import SystemClock
+
+    try:
+        if match := re.fullmatch(r"(\d{1,5})([mhdw])", text):
+            return SystemClock().now() + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        terminal.fail(DATA, f"{option} is 12h, 90d, 2030-12-31 or 2030-12-31T18:00; not {text!r}", kind="BadMoment")
 
 
 def shown(moment: datetime | None) -> str:
