@@ -21,7 +21,7 @@ from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 PASSWORD = "pw-never-in-a-log 1"
 LISTENERS = ("MX_LISTEN", "SUBMISSION_LISTEN", "SUBMISSION_LISTEN_TLS", "IMAP_LISTEN", "IMAP_LISTEN_TLS",
-             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN", "CALDAV_LISTEN")  # fmt: skip
+             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN", "CALDAV_LISTEN", "API_LISTEN")  # fmt: skip
 
 
 @pytest.fixture

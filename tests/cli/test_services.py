@@ -12,7 +12,7 @@ from mailstead.cli.containers import load_here, services_asked
 from mailstead.config.load import load
 from mailstead.model.errors import BadSettings
 from mailstead.wiring.offers import house_offers, listening
-from mailstead.wiring.services import chosen_services, not_yet, with_services
+from mailstead.wiring.services import chosen_services, with_services
 from system.server import Server
 
 
@@ -28,8 +28,7 @@ def settings_of(**variables):
         (("smtp", "imap"), ("mx", "submission", "imap")),
         (("worker",), ("queue",)),
         (("queue", "worker"), ("queue",)),
-        (("imap", "api"), ("imap",)),
-        (("caldav", "carddav", "api"), ("caldav", "carddav")),
+        (("imap", "api"), ("imap", "api")),
     ],
 )
 def test_names_of_roles(names, chosen):
@@ -39,7 +38,6 @@ def test_names_of_roles(names, chosen):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("api",), "The service api is not yet in this version; the services that there are: mx, submission"),
         (("imp",), r"There is no service 'imp' \(did you mean imap\?\)"),
         (("submissio",), r"did you mean submission\?"),
         (("workr",), r"did you mean worker\?"),
@@ -50,10 +48,6 @@ def test_names_of_roles(names, chosen):
 def test_names_that_stand_for_nothing_here(names, said):
     with pytest.raises(BadSettings, match=said):
         chosen_services(names)
-
-
-def test_later_services_are_told_apart():
-    assert not_yet(("web", "api", "api", "caldav")) == ("api",)
 
 
 def test_who_runs_one_service_still_offers_those_of_the_house():
@@ -107,20 +101,12 @@ def mailstead(server, *words):
 
 
 def test_serve_by_words(tmp_path):
-    words = ["--init", "mx,smtp", "imap", "pop3,sieve", "worker", "api"]
+    words = ["--init", "mx,smtp", "imap", "pop3,sieve", "worker"]
     server = Server(tmp_path, {"MAILSTEAD_SERVER_SERVICES": "imap"}, words)
     server.start()
     assert server.stop() == 0
     said = {line["event"]: line for line in map(json.loads, server.log().splitlines())}
     assert said["ready"]["services"] == ["mx", "submission", "imap", "pop3", "sieve", "queue"]
-    assert said["services that are not yet in this version are left out"]["services"] == ["api"]
-
-
-def test_a_service_of_a_later_version_alone_ends_with_a_sentence(tmp_path):
-    server = Server(tmp_path)
-    done = mailstead(server, "serve", "--init", "api")
-    assert (done.returncode, "not yet in this version" in done.stderr) == (78, True), done.stderr
-    assert not (tmp_path / "data").exists()
 
 
 def test_the_short_way_of_a_health_check_says_what_the_long_way_says(tmp_path):

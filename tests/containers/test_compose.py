@@ -245,8 +245,6 @@ def test_what_is_not_yet_there_says_so_and_ends(engine, image, tmp_path):
         house.compose("--profile", "scaled", "up", "scaled", expect=None)
         state = house.inspect("scaled", "--profile", "scaled")["State"]
         assert (state["Status"], state["ExitCode"]) == ("exited", 78)
-        said = house.compose("run", "--rm", "-T", "--no-deps", "mailstead", "serve", "--init", "api", expect=78)
-        assert said == ""
 
 
 def test_pages_of_ones_own_beside_the_compose_file(engine, image, tmp_path):

@@ -231,5 +231,5 @@ def test_one_service_is_chosen_by_the_command(engine, image, run):
     assert {int(line) for line in listening.split()} == {143, 993}
     asked = json.loads(engine.docker("exec", name, "mailstead", "--json", "health"))
     assert {each["service"] for each in asked} == {"imap"}
-    said = engine.docker("run", "--rm", image, "serve", "--init", "api", expect=None)
-    assert "not yet in this version" in said
+    said = engine.docker("run", "--rm", image, "serve", "--init", "apj", expect=None)
+    assert "did you mean api?" in said

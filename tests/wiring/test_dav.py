@@ -10,8 +10,8 @@ import pytest
 from mailstead.config.settings import Dav, Listeners, Server, Settings, Store, Web
 from mailstead.model.address import Address
 from mailstead.model.secret import Secret
+from mailstead.net import http_requests
 from mailstead.net.certificates import open_certificates
-from mailstead.services.dav import log_in
 from mailstead.wiring.dav import make_dav_services
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from mailstead.wiring.web import make_web_service
@@ -44,7 +44,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(folder, services, **sections):
+async def served(folder, services, make=None, **sections):
+    """`make` gives a server; None: those of calendars and contacts, or the web."""
     settings = Settings(
         server=Server(hostname="localhost", data_dir=folder / "data", services=services),
         store=Store(master_key=Secret("00" * 32)),
@@ -54,7 +55,9 @@ async def served(folder, services, **sections):
         await house.domains.add(ADMINISTRATOR, "example.test")
         await house.accounts.create(ADMINISTRATOR, Address.parse(ALICE), Secret(PASSWORD))
         certificates = open_certificates("", "", folder / "data", "localhost", 5.0)
-        if "web" in services:
+        if make is not None:
+            servers = [make(house, certificates)]
+        elif "web" in services:
             servers = [make_web_service(house, certificates)]
         else:
             servers = make_dav_services(house, certificates)
@@ -70,7 +73,7 @@ async def served(folder, services, **sections):
 @pytest.fixture
 def from_afar(monkeypatch):
     """Loopback counts as any other address."""
-    monkeypatch.setattr(log_in, "_is_loopback", lambda _address: False)
+    monkeypatch.setattr(http_requests, "is_loopback", lambda _address: False)
 
 
 @pytest.mark.usefixtures("from_afar")

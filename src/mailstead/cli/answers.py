@@ -27,6 +27,7 @@ _GREETINGS: Final = {
     "imap": re.compile(rb"\* OK"),
     "pop3": re.compile(rb"\+OK"),
     "sieve": re.compile(rb'"IMPLEMENTATION"'),
+    "api": re.compile(rb"HTTP/1\.1 [234]\d\d"),
     "web": re.compile(rb"HTTP/1\.1 [234]\d\d"),  # there need not be a page, only somebody who says so
 }
 """How the answer of a service begins that takes new clients."""
@@ -34,6 +35,8 @@ _FAREWELLS: Final = {
     "mx": b"QUIT\r\n", "submission": b"QUIT\r\n", "imap": b"h LOGOUT\r\n", "pop3": b"QUIT\r\n", "sieve": b"LOGOUT\r\n",
 }  # fmt: skip
 _WEB_QUESTION: Final = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_HTTP: Final = frozenset({"web", "api"})
+"""Services that speak HTTP, and are asked first."""
 _PROXY_OF_NOBODY: Final = b"PROXY UNKNOWN\r\n"
 _HERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 """Where a client on this machine reaches what listens on all its addresses."""
@@ -76,7 +79,7 @@ def ports_of(settings: Settings) -> tuple[Port, ...]:
     wanted = [
         (service, at, is_tls, "")
         for service in chosen
-        if service in {*LISTENING, "web"}
+        if service in {*LISTENING, *_HTTP}
         for section in (getattr(settings, service),)
         for is_tls, places in ((False, section.listen), (True, section.listen_tls))
         for at in places
@@ -123,7 +126,7 @@ def ask(port: Port, limit_s: float = LIMIT_S) -> Answer:
 
 
 def _greeted(port: Port, connection: socket.socket) -> Answer:
-    if port.service == "web":
+    if port.service in _HTTP:
         connection.sendall(_WEB_QUESTION)
     octets = b""
     while b"\n" not in octets and len(octets) < ANSWER_OCTETS_MAX:

@@ -35,6 +35,7 @@ DEMO_SETTINGS: Final = {
     "MAILSTEAD_POP3_LISTEN_TLS": "127.0.0.1:2995",
     "MAILSTEAD_SIEVE_LISTEN": "127.0.0.1:2190",
     "MAILSTEAD_CALDAV_LISTEN": "127.0.0.1:2080",
+    "MAILSTEAD_API_LISTEN": "127.0.0.1:2081",
     # Nothing of a demo goes to the Internet: senders are not looked up, and with a resolver that is not there
     # mail to others waits in the queue.
     "MAILSTEAD_AUTHENTICATION_IS_ENABLED": "false",
@@ -55,7 +56,11 @@ class Demo:
 def demo_environment(state: Path, environ: dict[str, str]) -> dict[str, str]:
     """Give the environment with the demo's settings below it."""
     given = {**DEMO_SETTINGS, "MAILSTEAD_SERVER_DATA_DIR": str((state / "data").absolute()), **environ}
-    return {"MAILSTEAD_DAV_BASE_URL": f"http://{given['MAILSTEAD_CALDAV_LISTEN'].partition(',')[0]}", **given}
+    urls = {
+        f"MAILSTEAD_{section}_BASE_URL": f"http://{given[f'MAILSTEAD_{service}_LISTEN'].partition(',')[0]}"
+        for section, service in (("DAV", "CALDAV"), ("API", "API"))
+    }
+    return urls | given
 
 
 def open_demo(state: Path, *, is_fresh: bool) -> Demo:
@@ -99,10 +104,13 @@ def _take(path: Path) -> None:
         raise
 
 
-async def fill_demo(settings: Settings, demo: Demo) -> None:
-    """Make domain and accounts of the demo where they are not there yet."""
+async def fill_demo(settings: Settings, demo: Demo) -> str:
+    """Make domain and accounts of the demo where they are not there yet; the first one is its administrator.
+
+    Gives a token for the API, made anew.
+    """
     from mailstead.model.address import Address
-    from mailstead.model.errors import AddressTaken, DomainExists
+    from mailstead.model.errors import AddressTaken, DomainExists, UserExists
     from mailstead.model.secret import Secret
     from mailstead.wiring.house import ADMINISTRATOR, open_house
 
@@ -112,9 +120,14 @@ async def fill_demo(settings: Settings, demo: Demo) -> None:
         for address, password in demo.passwords.items():
             with suppress(AddressTaken):
                 await house.accounts.create(ADMINISTRATOR, Address.parse(address), Secret(password))
+        first = next(iter(demo.passwords))
+        with suppress(UserExists):
+            await house.users.create(ADMINISTRATOR, Address.parse(first), is_admin=True)
+        user = await house.users.get(ADMINISTRATOR, first)
+        return (await house.users.tokens.reset(ADMINISTRATOR, "demo", user)).secret.reveal()
 
 
-def print_demo(settings: Settings, demo: Demo) -> None:
+def print_demo(settings: Settings, demo: Demo, token: str) -> None:
     """Print the one table: services, log-ins, a line that sends and a line that reads."""
     from rich.console import Console
     from rich.table import Table
@@ -140,6 +153,9 @@ def print_demo(settings: Settings, demo: Demo) -> None:
     if has_dates:
         both = "caldav, carddav" if "carddav" in settings.server.services else "caldav"
         table.add_row(both, f"http://{settings.caldav.listen[0]}", "none: this machine only")
+    if "api" in settings.server.services:
+        for address in settings.api.listen:
+            table.add_row("api", f"http://{address}/v1/docs", "none: this machine only")
     console.print(table)
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     console.print(f"Log-in: {alice} with password {alice_password}")
@@ -170,6 +186,15 @@ def print_demo(settings: Settings, demo: Demo) -> None:
             """print(u.urlopen(ask).read().decode())\"""",
             markup=False,
         )
+    if "api" in settings.server.services and settings.api.listen:
+        host, port = _host_and_port(settings.api.listen[0])
+        console.print(f"API:    token {token}", markup=False)
+        console.print(
+            f"""        python3 -c "import urllib.request as u; """
+            f"""ask = u.Request('http://{host}:{port}/v1/account', """
+            f"""headers={{'Authorization': 'Bearer {token}'}}); print(u.urlopen(ask).read().decode())\"""",
+            markup=False,
+        )
     console.print("Mail to other domains goes nowhere: it waits in the queue, as the demo asks no name server.")
     console.print("Ctrl-C stops it; the state survives; make serve FRESH=1 starts anew.")
     sys.stdout.flush()
@@ -190,7 +215,7 @@ def serve(
         typer.Argument(
             metavar="[SERVICE]...",
             help="Services to run, else those of server.services: web, mx, submission, imap, pop3, sieve, caldav, "
-            "carddav, queue; smtp means mx and submission, worker the queue.",
+            "carddav, queue, api; smtp means mx and submission, worker the queue.",
         ),
     ] = None,
     services: Annotated[str, typer.Option(metavar="A,B", help="The same, in one word.")] = "",
@@ -207,7 +232,7 @@ def serve(
     from mailstead.config.load import load
     from mailstead.model.errors import BadSettings
     from mailstead.telemetry import log
-    from mailstead.wiring.services import named_services, not_yet, with_services
+    from mailstead.wiring.services import named_services, with_services
 
     terminal: Terminal = context.find_root().obj
     with terminal.clear_errors():
@@ -228,19 +253,17 @@ def serve(
         log.configure(server.log_level, server.log_format)
         if told := told_by_variables(environ):
             log.get("cli").info("variables of a relay's container", **told)
-        if later := not_yet(asked):
-            log.get("cli").warning("services that are not yet in this version are left out", services=later)
         if house is None and init:
             _make_data_folder(settings)
         when_ready = None
         if house is None:
             asyncio.run(_adopt_environment(settings, os.environ))
         if house is not None:
-            asyncio.run(fill_demo(settings, house))
+            token = asyncio.run(fill_demo(settings, house))
             demo_house = house
 
             def when_ready() -> None:
-                print_demo(settings, demo_house)
+                print_demo(settings, demo_house, token)
 
         status = _run(settings, when_ready)
     if status:

@@ -22,6 +22,11 @@ def setting(default: Any, help_text: str, choices: tuple[str, ...] = (), minimum
     return field(default=default, metadata={"help": help_text, "choices": choices, "minimum": minimum})
 
 
+_SERVICES = (
+    "mx", "submission", "smtp", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "worker", "web", "api",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """The server as a whole."""
@@ -35,16 +40,16 @@ class Server:
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
     services: tuple[str, ...] = setting(
-        ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web"),
+        ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web", "api"),
         "Services to run; smtp means mx and submission, worker the queue. One that has no address to listen on is left "
         "out, queue aside.",
-        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "worker", "web"),
+        choices=_SERVICES,
     )
     offered_services: tuple[str, ...] = setting(
         (),
         "Services of the whole house, where several containers share them out, for what mail programs and the DNS are "
         "told; empty: server.services.",
-        choices=("mx", "submission", "smtp", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "worker", "web"),
+        choices=_SERVICES,
     )
     metrics_listen: str = setting(
         "", "Address and port of the Prometheus metrics page; workers use the ports after it, one each; empty: none."
@@ -294,6 +299,42 @@ class Dav:
 
 
 @dataclass(frozen=True, slots=True)
+class Api(Listeners):
+    """The API (REST, JSON), on ports of its own and under /v1 where the web service answers."""
+
+    base_url: str = setting(
+        "", "Where the API is on the web, as https://api.example.org; empty: https:// and server.hostname."
+    )
+    allows_clear_text: bool = setting(
+        False, "Take passwords and tokens without TLS from elsewhere than loopback: only where a proxy ends TLS."
+    )
+    proxy_from: tuple[str, ...] = setting(
+        (),
+        "Addresses of web proxies before us that end TLS, as 10.0.0.0/8: whom they name in X-Forwarded-For has come, "
+        "and over TLS if X-Forwarded-Proto says https. Nobody else may reach us from there.",
+    )
+    requests_per_minute: int = setting(
+        1000,
+        "Requests that a network (an IPv4 address, an IPv6 /64) may send in a minute, in each process; 0: any number.",
+        minimum=0,
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        "Whose pages may use the API in a browser, as https://webmail.example.org: a webmail that is served elsewhere. "
+        "Empty: only our own.",
+    )
+    allows_registration: bool = setting(
+        False, "Let anybody make a user of his own, without any right; else users are made by an administrator."
+    )
+    body_octets_max: int = setting(
+        64 * 1024 * 1024,
+        "Largest body of a request; most kinds of request have a smaller one of their own.",
+        minimum=1024,
+    )
+    connections_max: int = setting(500, "Connections to ports of its own, per process.", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Dns:
     """How names are looked up."""
 
@@ -429,6 +470,39 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Oidc:
+    """Log-in by an OpenID Connect provider, on the web and in mail programs; without issuer there is none."""
+
+    issuer: str = setting("", "Its name, as https://id.example.org/realms/mail, letter for letter; empty: no provider.")
+    name: str = setting("", "How it is called on the button; empty: by its host.")
+    client_id: str = setting("", "What it calls us.")
+    client_secret: Secret = setting(Secret(""), "Our secret there; empty: we are a public client.")
+    scopes: tuple[str, ...] = setting(("openid", "email"), "Scopes that are asked for at the log-in on the web.")
+    redirect_url: str = setting(
+        "",
+        "Where it sends browsers back, as it is registered there, letter for letter; empty: /log-in/oidc/callback at "
+        "server.hostname.",
+    )
+    audiences: tuple[str, ...] = setting(
+        (),
+        "Whom access tokens of mail programs (OAUTHBEARER, XOAUTH2) must be for, besides being the provider's; empty: "
+        "none are taken, unless oidc.introspects.",
+    )
+    introspects: bool = setting(
+        False, "Ask the provider about each access token (RFC 7662), for those that are no signed JWT."
+    )
+    claim: str = setting("email", "Claim that holds a person's address, for oidc.auto_link_domains.")
+    auto_link_domains: tuple[str, ...] = setting(
+        (),
+        "Domains whose addresses are the provider's to give: whoever it calls the verified owner of one comes in as "
+        "that account at once. Empty: everybody links once, with the password, or an administrator does.",
+    )
+    allows_private_addresses: bool = setting(
+        False, "The provider may be in a private network or on this machine, there also without TLS."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Doctor:
     """What the doctor may ask of others."""
 
@@ -522,6 +596,7 @@ class Settings:
     carddav: Listeners = field(default_factory=Listeners)
     dav: Dav = field(default_factory=Dav)
     web: Web = field(default_factory=Web)
+    api: Api = field(default_factory=Api)
     dns: Dns = field(default_factory=Dns)
     authentication: Authentication = field(default_factory=Authentication)
     policy: Policy = field(default_factory=Policy)
@@ -531,6 +606,7 @@ class Settings:
     relay: Relay = field(default_factory=Relay)
     trace: Trace = field(default_factory=Trace)
     audit: Audit = field(default_factory=Audit)
+    oidc: Oidc = field(default_factory=Oidc)
     doctor: Doctor = field(default_factory=Doctor)
     chatmail: Chatmail = field(default_factory=Chatmail)
     backup: Backup = field(default_factory=Backup)

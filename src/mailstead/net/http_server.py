@@ -26,6 +26,10 @@ from mailstead.telemetry import metrics
 
 HEAD_OCTETS_MAX: Final = 16 * 1024
 STOP_LIMIT_S: Final = 2
+SOCKET_OCTETS_MAX: Final = 16 * 1024
+"""Of a frame that a client sends."""
+PING_S: Final = 30.0
+"""Between pings of a WebSocket, and how long an answer may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class HttpTerms:
     """How long a connection is kept open for the next request."""
     long_keep_alive_s: int = 60
     """… behind one that might have lasted longer than `connection_s`."""
+    has_sockets: bool = False
+    """Whether connections may become WebSockets; those live for as long as both ends answer pings."""
 
 
 class HttpServer:
@@ -118,7 +124,10 @@ class HttpServer:
         return uvicorn.Config(
             self._app,
             http=protocol,
-            ws="none",
+            ws="websockets-sansio" if self.terms.has_sockets else "none",
+            ws_max_size=SOCKET_OCTETS_MAX,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -214,6 +223,12 @@ class _Connection(H11Protocol):
         if cycle.response_complete and not is_new:
             return 0.0  # another head has begun, and had the same time to come to its end
         return may_last_s - terms.connection_s - (now_s - self._seen_at_s)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """See H11Protocol: another protocol takes the connection, with an end of its own."""
+        if self._end is not None:
+            self._end.cancel()
+        super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""

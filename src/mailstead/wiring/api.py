@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from starlette.types import ASGIApp
 
+from mailstead.config.settings import Settings
+from mailstead.net.certificates import Certificates
+from mailstead.net.http_requests import Proxies
+from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.api.app import make_api_app
 from mailstead.services.api.endpoints import Endpoint
 from mailstead.services.api.house import ApiHouse, ApiTerms
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.wiring.house import House
+from mailstead.wiring.services import place
+
+REQUEST_S: Final = 300.0
+"""Of a large message from a slow client, or an export to one."""
+KEEP_ALIVE_S: Final = 60
+PREFIXES: Final = ("/v1", "/api")
+
+
+def request_s(path: str) -> float:
+    """Give how long a request may last, beside web pages."""
+    return REQUEST_S if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES) else 0.0
+
+
+def base_url(settings: Settings) -> str:
+    """Give where the API is on the web, without slash at the end."""
+    if settings.api.base_url:
+        return settings.api.base_url.rstrip("/")
+    listening = (*settings.web.listen_tls, *settings.web.listen_shared, *settings.api.listen_tls)
+    ports = [int(where.rpartition(":")[2]) for where in listening]
+    at = "" if not ports or 443 in ports else f":{ports[0]}"
+    return f"https://{settings.server.hostname}{at}"
+
+
+def terms_of(settings: Settings) -> ApiTerms:
+    """Give what the settings say. Errors: BadSettings."""
+    api = settings.api
+    return ApiTerms(
+        base_url=base_url(settings),
+        allows_clear_text=api.allows_clear_text,
+        proxies=Proxies(api.proxy_from, "api.proxy_from"),
+        requests_per_minute=api.requests_per_minute,
+        allowed_origins=frozenset(origin.rstrip("/").lower() for origin in api.allowed_origins),
+        allows_registration=api.allows_registration,
+        body_octets_max=api.body_octets_max,
+    )
 
 
 def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
-    """Give what the API needs."""
+    """Give what the API needs. Errors: BadSettings."""
     return ApiHouse(
         clock=house.clock,
-        terms=terms or ApiTerms(base_url=f"https://{house.settings.server.hostname}"),
+        terms=terms or terms_of(house.settings),
         call_limits=CallLimits(house.storage, house.clock),
         idempotency=Idempotency(house.storage, house.clock),
         accounts=house.accounts,
@@ -34,5 +74,20 @@ def make_app(
     terms: ApiTerms | None = None,
     endpoints: Iterable[Endpoint] | None = None,
 ) -> ASGIApp:
-    """Give the application; `terms` and `endpoints` are a test's own."""
+    """Give the application; `terms` and `endpoints` are a test's own. Errors: BadSettings."""
     return make_api_app(make_api_house(house, terms), others, endpoints)
+
+
+def make_api_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> HttpServer:
+    """Give the service on ports of its own, not yet bound. Errors: BadSettings."""
+    settings = house.settings
+    connections_max = settings.api.connections_max
+    terms = HttpTerms("api", 30.0, lambda _path: REQUEST_S, connections_max, KEEP_ALIVE_S, has_sockets=True)
+    return HttpServer(
+        make_app(house),
+        terms,
+        [place(at, settings) for at in settings.api.listen],
+        [place(at, settings) for at in settings.api.listen_tls],
+        certificates.context,
+        is_port_shared=is_port_shared,
+    )

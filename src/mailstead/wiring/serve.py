@@ -72,6 +72,10 @@ async def serve(
             from mailstead.wiring.dav import make_dav_services
 
             http += make_dav_services(house, certificates, is_port_shared=is_port_shared)
+        if "api" in services and (settings.api.listen or settings.api.listen_tls):
+            from mailstead.wiring.api import make_api_service
+
+            http.append(make_api_service(house, certificates, is_port_shared=is_port_shared))
         servers = Servers(
             make_listeners(house, certificates, web, is_port_shared=is_port_shared),
             stop_limit_s=server.stop_limit_s,

@@ -10,39 +10,24 @@ from typing import Final
 from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 
-SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web")
+SERVICE_NAMES: Final = ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web", "api")
 LISTENING: Final = ("mx", "submission", "imap", "pop3", "sieve")
 """Those whose conversations the driver holds."""
 ALPN: Final = {"imap": b"imap", "submission": b"smtp"}
 """What clients offer on a port that mail shares with the web. Spec: reference chatmail, section 7.1."""
 FURTHER_NAMES: Final = {"smtp": ("mx", "submission"), "worker": ("queue",)}
-NOT_YET: Final = ("api",)
-"""Services of a later version."""
 
 
 def chosen_services(names: Sequence[str]) -> tuple[str, ...]:
-    """Give the services behind names: ``smtp`` means mx and submission, ``worker`` the queue. Errors: BadSettings.
-
-    Services of a later version are left out; `not_yet` gives them.
-    """
+    """Give the services behind names: ``smtp`` means mx and submission, ``worker`` the queue. Errors: BadSettings."""
     chosen: list[str] = []
     for name in names:
         for service in FURTHER_NAMES.get(name, (name,)):
-            if service not in (*SERVICE_NAMES, *NOT_YET):
+            if service not in SERVICE_NAMES:
                 raise BadSettings(_unknown(service))
-            if service not in (*chosen, *NOT_YET):
+            if service not in chosen:
                 chosen.append(service)
-    later = not_yet(names)
-    if later and not chosen:
-        raise BadSettings(
-            f"{_in_words(later)} not yet in this version; the services that there are: {', '.join(SERVICE_NAMES)}"
-        )
     return tuple(chosen)
-
-
-def not_yet(names: Sequence[str]) -> tuple[str, ...]:
-    """Give those of the names that stand for services of a later version."""
-    return tuple(dict.fromkeys(name for name in names if name in NOT_YET))
 
 
 def named_services(words: Sequence[str]) -> tuple[str, ...]:
@@ -68,15 +53,9 @@ def place(at: str, settings: Settings) -> str:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, [*SERVICE_NAMES, *FURTHER_NAMES, *NOT_YET], 1, 0.5)
+    near = difflib.get_close_matches(name, [*SERVICE_NAMES, *FURTHER_NAMES], 1, 0.5)
     nearest = f" (did you mean {near[0]}?)" if near else ""
     return (
         f"There is no service '{name}'{nearest}; services are {', '.join(SERVICE_NAMES)}; "
         "smtp means mx and submission, worker the queue"
     )
-
-
-def _in_words(names: tuple[str, ...]) -> str:
-    if len(names) == 1:
-        return f"The service {names[0]} is"
-    return f"The services {', '.join(names[:-1])} and {names[-1]} are"

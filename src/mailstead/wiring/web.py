@@ -22,10 +22,15 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
     settings = house.settings
     beside: Callable[[ASGIApp], ASGIApp] | None = None
     beside_s: Callable[[str], float] | None = None
-    if set(chosen_services(settings.server.services)) & {"caldav", "carddav"}:
+    services = set(chosen_services(settings.server.services))
+    if services & {"caldav", "carddav"}:
         from mailstead.wiring import dav
 
         beside, beside_s = functools.partial(dav.make_app, house), dav.request_s
+    if "api" in services:
+        from mailstead.wiring import api
+
+        beside, beside_s = _before(functools.partial(api.make_app, house), beside), _longest(api.request_s, beside_s)
     return WebService(
         Publications(house.storage, house_offers(settings)),
         [place(at, settings) for at in settings.web.listen],
@@ -39,5 +44,18 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         invitation_links=house.invitation_links,
         beside=beside,
         beside_s=beside_s,
+        has_sockets="api" in services,
         is_port_shared=is_port_shared,
     )
+
+
+def _before(
+    first: Callable[[ASGIApp], ASGIApp], then: Callable[[ASGIApp], ASGIApp] | None
+) -> Callable[[ASGIApp], ASGIApp]:
+    """Give what puts two applications before another."""
+    return first if then is None else lambda others: first(then(others))
+
+
+def _longest(first: Callable[[str], float], then: Callable[[str], float] | None) -> Callable[[str], float]:
+    """Give how long a request may last where two applications are before the pages."""
+    return first if then is None else lambda path: max(first(path), then(path))

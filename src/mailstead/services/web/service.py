@@ -41,12 +41,13 @@ class WebService(HttpServer):
         invitation_links: InvitationLinks | None = None,
         beside: Callable[[ASGIApp], ASGIApp] | None = None,
         beside_s: Callable[[str], float] | None = None,
+        has_sockets: bool = False,
         is_port_shared: bool = False,
     ) -> None:
         """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`.
 
         `beside` puts another application before the pages, which keeps what is its own and passes on the rest;
-        `beside_s` gives how long its requests may last.
+        `beside_s` gives how long its requests may last, `has_sockets` says that it has WebSockets.
         Errors: BadSettings.
         """
         app = make_app(
@@ -62,7 +63,7 @@ class WebService(HttpServer):
         def request_s(path: str) -> float:
             return MAIL_CONNECTION_S if path == mxdeliv.PATH else beside_s(path) if beside_s is not None else 0.0
 
-        terms = HttpTerms("web", CONNECTION_S, request_s, CONNECTIONS_MAX)
+        terms = HttpTerms("web", CONNECTION_S, request_s, CONNECTIONS_MAX, has_sockets=has_sockets)
         super().__init__(
             beside(app) if beside is not None else app,
             terms,
