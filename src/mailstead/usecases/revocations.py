@@ -21,6 +21,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.errors import MailsteadError
 from mailstead.model.ids import AccountId
 from mailstead.model.people import UserId, owner_of
+from mailstead.policy.oidc import link_fingerprint
 from mailstead.ports.changebus import DIRECTORY, ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.people import Factors, People
@@ -210,6 +211,9 @@ class _Comparison:
             account = await self._directory.account(account_id)
             credentials = await self._directory.credentials(account.address) if account else None
             self._marks[account_id] = _marks(credentials)
+            if credentials is not None:  # whom a provider lets in, for as long as he is linked
+                links = await self._factors.oidc_links(owner_of(None, account_id))
+                self._marks[account_id] |= {link_fingerprint(each.issuer, each.subject): None for each in links}
         return self._marks[account_id]
 
 

@@ -276,6 +276,8 @@ def _link_oidc(db: apsw.Connection, issuer: str, subject: str, owner: str, now: 
 
 def _unlink_oidc(db: apsw.Connection, owner: str, issuer: str) -> None:
     db.execute("DELETE FROM oidc_link WHERE owner = ? AND issuer = ?", (owner, issuer))
+    if db.changes():
+        note_rights_change(db, owner)
 
 
 def _oidc_links(db: apsw.Connection, owner: str) -> list[OidcLink]:
