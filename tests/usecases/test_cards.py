@@ -3,9 +3,10 @@
 import pytest
 
 from mailstead.model.dav import CollectionKind, CollectionTraits
-from mailstead.model.errors import BadObject, NoSuchResource, PreconditionFailed, UidConflict
+from mailstead.model.errors import BadObject, NoSuchResource, PreconditionFailed, TooManyMatches, UidConflict
 from mailstead.model.people import Listing
 from mailstead.pim.card_form import CardForm, Labelled
+from mailstead.usecases import cards
 from mailstead.usecases.cards import ContactWish
 from mailstead.usecases.collections import DEFAULT
 from usecases.api_home import api_home
@@ -121,3 +122,12 @@ async def test_attack_085_a_uid_is_one_line(home, actor):
     without = VCARD.replace(b"UID:u-1\r\n", b"")
     made = await home.cards.create(actor, ContactWish(without, CardForm(uid="x\r\nNOTE:injected")))
     assert b"\nNOTE" not in made.placed.resource.octets
+
+
+async def test_attack_098_a_page_is_not_larger_than_memory_allows(home, actor, monkeypatch):
+    for name in ("Ada", "Bea"):
+        await home.cards.create(actor, named(name))
+    monkeypatch.setattr(cards, "PAGE_OCTETS_MAX", 150)
+    assert len((await home.cards.find(actor, Listing(1, 1))).items) == 1
+    with pytest.raises(TooManyMatches):
+        await home.cards.find(actor, Listing(1, 2))

@@ -5,8 +5,16 @@ from datetime import UTC, datetime
 import pytest
 
 from mailstead.model.dav import CollectionKind
-from mailstead.model.errors import BadObject, NoSuchCollection, NoSuchResource, PreconditionFailed, UidConflict
+from mailstead.model.errors import (
+    BadObject,
+    NoSuchCollection,
+    NoSuchResource,
+    PreconditionFailed,
+    TooManyMatches,
+    UidConflict,
+)
 from mailstead.model.people import Listing
+from mailstead.usecases import events
 from mailstead.usecases.calendars import CalendarWish
 from mailstead.usecases.collections import DEFAULT
 from mailstead.usecases.dav_objects import DavObjects, collection_object_id
@@ -156,3 +164,12 @@ async def test_attack_092_nobody_reaches_the_events_of_others(home, actor, bob, 
         await home.events.create(actor, collection_object_id(book), event("mine"))
     assert isinstance(home.objects, DavObjects)
     assert (await home.events.show(actor_of(bob), theirs.object_id)).view.uid == "secret"
+
+
+async def test_attack_098_a_page_is_not_larger_than_memory_allows(home, actor, monkeypatch):
+    for uid in ("one", "two"):
+        await home.events.create(actor, "", event(uid))
+    monkeypatch.setattr(events, "PAGE_OCTETS_MAX", 300)
+    assert await found(home, actor, Listing(1, 1)) == (["one"], 2)
+    with pytest.raises(TooManyMatches):
+        await found(home, actor, Listing(1, 2))

@@ -22,7 +22,7 @@ from mailstead.pim.component import escaped
 from mailstead.pim.vcard import card
 from mailstead.usecases.collections import Opened
 from mailstead.usecases.contacts import SUFFIX, Contacts
-from mailstead.usecases.dav_objects import DavObjects, Placed, name_of
+from mailstead.usecases.dav_objects import PAGE_OCTETS_MAX, DavObjects, Placed, must_have_room, name_of
 from mailstead.usecases.resources import OCTETS_PAGE, PAGE, off_loop
 
 KIND: Final = CollectionKind.ADDRESSBOOK
@@ -58,8 +58,11 @@ class Cards:
         self._contacts = contacts
 
     async def find(self, actor: Actor, listing: Listing) -> Page[ShownContact]:
-        """A part of the contacts, book by book, by their names in paths; text: in what is searched of a vCard."""
-        left, skipped, count = listing.limit, listing.skipped_count, 0
+        """A part of the contacts, book by book, by their names in paths; text: in what is searched of a vCard.
+
+        Errors: TooManyMatches, when they are too large together.
+        """
+        left, skipped, count, room_octets = listing.limit, listing.skipped_count, 0, PAGE_OCTETS_MAX
         found: list[ShownContact] = []
         for opened in await self._objects.collections(actor, KIND):
             names = await self._names(opened, listing.text)
@@ -67,8 +70,10 @@ class Cards:
             chosen = names[skipped : skipped + left]
             skipped = max(0, skipped - len(names))
             left -= len(chosen)
+            room_octets -= sum(size_octets for _, size_octets in chosen)
+            must_have_room(room_octets)
             for start in range(0, len(chosen), OCTETS_PAGE):
-                part = chosen[start : start + OCTETS_PAGE]
+                part = [name for name, _ in chosen[start : start + OCTETS_PAGE]]
                 there = await opened.store.resources(opened.collection.collection_id, part, with_octets=True)
                 found += await off_loop(sum(len(each.octets) for each in there), _shown_all, opened, there)
         return Page(tuple(found), count)
@@ -120,13 +125,13 @@ class Cards:
         await self._contacts.delete(placed.opened, placed.resource.name, precondition)
         return _shown(placed)
 
-    async def _names(self, opened: Opened, text: str) -> list[str]:
-        """Give the names of all that match, without reading them."""
-        query, names, after = ResourceQuery(text=text.casefold()), list[str](), ""
+    async def _names(self, opened: Opened, text: str) -> list[tuple[str, int]]:
+        """Give the names and sizes of all that match, without reading them."""
+        query, names, after = ResourceQuery(text=text.casefold()), list[tuple[str, int]](), ""
         collection_id = opened.collection.collection_id
         while True:
             page = await opened.store.find(collection_id, query, after=after, limit=PAGE, with_octets=False)
-            names += [each.name for each in page]
+            names += [(each.name, each.size_octets) for each in page]
             if len(page) < PAGE:
                 return names
             after = page[-1].name

@@ -16,13 +16,15 @@ from typing import Final
 from mailstead.model.dav import Access, CollectionKind, Resource
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import NoSuchAccount, NoSuchCollection, NoSuchResource, NotAllowed
+from mailstead.model.errors import NoSuchAccount, NoSuchCollection, NoSuchResource, NotAllowed, TooManyMatches
 from mailstead.model.people import ObjectId
 from mailstead.model.place import DavPlace
 from mailstead.ports.storage import Storage
 from mailstead.usecases.collections import DEFAULT, Collections, Opened
 
 NAME_CHARACTERS_MAX: Final = 200
+PAGE_OCTETS_MAX: Final = 64 * 1024 * 1024
+"""Of all objects of one page: some have pictures in them, and a page may be long."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@=+-]*")
 
 
@@ -139,6 +141,12 @@ async def _named(found: list[Opened], name: str) -> Placed:
         if there:
             return Placed(opened, there[0])
     raise NoSuchResource
+
+
+def must_have_room(octets_left: int) -> None:
+    """Errors: TooManyMatches, when the objects of a page are too large together."""
+    if octets_left < 0:
+        raise TooManyMatches("These are too large together; ask for fewer at once")
 
 
 def name_of(text: str, suffix: str) -> str:

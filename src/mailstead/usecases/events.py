@@ -25,13 +25,24 @@ from mailstead.pim.filters import CompFilter, TimeRange
 from mailstead.ports.clock import Clock
 from mailstead.usecases.calendar_objects import SUFFIX, CalendarObjects, Wanted
 from mailstead.usecases.collections import Opened
-from mailstead.usecases.dav_objects import DavObjects, Placed, collection_object_id, name_of
+from mailstead.usecases.dav_objects import (
+    PAGE_OCTETS_MAX,
+    DavObjects,
+    Placed,
+    collection_object_id,
+    must_have_room,
+    name_of,
+)
 from mailstead.usecases.resources import OCTETS_PAGE, off_loop
 
 KIND: Final = CollectionKind.CALENDAR
 COMPONENTS: Final = ("VEVENT", "VTODO", "VJOURNAL")
 DELETED_MAX: Final = 1000
 """Deleted objects of a calendar that are looked through."""
+
+
+_Key = tuple[float, int, str, int]
+"""First beginning, number of the calendar, name, size in octets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,8 @@ class Events:
     async def find(self, actor: Actor, query: EventQuery, listing: Listing) -> Page[ShownEvent]:
         """A part of the objects by their first beginning, those without one first, deleted ones last.
 
-        Errors: NoSuchCollection; BadObject, for a span that ends before it begins; TooManyMatches, for too much work.
+        Errors: NoSuchCollection; BadObject, for a span that ends before it begins; TooManyMatches, for too much work
+        and for objects that are too large together.
         """
         if query.starts_at is not None and query.ends_at is not None and query.ends_at <= query.starts_at:
             raise BadObject("end_date is after start_date", condition="valid-filter")
@@ -78,11 +90,12 @@ class Events:
             calendars = [await self._objects.collection(actor, KIND, query.calendar)]
         else:
             calendars = await self._objects.collections(actor, KIND)
-        keys: list[tuple[float, int, str]] = []
+        keys: list[_Key] = []
         for number, opened in enumerate(calendars):
             async for resource in self._matching(opened, query):
                 first_s = resource.facts.first_s
-                keys.append((float("-inf") if first_s is None else first_s, number, resource.name))
+                first = float("-inf") if first_s is None else first_s
+                keys.append((first, number, resource.name, resource.size_octets))
         keys.sort()
         deleted: list[tuple[Opened, DeletedResource]] = []
         if query.is_deleted_wanted:
@@ -179,17 +192,18 @@ class Events:
                     found[key] = (opened, each)
         return sorted(found.values(), key=lambda pair: (pair[1].deleted_at, pair[1].modseq), reverse=True)
 
-    async def _read(self, calendars: list[Opened], keys: list[tuple[float, int, str]]) -> list[ShownEvent]:
+    async def _read(self, calendars: list[Opened], keys: list[_Key]) -> list[ShownEvent]:
         """Give the objects of these calendars and names; what has gone meanwhile is left out."""
+        must_have_room(PAGE_OCTETS_MAX - sum(size_octets for *_, size_octets in keys))
         shown: dict[tuple[int, str], ShownEvent] = {}
         for number, opened in enumerate(calendars):
-            names = [name for _, of, name in keys if of == number]
+            names = [name for _, of, name, _ in keys if of == number]
             for start in range(0, len(names), OCTETS_PAGE):
                 part = names[start : start + OCTETS_PAGE]
                 there = await opened.store.resources(opened.collection.collection_id, part, with_octets=True)
                 made = await off_loop(sum(len(each.octets) for each in there), self._shown_all, opened, there)
                 shown |= {(number, one.resource.name): one for one in made if one.resource is not None}
-        return [shown[number, name] for _, number, name in keys if (number, name) in shown]
+        return [shown[number, name] for _, number, name, _ in keys if (number, name) in shown]
 
     async def _again(self, opened: Opened, name: str) -> ShownEvent:
         try:

@@ -14,7 +14,11 @@ from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.api.app import make_api_app
 from mailstead.services.api.endpoints import Endpoint
 from mailstead.services.api.house import ApiHouse, ApiTerms
+from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
+from mailstead.usecases.cards import Cards
+from mailstead.usecases.dav_objects import DavObjects
+from mailstead.usecases.events import Events
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
@@ -56,6 +60,7 @@ def terms_of(settings: Settings) -> ApiTerms:
 
 def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
     """Give what the API needs. Errors: BadSettings."""
+    dav_objects = DavObjects(house.storage, house.collections)
     return ApiHouse(
         clock=house.clock,
         terms=terms or terms_of(house.settings),
@@ -63,7 +68,10 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         idempotency=Idempotency(house.storage, house.clock),
         accounts=house.accounts,
         aliases=house.aliases,
+        calendars=Calendars(dav_objects, house.collections),
+        cards=Cards(dav_objects, house.contacts),
         domains=house.domains,
+        events=Events(dav_objects, house.calendar_objects, house.clock),
         users=house.users,
     )
 

@@ -8,8 +8,11 @@ from mailstead.net.http_requests import Proxies
 from mailstead.ports.clock import Clock
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
+from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.events import Events
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.people import Users
 
@@ -41,5 +44,8 @@ class ApiHouse:
     idempotency: Idempotency
     accounts: Accounts
     aliases: Aliases
+    calendars: Calendars
+    cards: Cards
     domains: Domains
+    events: Events
     users: Users
