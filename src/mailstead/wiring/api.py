@@ -20,6 +20,7 @@ from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
 from mailstead.usecases.events import Events
 from mailstead.usecases.idempotency import Idempotency
+from mailstead.usecases.own_address import OwnAddresses
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
 
@@ -72,6 +73,8 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         cards=Cards(dav_objects, house.contacts),
         domains=house.domains,
         events=Events(dav_objects, house.calendar_objects, house.clock),
+        own_addresses=OwnAddresses(house.storage, house.clock),
+        second_factors=house.second_factors,
         users=house.users,
     )
 

@@ -13,7 +13,9 @@ from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.events import Events
+from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.idempotency import Idempotency
+from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
 
 
@@ -48,4 +50,6 @@ class ApiHouse:
     cards: Cards
     domains: Domains
     events: Events
+    own_addresses: OwnAddresses
+    second_factors: SecondFactors
     users: Users

@@ -61,4 +61,8 @@ def must_be_within(standing: Standing | None, clock: Clock) -> None:
     """Errors: Refusal (429), saying when it is worth coming again."""
     if standing is not None and standing.is_passed:
         wait_s = max(1, int((standing.reset_at - clock.now()).total_seconds()) + 1)
-        raise Refusal(429, "Too many requests; please try again later", headers={"retry-after": str(wait_s)})
+        raise Refusal(
+            429,
+            "Too many requests; please try again later",
+            headers={"retry-after": str(wait_s), **headers_of(standing)},
+        )
