@@ -75,7 +75,9 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         events=Events(dav_objects, house.calendar_objects, house.clock),
         own_addresses=OwnAddresses(house.storage, house.clock),
         second_factors=house.second_factors,
+        factor_settings=house.factor_settings,
         users=house.users,
+        web_sessions=house.web_sessions,
     )
 
 

@@ -14,9 +14,11 @@ from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.events import Events
 from mailstead.usecases.factors import SecondFactors
+from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
+from mailstead.usecases.web_sessions import WebSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +54,6 @@ class ApiHouse:
     events: Events
     own_addresses: OwnAddresses
     second_factors: SecondFactors
+    factor_settings: FactorSettings
     users: Users
+    web_sessions: WebSessions
