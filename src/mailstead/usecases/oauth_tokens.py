@@ -1,8 +1,8 @@
 """Mail programs that come with an access token of the provider: whose it is, and whether he may come in.
 
 Wrong tokens count as wrong passwords do, over all protocols (attack row 61). Whether a second factor is asked for is
-the provider's business: a token is a program's, as an app password is (row 95). A token that runs out ends no session that
-has begun with it; the end of the link does, and the end of the account.
+the provider's business: a token is a program's, as an app password is (row 95). A token that runs out ends no session
+that has begun with it; the end of the link does, and the end of the account.
 
 Spec: RFC 7628 §3.2.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mailstead.net.line import Session
 from mailstead.wiring.house import House
+from mailstead.wiring.oidc import make_tokens
 
 if TYPE_CHECKING:
     from mailstead.proto.smtp.types import Limits
@@ -35,12 +36,14 @@ def _mx(house: House) -> Sessions:
 
 
 def _submission(house: House) -> Sessions:
-    from mailstead.proto.sasl.mechanisms import MECHANISMS
+    from mailstead.proto.sasl.mechanisms import MECHANISMS, TOKEN_MECHANISMS
     from mailstead.proto.smtp.server import ServerConnection
     from mailstead.services.smtp.session import SmtpSession, SubmissionPolicy
 
     hostname, hold_max_s = house.settings.server.hostname, int(house.settings.queue.future_release_max_s)
     limits, policy = _smtp_limits(house), SubmissionPolicy(house.submissions)
+    tokens = make_tokens(house)
+    mechanisms = MECHANISMS if tokens is None else (*MECHANISMS, *TOKEN_MECHANISMS)
 
     def sessions(is_tls: bool) -> Callable[[], Session]:
         return lambda: SmtpSession(
@@ -49,13 +52,14 @@ def _submission(house: House) -> Sessions:
                 limits,
                 is_encrypted=is_tls,
                 offers_starttls=not is_tls,
-                mechanisms=MECHANISMS,
+                mechanisms=mechanisms,
                 requires_auth=True,
                 hold_max_s=hold_max_s,
                 hold_until_max=f"{house.clock.now() + timedelta(seconds=hold_max_s):%Y-%m-%dT%H:%M:%SZ}",
             ),
             policy,
             house.accounts,
+            tokens,
         )
 
     return sessions
@@ -106,6 +110,7 @@ def _imap(house: House) -> Sessions:
         settings.imap.poll_s,
         announcements=announcements,
         push_tokens=house.push_tokens,
+        tokens=make_tokens(house),
     )
     return lambda is_tls: lambda: imap.session(is_tls=is_tls)
 
@@ -113,14 +118,18 @@ def _imap(house: House) -> Sessions:
 def _pop3(house: House) -> Sessions:
     from mailstead.services.pop3.session import Pop3Service
 
-    pop3 = Pop3Service(house.mailboxes, house.accounts, house.settings.pop3, house.settings.server.hostname)
+    pop3 = Pop3Service(
+        house.mailboxes, house.accounts, house.settings.pop3, house.settings.server.hostname, make_tokens(house)
+    )
     return lambda is_tls: lambda: pop3.session(is_tls=is_tls)
 
 
 def _sieve(house: House) -> Sessions:
     from mailstead.services.managesieve.session import ManageSieveService
 
-    sieve = ManageSieveService(house.filters, house.accounts, house.settings.sieve, house.settings.server.hostname)
+    sieve = ManageSieveService(
+        house.filters, house.accounts, house.settings.sieve, house.settings.server.hostname, make_tokens(house)
+    )
     return lambda is_tls: lambda: sieve.session(is_tls=is_tls)
 
 
