@@ -19,7 +19,10 @@ from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
 from mailstead.usecases.events import Events
+from mailstead.usecases.emails import Emails
+from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
+from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
@@ -72,6 +75,10 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         calendars=Calendars(dav_objects, house.collections),
         cards=Cards(dav_objects, house.contacts),
         domains=house.domains,
+        emails=Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max),
+        folders=Folders(house.mailboxes),
+        junk_filter=house.junk_filter,
+        messages=Messages(house.mailboxes),
         events=Events(dav_objects, house.calendar_objects, house.clock),
         own_addresses=OwnAddresses(house.storage, house.clock),
         second_factors=house.second_factors,

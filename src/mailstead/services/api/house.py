@@ -12,11 +12,15 @@ from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.emails import Emails
+from mailstead.usecases.folders import Folders
 from mailstead.usecases.events import Events
 from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.junk import JunkFilter
+from mailstead.usecases.messages import Messages
 from mailstead.usecases.people import Users
 from mailstead.usecases.web_sessions import WebSessions
 
@@ -51,6 +55,10 @@ class ApiHouse:
     calendars: Calendars
     cards: Cards
     domains: Domains
+    emails: Emails
+    folders: Folders
+    junk_filter: JunkFilter
+    messages: Messages
     events: Events
     own_addresses: OwnAddresses
     second_factors: SecondFactors
