@@ -115,7 +115,10 @@ class Sealed(Protocol):
         """Forget the key, and close what is open with it."""
 
     async def add_wrappings(self, account_id: AccountId, wrappings: Sequence[NewWrapping]) -> None:
-        """Add ways; those of the same kind and mark are replaced. Errors: AccountLocked."""
+        """Add ways; those of the same kind and mark are replaced. Nothing happens for one that is not sealed.
+
+        Errors: AccountLocked.
+        """
 
     async def remove_wrappings(self, account_id: AccountId, wrappings: Sequence[Wrapping]) -> None:
         """Remove ways, but never the last one that is left; nothing happens for those that are gone."""

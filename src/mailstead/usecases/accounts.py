@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hmac import digest
@@ -15,6 +15,7 @@ from mailstead.model.address import Address
 from mailstead.model.directory import Account, AppPassword, Credentials, Domain, Target, Verifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
+    AccountLocked,
     AddressTaken,
     AppPasswordNeeded,
     AuthenticationFailed,
@@ -63,6 +64,7 @@ from mailstead.usecases.passwords import (
 )
 from mailstead.usecases.revocations import Revocations
 from mailstead.usecases.rights import Rights
+from mailstead.usecases.unlocking import Unlocking
 
 SCRAM_SALT_OCTETS: Final = 16
 SCRAM_ITERATION_COUNT: Final = 60_000
@@ -123,6 +125,7 @@ class Accounts:
         quota_octets: int | None = None,
         sending_limit: int | None = None,
         second_factors: SecondFactors | None = None,
+        unlocking: Unlocking | None = None,
     ) -> None:
         """`quota_octets`, `sending_limit`: the server's settings, above which only its administrators go."""
         self._storage = storage
@@ -141,6 +144,8 @@ class Accounts:
         self._sending_limit = sending_limit
         self._second_factors = second_factors or SecondFactors(storage, clock, self._failures)
         self._uses = AppPasswordUses(self._directory, clock)
+        self._has_own_unlocking: Final = unlocking is None
+        self._unlocking = unlocking or Unlocking(storage, bus, clock, self._passwords)
         self._rehashing: set[asyncio.Task[None]] = set()
         self._told: set[tuple[AccountId | None, str, str]] = set()
         self._told_on: date | None = None
@@ -149,6 +154,8 @@ class Accounts:
     async def close(self) -> None:
         """End threads and tasks."""
         await self._revocations.close()
+        if self._has_own_unlocking:
+            await self._unlocking.close()
         await self._uses.close()
         await asyncio.gather(*self._rehashing, return_exceptions=True)
         if self._has_own_audit:
@@ -202,8 +209,10 @@ class Accounts:
         if credentials is not None and verifier is not None and is_foreign(verifier):
             credentials, verifier = await self._rehashed(credentials, verifier, secret)
         actor = await self._decided(username, peer, service, credentials, verifier)
-        if credentials is not None and verifier is not None and actor.app_password_id is None:
-            self._plan_rehash(credentials, verifier, secret)
+        if credentials is not None and verifier is not None:
+            if actor.app_password_id is None:
+                self._plan_rehash(credentials, verifier, secret)
+            await self._unlocking.come_in(credentials, verifier, secret)
         return actor
 
     async def _in_by_app_password(self, username: str, secret: Secret, peer: Peer, service: str) -> Actor:
@@ -216,6 +225,8 @@ class Accounts:
         actor, app_password = _actor(credentials, verifier) if credentials and verifier else (None, None)
         if actor is None or app_password is None or refusal(app_password, peer, service, self._clock.now()):
             raise self._refused(username, peer, service)
+        if credentials is not None and verifier is not None:
+            await self._unlocking.come_in(credentials, verifier, secret)
         return self._came_in(actor, app_password, service)
 
     async def _needs_app_password(self, credentials: Credentials | None, service: str) -> bool:
@@ -285,8 +296,10 @@ class Accounts:
             service,
         )
 
-    async def scram_finish(self, lookup: ScramLookup, verifier: Verifier | None) -> Actor:
+    async def scram_finish(self, lookup: ScramLookup, verifier: Verifier | None, client_key: bytes = b"") -> Actor:
         """Give the actor whose proof fitted `verifier`; None says that none fitted. Spec: RFC 5802 §3.
+
+        `client_key`: what was proven; it opens the account, if that is sealed.
 
         Errors: as `log_in`; also when the password was changed during the exchange.
         """
@@ -298,8 +311,12 @@ class Accounts:
                 raise self._refused(lookup.username, lookup.peer, lookup.service)
             if refusal(app_password, lookup.peer, lookup.service, self._clock.now()):
                 raise self._refused(lookup.username, lookup.peer, lookup.service)
-            return self._came_in(actor, app_password, lookup.service)
-        return await self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
+            came_in = self._came_in(actor, app_password, lookup.service)
+        else:
+            came_in = await self._decided(lookup.username, lookup.peer, lookup.service, credentials, verifier)
+        if credentials is not None and verifier is not None:
+            await self._unlocking.come_in(credentials, verifier, client_key=client_key)
+        return came_in
 
     # log-ins that other use cases check, and count here: one counter over all ways in (attack row 61)
 
@@ -326,9 +343,15 @@ class Accounts:
         """Call `callback` once, on the event loop, when the password that the actor came in with is changed or removed.
 
         In any process, within seconds (attack row 64); until the context is left. Enter it right after the log-in:
-        a change since is noticed too.
+        a change since is noticed too. A sealed account stays open as long.
         """
-        return self._revocations.watch(actor, callback)
+        return self._watched(actor, callback)
+
+    @contextmanager
+    def _watched(self, actor: Actor, callback: Callable[[], None]) -> Iterator[None]:
+        account_id = actor.account_id or AccountId("")
+        with self._revocations.watch(actor, callback), self._unlocking.holding(account_id):
+            yield
 
     # the life of accounts
 
@@ -414,7 +437,9 @@ class Accounts:
         """Remove an account and all its mail for good. Errors: NotAllowed (it administers), NoSuchAccount."""
         account = await self.managed(actor, address)
         await self._directory.remove_account(account.account_id)
+        await self._unlocking.lock(account.account_id)
         await self._storage.accounts.delete(account.account_id)
+        await self._storage.sealed.forget(account.account_id)
         if self._last_log_ins is not None:
             await self._last_log_ins.forget(account.account_id)
         self._note(actor, "account.remove", account)
@@ -494,12 +519,17 @@ class Accounts:
         await self._directory.set_sending_limit(account.account_id, sending_limit)
         self._note(actor, "account.sending-limit", account, count=str(sending_limit))
 
-    async def set_password(self, actor: Actor, address: Address, password: Secret) -> None:
+    async def set_password(self, actor: Actor, address: Address, password: Secret, old: Secret | None = None) -> None:
         """Replace the main password; sessions that came in with the old one end, app passwords stay.
 
-        Errors: NotAllowed, NoSuchAccount, PolicyRefused.
+        Of a sealed account only its owner does, who has come in with the old one or shows it here.
+
+        Errors: NotAllowed, also of a sealed account without its password; NoSuchAccount, PolicyRefused; AccountLocked.
         """
         account, credentials = await self._own_credentials(actor, address)
+        if account.is_sealed:
+            await self._set_sealed_password(actor, credentials, password, old)
+            return
         # App passwords can answer SCRAM only while the salt stays; without any, a new one is better.
         if credentials and credentials.app_passwords:
             salt, iteration_count = credentials.scram_salt, credentials.scram_iteration_count
@@ -507,6 +537,30 @@ class Accounts:
             salt, iteration_count = secrets.token_bytes(SCRAM_SALT_OCTETS), self._scram_iteration_count
         verifier = await self._passwords.make_verifier(password, salt, iteration_count)
         await self._directory.set_password(account.account_id, salt, iteration_count, verifier)
+        self._note(actor, "account.password", account)
+
+    async def _set_sealed_password(
+        self, actor: Actor, credentials: Credentials | None, password: Secret, old: Secret | None
+    ) -> None:
+        """Wrap the key anew, 32 octets, and let the password open the account that opens its key.
+
+        The new way is there before the password counts, the old one until then: a crash between locks nobody out.
+        """
+        if credentials is None or credentials.password is None:
+            raise AccountLocked
+        account, main = credentials.account, credentials.password
+        if old is not None and await self._passwords.matching(old, credentials) is main:
+            await self._unlocking.come_in(credentials, main, old)
+        elif actor.account_id != account.account_id or actor.fingerprint != fingerprint(main):
+            raise NotAllowed("This account is sealed: its password is changed with the old one, or a recovery key")
+        verifier = await self._passwords.make_sealed_verifier(
+            password, credentials.scram_salt, credentials.scram_iteration_count
+        )
+        await self._unlocking.rewrap(account, verifier, password)
+        await self._directory.set_password(
+            account.account_id, credentials.scram_salt, credentials.scram_iteration_count, verifier
+        )
+        await self._unlocking.forget_others(account, verifier)
         self._note(actor, "account.password", account)
 
     async def add_app_password(
@@ -532,6 +586,8 @@ class Accounts:
         verifier = await self._passwords.make_app_verifier(
             secret, credentials.scram_salt, credentials.scram_iteration_count
         )
+        if account.is_sealed:
+            await self._unlocking.add_app(credentials, verifier, secret)
         made = await self._directory.add_app_password(
             account.account_id, label, scopes, verifier, networks=checked, expires_at=end
         )
@@ -545,8 +601,11 @@ class Accounts:
 
     async def remove_app_password(self, actor: Actor, address: Address, app_password_id: int) -> None:
         """Remove an app password; its sessions end. Errors: NotAllowed, NoSuchAccount."""
-        account, _ = await self._own_credentials(actor, address)
+        account, credentials = await self._own_credentials(actor, address)
         await self._directory.remove_app_password(account.account_id, app_password_id)
+        if account.is_sealed and credentials is not None:
+            gone = [each.verifier for each in credentials.app_passwords if each.app_password_id == app_password_id]
+            await self._unlocking.forget(account, gone)
         self._note(actor, "app-password.remove", account, id=str(app_password_id))
 
     # inside

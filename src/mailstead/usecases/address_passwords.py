@@ -86,7 +86,7 @@ class AddressPasswords:
             await self._mail.send(account.address, to, token, LIFE)
             return AddressPassword(account.address, None)
         secret = new or Secret(secrets.token_urlsafe(_OCTETS))
-        await self._accounts.set_password(as_house(actor), account.address, secret)
+        await self._accounts.set_password(as_house(actor), account.address, secret, old)
         return AddressPassword(account.address, secret)
 
     async def _check_old(self, account: Account, peer: Peer, old: Secret | None, *, is_override: bool) -> None:

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailstead.model.dav import Collection, PushRegistration
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import MailsteadError, NoSuchShare, PolicyRefused, WebFailed, WebRefused
+from mailstead.model.errors import AccountLocked, MailsteadError, NoSuchShare, PolicyRefused, WebFailed, WebRefused
 from mailstead.model.ids import AccountId
 from mailstead.ports.apple_push import PushOutcome
 from mailstead.ports.changebus import DIRECTORY, ChangeBus, dav_topic
@@ -206,6 +206,8 @@ class DavPush:
             return 0
         count = 0
         for outcome in outcomes:
+            if isinstance(outcome, AccountLocked):
+                continue  # nothing changes in it
             if isinstance(outcome, MailsteadError):
                 _log.warning("a device is not told", error=outcome.public_text)
             elif isinstance(outcome, Exception):

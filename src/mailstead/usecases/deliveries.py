@@ -26,6 +26,7 @@ from mailstead.mime.facts import message_facts
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
 from mailstead.model.errors import (
+    AccountLocked,
     BadMailboxName,
     LimitReached,
     MailboxExists,
@@ -42,6 +43,8 @@ from mailstead.model.queue import NewItem
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.filings import Filing
+from mailstead.usecases.sealed_arrivals import Arrival, Way, write_arrival
 
 INLINE_OCTETS_MAX: Final = 64 * 1024
 """Smaller messages are parsed on the event loop: a hop to a thread would cost more."""
@@ -75,6 +78,8 @@ class Copy:
     """Of a mailbox to be made."""
     octets: bytes | None = None
     """The message as a filter has changed it; None: as it came."""
+    way: Way | None = None
+    """The account is sealed and locked: what its filters are to be told when it is opened."""
 
     @property
     def place(self) -> Place:
@@ -106,6 +111,7 @@ class Deliveries:
         self._accounts = storage.accounts
         self._directory = storage.directory
         self._queue = storage.queue
+        self._sealed = storage.sealed
         self._clock = clock
         self._stored = stored
         self._partly: OrderedDict[bytes, frozenset[Place]] = OrderedDict()
@@ -123,7 +129,11 @@ class Deliveries:
 
         Errors: OverQuota, so that it can be said in the session (attack row 17); StorageUnavailable.
         """
-        usage = await self._accounts.of(account.account_id).usage()
+        try:
+            usage = await self._accounts.of(account.account_id).usage()
+        except AccountLocked:
+            await self._check_sealed_room(account, size_octets)
+            return
         is_nearly_full = usage.quota_octets is not None and usage.size_octets * 4 >= usage.quota_octets * 3
         if is_nearly_full and self._clear is not None and await self._clear(account, self._clock.now()):
             usage = await self._accounts.of(account.account_id).usage()
@@ -132,6 +142,14 @@ class Deliveries:
             raise OverQuota
         if usage.quota_messages is not None and usage.message_count >= usage.quota_messages:
             raise OverQuota
+
+    async def _check_sealed_room(self, account: Account, size_octets: int) -> None:
+        """Check by what the store held when it was locked, and what has come since. Errors: OverQuota."""
+        try:
+            await self._sealed.check_room(account.account_id, max(size_octets, 1), account.quota_octets)
+        except OverQuota:
+            metrics.count_as_relay("quota_exceeded")
+            raise
 
     async def deliver(
         self,
@@ -237,8 +255,14 @@ class Deliveries:
     async def _append(self, copy: Copy, octets: Octets, facts: MessageFacts) -> None:
         store = self._accounts.of(copy.account_id)
         message = NewMessage(octets, facts, self._clock.now(), copy.flags)
+        if copy.way is not None:
+            await self._seal(copy, octets)
+            return
         try:
             await store.append(copy.mailbox, [message], is_delivery=True)
+        except AccountLocked:  # since its filters were asked
+            await self._seal(copy, octets)
+            return
         except NoSuchMailbox:
             if copy.mailbox == INBOX:
                 raise
@@ -250,6 +274,15 @@ class Deliveries:
             except Exception as error:  # noqa: BLE001  # the message is stored: a bug here must not bring it again
                 metrics.BUGS.labels("stored").inc()
                 _log.exception("a stored copy was not told of", exc_info=error)
+
+    async def _seal(self, copy: Copy, octets: Octets) -> None:
+        """Seal a message to a locked account; whoever opens it takes it in (`usecases.sealed_merging`)."""
+        account = await self._directory.account(copy.account_id)
+        filing = Filing(copy.mailbox, copy.flags, copy.creates, copy.special_use)
+        facts = write_arrival(Arrival(self._clock.now(), len(copy.trace), filing, copy.way))
+        quota_octets = None if account is None else account.quota_octets
+        await self._sealed.put(copy.account_id, facts, octets, quota_octets)
+        metrics.count_as_relay("delivered_mail")
 
     async def _append_elsewhere(self, copy: Copy, message: NewMessage) -> None:
         """The mailbox that a filter has named is not there: make it if asked, else INBOX takes the message."""

@@ -21,7 +21,7 @@ from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
 from mailstead.model.directory import Account, WebhookTarget
 from mailstead.model.envelope import Envelope, Recipient
-from mailstead.model.errors import MailsteadError, PolicyRefused
+from mailstead.model.errors import AccountLocked, MailsteadError, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.queue import ItemKind, NewItem, NewRecipient, RemoteReply
 from mailstead.model.verdict import Decision, Judgement
@@ -32,9 +32,11 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases import tracefields
 from mailstead.usecases.addresses import Forward
 from mailstead.usecases.deliveries import Copy, Deliveries
+from mailstead.usecases.filings import Filing
 from mailstead.usecases.filters import Filed, Filters, Incoming
 from mailstead.usecases.notices import Notices, Told
 from mailstead.usecases.routes import Routes
+from mailstead.usecases.sealed_arrivals import Way
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.tracefields import Hop
 from mailstead.usecases.tracing import MessageTrace
@@ -139,6 +141,7 @@ class Dispatch:
         """`arrived` is told of each mailbox in which a message is; it must not raise."""
         self._arrived = arrived
         self._directory = storage.directory
+        self._sealed = storage.sealed
         self._clock = clock
         self._deliveries: Final = deliveries
         self._filters = filters
@@ -167,7 +170,12 @@ class Dispatch:
         told: list[Told] = list(failed)
         all_filed: list[tuple[Target, Filed]] = []
         for target in targets:
-            filed = await self._decide(message, target)
+            filed = await self._decide_unless_locked(message, target)
+            if filed is None:
+                copies.append(self._waiting_copy(message, target))
+                if "SUCCESS" in target.recipient.notify:
+                    told.append(Told(target.recipient, Action.DELIVERED, RemoteReply(250, "2.0.0", "Delivered")))
+                continue
             all_filed.append((target, filed))
             items += await self._items_of_filter(message, target, filed)
             if filed.rejection is not None:
@@ -202,6 +210,20 @@ class Dispatch:
         await self._after(message, all_filed)
         self._note(message, copies, items, targets)
 
+    async def decide_late(self, message: Accepted, target: Target) -> tuple[Filed, list[NewItem]]:
+        """Ask the filters of an account that was locked when the message came, and give what they redirect.
+
+        Nobody is answered any more, and nothing rejected. Errors: of the store.
+        """
+        filed = replace(await self._decide(message, target), replies=(), answered=())
+        if filed.rejection is not None:
+            filed = replace(filed, rejection=None, filings=filed.filings or (Filing(),))
+        return filed, await self._items_of_filter(message, target, filed)
+
+    async def after_late(self, message: Accepted, target: Target, filed: Filed) -> None:
+        """Note what follows from filing it at last. Never fails."""
+        await self._after(message, [(target, filed)])
+
     async def _after(self, message: Accepted, all_filed: Sequence[tuple[Target, Filed]]) -> None:
         """Note what follows from the delivery. The message is on stable storage: whatever fails now, it is accepted."""
         for target, filed in all_filed:
@@ -215,6 +237,38 @@ class Dispatch:
                 _log.exception("what a filter asked for was not noted", queue_id=message.queue_id, exc_info=error)
             if self._arrived is not None and filed.rejection is None and _is_for_reading(target, filed):
                 await self._arrived(account, message)
+
+    async def _decide_unless_locked(self, message: Accepted, target: Target) -> Filed | None:
+        """Ask the filters; None: they are locked with the account's mail, and asked when it is opened."""
+        account_id = target.account.account_id
+        if (
+            target.account.is_sealed
+            and not self._sealed.is_open(account_id)
+            and await self._sealed.wrappings(account_id)
+        ):
+            return None
+        try:
+            return await self._decide(message, target)
+        except AccountLocked:  # just now
+            return None
+
+    def _waiting_copy(self, message: Accepted, target: Target) -> Copy:
+        """Give the copy that is sealed, with all that filters will want to know."""
+        (copy,) = self._copies(message, target, Filed())
+        way = Way(
+            queue_id=message.queue_id,
+            hop=message.hop,
+            envelope=replace(message.envelope, recipients=(target.recipient,)),
+            message_id=message.message_id,
+            results=message.results,
+            results_text=message.results_text,
+            authentication=message.authentication,
+            judgement=target.judgement,
+            is_submission=message.is_submission,
+            domain=message.domain,
+            impersonated=message.impersonated,
+        )
+        return replace(copy, way=way)
 
     async def _decide(self, message: Accepted, target: Target) -> Filed:
         filed = await self._filters.decide(

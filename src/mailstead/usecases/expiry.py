@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mailstead.model.directory import Account, DomainTerms
-from mailstead.model.errors import MailsteadError
+from mailstead.model.errors import AccountLocked, MailsteadError
 from mailstead.model.flags import SEEN
 from mailstead.model.ids import Uid
 from mailstead.model.mailbox import INBOX, Snapshot
@@ -78,6 +78,8 @@ class Expiry:
                 expired.account_count += 1
                 try:
                     await self._expire(account, terms, now, expired, removes=removes)
+                except AccountLocked:
+                    continue  # until somebody opens it
                 except MailsteadError as error:
                     expired.failed_count += 1
                     _log.warning("an account was not looked at", account_id=account.account_id, error=error.public_text)

@@ -17,7 +17,7 @@ from mailstead.mime.header import first_values, header_end, text_of
 from mailstead.mime.text import body_text
 from mailstead.mime.tree import part_tree
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import NoSuchMessage, NotAllowed, TryAgainLater
+from mailstead.model.errors import AccountLocked, NoSuchMessage, NotAllowed, TryAgainLater
 from mailstead.model.filtering import JunkLesson
 from mailstead.model.ids import AccountId, Uid
 from mailstead.model.message import OctetRange, Octets, Wanted
@@ -65,9 +65,12 @@ class JunkFilter:
         The score goes from minus half to all of `SCORE_MAX`; only a clear case alone is enough for Junk.
         """
         store = self._accounts.of(account_id)
-        if not await self._has_learned(account_id, store):
+        try:
+            if not await self._has_learned(account_id, store):
+                return None
+            found = await self._score(store, octets)
+        except AccountLocked:  # what it has learned is locked with the mail
             return None
-        found = await self._score(store, octets)
         if found is None:
             return None
         points = _points(found.probability)

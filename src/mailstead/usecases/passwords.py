@@ -123,6 +123,35 @@ class Passwords:
         """Give what is kept of an app password made by `new_app_password`."""
         return await self.make_verifier(secret, salt, iteration_count, APP_COST)
 
+    async def make_sealed_verifier(self, secret: Secret, salt: bytes, iteration_count: int) -> Verifier:
+        """Give what is kept of the main password of a sealed account: no SCRAM keys, whose hash is the cheaper one.
+
+        A proof by SCRAM fits nothing then. Errors: as `make_verifier`.
+        """
+        verifier = await self.make_verifier(secret, salt, iteration_count)
+        return replace(verifier, scram_stored_key=secrets.token_bytes(32), scram_server_key=secrets.token_bytes(32))
+
+    async def derived_key(self, secret: Secret, salt: bytes, cost: HashCost) -> bytes:
+        """Derive 32 octets from a password by argon2id. Spec: RFC 9106. Errors: TryAgainLater."""
+        octets = _prepared(secret) or b""
+        return await self._in_thread(
+            lambda: Argon2id(
+                salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
+            ).derive(octets)
+        )
+
+    async def client_key(self, secret: Secret, salt: bytes, iteration_count: int) -> bytes:
+        """Give the key that SCRAM proves. Spec: RFC 5802 §3. Errors: TryAgainLater."""
+        octets = _prepared(secret) or b""
+        return await self._in_thread(
+            lambda: digest(pbkdf2_hmac("sha256", octets, salt, iteration_count), b"Client Key", "sha256")
+        )
+
+    @property
+    def cost(self) -> HashCost:
+        """What hashes of main passwords cost."""
+        return self._cost
+
     def has_other_cost(self, verifier: Verifier) -> bool:
         """Whether the hash of a main password costs other than those made now (memory, iterations or lanes)."""
         cost = cost_of(verifier.argon2id)

@@ -302,7 +302,7 @@ class Users:
             await self.check_password(user.address, old, Peer(actor.peer, 0), "web")
         if user.account_id is not None:
             address = Address.parse(user.address)
-            await self._accounts.set_password(actor, address, password)
+            await self._accounts.set_password(actor, address, password, old)
             return
         await self._people.set_user_password(user.user_id, await self._verifier(password))
         self._audit.note(actor, "user.password", user.address)

@@ -22,7 +22,7 @@ import msgspec
 
 from mailstead.model.dav import CollectionKind, Errand
 from mailstead.model.directory import Account
-from mailstead.model.errors import BadObject, MailsteadError, NoSuchAccount, TryAgainLater
+from mailstead.model.errors import AccountLocked, BadObject, MailsteadError, NoSuchAccount, TryAgainLater
 from mailstead.model.ids import AccountId
 from mailstead.pim import itip
 from mailstead.pim.calendar_object import CalendarObject, of_calendar
@@ -150,7 +150,10 @@ class Scheduling:
         done, now = 0, self._clock.now()
         for key, marked in (await self._memory.recall_all("errands", now)).items():
             owner = await self._directory.account(AccountId(key))
-            left = await self._left(owner) if owner is not None else []
+            try:
+                left = await self._left(owner) if owner is not None else []
+            except AccountLocked:  # they are done once it is open
+                continue
             for errand in left:
                 assert owner is not None
                 done += await self._try_again(owner, errand)

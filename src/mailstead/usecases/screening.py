@@ -31,7 +31,7 @@ from mailstead.model.address import Address
 from mailstead.model.authentication import Authentication, Result
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Peer
-from mailstead.model.errors import BadMessage, DnsUnavailable
+from mailstead.model.errors import AccountLocked, BadMessage, DnsUnavailable
 from mailstead.model.ids import AccountId
 from mailstead.model.message import Octets
 from mailstead.model.verdict import Check, Decision, Judgement, judge
@@ -442,7 +442,10 @@ class Screening:
         if now_s < believed_until_s:
             return own
         generation = self._generation
-        preferences = await self._accounts.of(account_id).preferences()
+        try:
+            preferences = await self._accounts.of(account_id).preferences()
+        except AccountLocked:  # they are locked with the mail: whoever is listed comes in as anybody
+            return _NO_LISTS
         own = OwnLists(
             self._list(tuple(read_entries(preferences.get(DENIED)))),
             self._list(tuple(read_entries(preferences.get(ALLOWED)))),

@@ -24,6 +24,7 @@ from mailstead.model.dav import CollectionKind, CollectionTraits, NewResource, R
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import (
+    AccountLocked,
     BadObject,
     MailsteadError,
     NoSuchAccount,
@@ -192,6 +193,8 @@ class Subscriptions:
             collection = await store.collection_by_id(subscription.collection_id)
         except (NoSuchCollection, NoSuchAccount):
             await self._sharing.forget_collection(subscription.owner_id, subscription.collection_id)
+            return Refreshed()
+        except AccountLocked:  # fetched when its owner is there
             return Refreshed()
         state = await self._state(subscription)
         try:

@@ -223,7 +223,7 @@ class WebSessions:
         if owner_of(shown.user_id, shown.account_id) != owner:
             raise AuthenticationFailed
         if actor.user_id is None:
-            await self._accounts.set_password(actor, actor.address, new)
+            await self._accounts.set_password(actor, actor.address, new, old)
         else:
             await self._users.set_password(actor, actor.user_id, new, old)
         now = await self._users.actor_of_owner(owner, peer.address)

@@ -68,6 +68,8 @@ from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.resources import ResourceTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.scheduling import Scheduling
+from mailstead.usecases.sealed_accounts import SealedAccounts
+from mailstead.usecases.sealed_merging import SealedMerging
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.sharings import Sharings
@@ -75,6 +77,7 @@ from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.subscriptions import Subscriptions
 from mailstead.usecases.tracing import Tracing
+from mailstead.usecases.unlocking import Unlocking
 from mailstead.usecases.web_push import Vapid
 from mailstead.usecases.web_sessions import WebSessions
 from mailstead.wiring.apple_push import make_apple_push
@@ -100,6 +103,10 @@ class House:
     """Failed log-ins, one count for whatever asks for a password."""
     audit: Audit
     accounts: Accounts
+    unlocking: Unlocking
+    """Which sealed accounts this process has open."""
+    sealed_merging: SealedMerging
+    sealed_accounts: SealedAccounts
     users: Users
     second_factors: SecondFactors
     factor_settings: FactorSettings
@@ -219,10 +226,12 @@ async def make_house(
     audit = Audit(storage, clock)
     failures = Failures(settings.limits.login_failures_max, settings.limits.login_failure_window_s, counts)
     second_factors = SecondFactors(storage, clock, failures)
+    unlocking = Unlocking(storage, bus, clock, passwords)
     accounts = Accounts(
         storage,
         bus,
         clock,
+        unlocking=unlocking,
         passwords=passwords,
         openings=openings,
         last_log_ins=last_log_ins,
@@ -283,6 +292,8 @@ async def make_house(
         DispatchTerms(hostname, settings.queue.expires_s),
         arrived=InvitationsByMail(meetings, storage.memory, clock).take,
     )
+    sealed_merging = SealedMerging(storage, clock, dispatch, tracing)
+    unlocking.merge_by(sealed_merging.merge)
     receptions = Receptions(
         addresses,
         deliveries,
@@ -328,6 +339,9 @@ async def make_house(
             failures=failures,
             audit=audit,
             accounts=accounts,
+            unlocking=unlocking,
+            sealed_merging=sealed_merging,
+            sealed_accounts=SealedAccounts(storage, accounts, passwords, unlocking, sealed_merging, audit),
             users=users,
             second_factors=second_factors,
             factor_settings=FactorSettings(storage, clock, users, second_factors, passkeys, audit, issuer=hostname),
@@ -389,6 +403,7 @@ async def make_house(
     finally:
         if apple_push is not None:
             await apple_push.close()
+        await unlocking.close()
         screening.close()
         filters.close()
         keys.close()

@@ -83,6 +83,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "scheduling messages": house.meetings.forget_messages,
         "public links": house.sharings.forget_old_links,
         "push registrations": house.dav_push.forget_old,
+        "sealed mail": lambda _: house.sealed_merging.tidy(),
     }
     if settings.relay.sends_tls_reports:
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)

@@ -34,7 +34,7 @@ class Users:
         self.asked.append((username, peer, service))
         return Lookup()
 
-    async def scram_finish(self, lookup, verifier):
+    async def scram_finish(self, lookup, verifier, client_key=b""):
         assert isinstance(lookup, Lookup)
         if verifier is None:
             raise AuthenticationFailed

@@ -119,6 +119,15 @@ def test_wrappings_come_and_go_but_never_the_last(keys, tmp_path):
     assert locked.account_key(ALICE) == key
 
 
+def test_a_key_that_the_server_has_gets_no_further_wrappings(keys, tmp_path):
+    """As when sealing was cut short: half a sealed file would lock everybody out."""
+    key = keys.new_account_key(ALICE)
+    keys.add_wrappings(ALICE, [wrapping()])
+    keys.remove_wrappings(ALICE, [wrapping().wrapping])
+    assert keys.sealed_key(ALICE) is None
+    assert FileAccountKeys(tmp_path, MASTER).account_key(ALICE) == key
+
+
 def test_changes_of_many_at_once_lose_none(keys, tmp_path):
     keys.new_account_key(ALICE)
     keys.seal(ALICE, [wrapping()])

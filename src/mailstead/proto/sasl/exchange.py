@@ -54,8 +54,8 @@ class Users(Protocol[L]):
     async def scram_start(self, username: str, peer: Peer, service: str) -> L:
         """Give what SCRAM needs to know."""
 
-    async def scram_finish(self, lookup: L, verifier: Verifier | None) -> Actor:
-        """Give the actor whose verifier was proven."""
+    async def scram_finish(self, lookup: L, verifier: Verifier | None, client_key: bytes = b"") -> Actor:
+        """Give the actor whose verifier was proven, by that key."""
 
 
 class Tokens(Protocol):
@@ -111,7 +111,7 @@ class Exchange(Generic[L]):
             return await self._take_token(step)
         if self._lookup is None:
             raise LocalProtocolError("a proof, but nobody was asked for")
-        return await self._users.scram_finish(self._lookup, step.verifier)
+        return await self._users.scram_finish(self._lookup, step.verifier, step.client_key)
 
     async def _take_token(self, given: TokenGiven) -> Challenge | Actor:
         """Give who has come in, or what the client is to know of the refusal. Spec: RFC 7628 §3.2.2."""

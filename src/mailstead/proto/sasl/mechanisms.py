@@ -7,7 +7,7 @@ the next `Step`; for the flow around it see the package docstring.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Final, Protocol
 
@@ -50,6 +50,8 @@ class ProofGiven:
     """The client's proof fits this verifier, or none: ask `Accounts.scram_finish`."""
 
     verifier: Verifier | None
+    client_key: bytes = field(default=b"", repr=False)
+    """What was proven, which opens a sealed account. Spec: RFC 5802 §3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class ScramSha256:
         self._nonce = ""
         self._verifiers: Sequence[Verifier] = ()
         self._proven: Verifier | None = None
+        self._client_key = b""
 
     def step(self, response: bytes | None) -> Step:
         """Take client-first, client-final, or the empty response to server-final. Spec: RFC 5802 §5.
@@ -162,7 +165,7 @@ class ScramSha256:
             return self._take_final(self._first, self._server_first, response)
         if response:
             raise SaslSyntaxError("SCRAM: expected an empty response to server-final-message")
-        return ProofGiven(self._proven)
+        return ProofGiven(self._proven, self._client_key)
 
     def offer(self, salt: bytes, iteration_count: int, verifiers: Sequence[Verifier]) -> Challenge:
         """Give server-first-message; the proof may fit any of the verifiers (main and app passwords share the salt).
@@ -199,7 +202,7 @@ class ScramSha256:
             if len(final.proof) == len(verifier.scram_stored_key):
                 client_key = scram.client_key_of_proof(final.proof, verifier.scram_stored_key, auth_message)
                 if compare_digest(scram.stored_key_of(client_key), verifier.scram_stored_key):
-                    proven = verifier
+                    proven, self._client_key = verifier, client_key
         if proven is None:
             return ProofGiven(None)
         self._proven = proven

@@ -262,11 +262,13 @@ class FileAccountKeys:
         self._open.pop(account_id, None)
 
     def add_wrappings(self, account_id: AccountId, wrappings: Sequence[NewWrapping]) -> None:
-        """Add ways to unwrap the data key, durably. Errors: as `account_key`."""
+        """Add ways to unwrap the data key, durably; none to one that the server has. Errors: as `account_key`."""
         key = self.account_key(account_id)
         new = {(each.wrapping.kind, each.wrapping.mark): each for each in wrappings}
 
         def added(sealed: SealedKey) -> SealedKey:
+            if not sealed.wraps:
+                return sealed
             kept = tuple(each for each in sealed.wraps if (each.kind, each.mark) not in new)
             return SealedKey(
                 sealed.public_key, (*kept, *(sealed_keys.wrap(each, key, account_id) for each in new.values()))
