@@ -14,16 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from mailstead.model.address import Address
-from mailstead.model.directory import CATCH_ALL, Account, Alias, AliasKind, Credentials, Domain, Target
+from mailstead.model.directory import CATCH_ALL, Account, Alias, AliasKind, Credentials, Domain, HostTarget, Target
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchAlias, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import Usage
 from mailstead.model.people import AddressEntry, AddressProfile, DomainEntry, Listing, ObjectId, Page, User
+from mailstead.model.verdict import Decision
 from mailstead.policy import address_rules
 from mailstead.policy.address_rules import AddressWishes
+from mailstead.policy.names import may_be_given
 from mailstead.policy.patterns import pattern_name
-from mailstead.policy.targets import read_target
+from mailstead.policy.targets import SAME_LOCAL_PART, SMTP_PORT, read_target
 from mailstead.policy.words import NAMES_COUNT, two_words
 from mailstead.ports.storage import Storage
 from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
@@ -50,6 +52,7 @@ class ShownAddress:
     """An address with all that is told of it."""
 
     entry: AddressEntry
+    domain: DomainEntry
     user: User | None
     """Whose it is."""
     usage: Usage | None = None
@@ -110,13 +113,13 @@ class AddressBook:
             owner = one.profile.user_id
             if owner is not None and owner not in users:
                 users[owner] = await self._people.user(owner)
-            shown.append(await self._shown(one, users.get(owner) if owner is not None else None))
+            shown.append(await self._shown(entry, one, users.get(owner) if owner is not None else None))
         return Page(tuple(shown), found.item_count)
 
     async def get(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
         """One address, by its name or by its id. Errors: NoSuchDomain, NoSuchAlias."""
-        _, entry = await self._found(actor, domain, name_or_id)
-        return await self._shown_with_user(entry)
+        of, entry = await self._found(actor, domain, name_or_id)
+        return await self._shown_with_user(of, entry)
 
     async def create(self, actor: Actor, domain: str, wishes: AddressWishes) -> ShownAddress:
         """Make an address; without a name it gets one of two words.
@@ -140,7 +143,23 @@ class AddressBook:
                 continue
         raise AddressTaken("No free name was found; please try again")
 
-    async def _create(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> ShownAddress:
+    async def check(self, actor: Actor, domain: str, wishes: AddressWishes) -> Address | None:
+        """Do all of `create` but make it; gives the address, None where its name is left to us. Errors: as `create`."""
+        of = await self.domain(actor, domain)
+        has_name = bool((wishes.name or "").strip())
+        alias = await self._planned(actor, of, wishes if has_name else replace(wishes, name=two_words(0)))
+        if wishes.has_imap:
+            self._check_account(actor, of, alias, wishes)
+        await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias) if wishes.has_imap else alias)
+        if not has_name:
+            return None
+        found = await self._people.address_entry(of.domain.name, alias.address.local_part)
+        if found is not None and found.owner.address.key == alias.address.key:
+            raise AddressTaken(address=alias.address.key)
+        return alias.address
+
+    async def _planned(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> Alias:
+        """Give what an address would be as an alias. Errors: as `create`."""
         name = of.domain.name
         local_part = address_rules.normal_name(wishes.name or "", name)
         kind = address_rules.kind_of(local_part)
@@ -148,22 +167,33 @@ class AddressBook:
             address_rules.check_for_members(local_part, of.profile.restricted_names)
         address_rules.check_mailbox(kind, wishes)
         address_rules.check_numbers(wishes)
+        address_rules.labels_of(wishes.labels or (), kind)
+        self._check_vacation(wishes) if wishes.has_imap else self._check_no_vacation(wishes)
         targets = self._targets(of, wishes)
         if wishes.recipients is None and not wishes.has_imap:
             targets = await self._caller(actor)
-        address = Address(local_part, name)
-        alias = Alias(address, targets)
-        alias = self._with_wishes(alias, wishes)
+        return self._with_wishes(Alias(Address(local_part, name), targets, disabled_code=SILENT), wishes)
+
+    def _check_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
+        """Errors: PolicyRefused."""
+        self._quota(actor, of, wishes.max_quota)
+        verdict = may_be_given(alias.address)
+        if verdict.decision is not Decision.ALLOW:
+            raise PolicyRefused(verdict.reasons[0], address=alias.address.key)
+
+    async def _create(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> ShownAddress:
+        alias = await self._planned(actor, of, wishes)
+        name, local_part = of.domain.name, alias.address.local_part
         if wishes.has_imap:
-            self._check_vacation(wishes)
+            self._check_account(actor, of, alias, wishes)
             await self._create_account(actor, of, alias, wishes)
         else:
-            self._check_no_vacation(wishes)
             await self._aliases.add(as_house(actor), alias)
+        kind = address_rules.kind_of(local_part)
         profile = self._profile(AddressProfile(_UNNAMED, actor.user_id), wishes, kind, wishes.description or "")
         await self._people.set_address_profile(name, local_part, profile)
         if wishes.has_imap:
-            await self._set_vacation(address, wishes)
+            await self._set_vacation(alias.address, wishes)
         return await self._again(of, local_part)
 
     async def _create_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
@@ -249,8 +279,8 @@ class AddressBook:
 
     async def delete(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
         """Remove an address, with the mailbox if it has one; gives what it was. Errors: NoSuchDomain, NoSuchAlias."""
-        _, entry = await self.managed(actor, domain, name_or_id)
-        shown = await self._shown_with_user(entry)
+        of, entry = await self.managed(actor, domain, name_or_id)
+        shown = await self._shown_with_user(of, entry)
         if isinstance(entry.owner, Account):
             await self._accounts.remove(as_house(actor), entry.owner.address)
         else:
@@ -285,19 +315,20 @@ class AddressBook:
         entry = await self._people.address_entry(of.domain.name, local_part)
         if entry is None:  # gone at the same moment
             raise NoSuchAlias(_TEXT_OF_NO_ALIAS, domain=of.domain.name)
-        return await self._shown_with_user(entry)
+        return await self._shown_with_user(of, entry)
 
-    async def _shown_with_user(self, entry: AddressEntry) -> ShownAddress:
+    async def _shown_with_user(self, of: DomainEntry, entry: AddressEntry) -> ShownAddress:
         owner = entry.profile.user_id
-        return await self._shown(entry, None if owner is None else await self._people.user(owner))
+        return await self._shown(of, entry, None if owner is None else await self._people.user(owner))
 
-    async def _shown(self, entry: AddressEntry, user: User | None) -> ShownAddress:
+    async def _shown(self, of: DomainEntry, entry: AddressEntry, user: User | None) -> ShownAddress:
         if not isinstance(entry.owner, Account):
-            return ShownAddress(entry, user)
+            return ShownAddress(entry, of, user)
         store = self._storage.accounts.of(entry.owner.account_id)
         preferences = await store.preferences()
         return ShownAddress(
             entry,
+            of,
             user,
             await store.usage(),
             kept_vacation(preferences),
@@ -419,6 +450,17 @@ class AddressBook:
     async def _without_password(self, account: Account, domain: Domain) -> Credentials:
         salt, count = secrets.token_bytes(SCRAM_SALT_OCTETS), scram_iteration_count_of(domain, SCRAM_ITERATION_COUNT)
         return Credentials(account, salt, count, self._passwords.unset_verifier())
+
+
+def target_text(target: Target) -> str:
+    """Write a target as it is asked for: a domain without ``*@``, an IP address without the usual port."""
+    if isinstance(target, Address) and target.local_part == SAME_LOCAL_PART:
+        return target.domain
+    text = str(target)
+    if isinstance(target, HostTarget) and target.port == SMTP_PORT:
+        host = text.removesuffix(f":{SMTP_PORT}")
+        return host if read_target(host) == target else text
+    return text
 
 
 def _asked_name(name_or_id: str, domain: str) -> str:

@@ -20,6 +20,11 @@ def harmless(cell: str) -> str:
     return f"'{shown}" if cell.lstrip().startswith(_FORMULA) or cell.startswith(_FORMULA) else shown
 
 
+def plain(cell: str) -> str:
+    """Give back what `harmless` put a ``'`` before."""
+    return cell[1:] if cell.startswith("'") and cell[1:].lstrip().startswith(_FORMULA) else cell
+
+
 def csv_rows(rows: Iterable[Sequence[str]]) -> str:
     """Give lines of cells, each `harmless`."""
     text = io.StringIO()

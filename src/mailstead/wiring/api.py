@@ -15,6 +15,7 @@ from mailstead.services.api.app import make_api_app
 from mailstead.services.api.endpoints import Endpoint
 from mailstead.services.api.house import ApiHouse, ApiTerms
 from mailstead.usecases.calendars import Calendars
+from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
@@ -24,6 +25,7 @@ from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
 
@@ -71,6 +73,9 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         call_limits=CallLimits(house.storage, house.clock),
         idempotency=Idempotency(house.storage, house.clock),
         accounts=house.accounts,
+        address_book=house.address_book,
+        address_passwords=house.address_passwords,
+        address_tables=AddressTables(house.address_book),
         aliases=house.aliases,
         calendars=Calendars(dav_objects, house.collections),
         cards=Cards(dav_objects, house.contacts),
@@ -81,6 +86,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         messages=Messages(house.mailboxes),
         events=Events(dav_objects, house.calendar_objects, house.clock),
         own_addresses=OwnAddresses(house.storage, house.clock),
+        script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
         second_factors=house.second_factors,
         factor_settings=house.factor_settings,
         users=house.users,

@@ -24,6 +24,8 @@ from mailstead.storage.embedded.keys import derived_key, master_key
 from mailstead.storage.embedded.shared_counts import open_counts
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.address_book import AddressBook
+from mailstead.usecases.address_passwords import AddressPasswords
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.apple_push import AppleDevices
@@ -32,6 +34,7 @@ from mailstead.usecases.audit import Audit
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.calendar_files import CalendarFiles
 from mailstead.usecases.calendar_objects import CalendarObjects
+from mailstead.usecases.catch_all_passwords import CatchAllPasswords
 from mailstead.usecases.collections import Collections, CollectionTerms
 from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.dav_push import DavPush
@@ -58,6 +61,7 @@ from mailstead.usecases.members import Members
 from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
 from mailstead.usecases.passkeys import Party, Passkeys
+from mailstead.usecases.password_mail import PasswordMail
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.people import Users
 from mailstead.usecases.push import Push
@@ -142,6 +146,9 @@ class House:
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
     log_in_links: LogInLinks
+    address_book: AddressBook
+    address_passwords: AddressPasswords
+    catch_all_passwords: CatchAllPasswords
     collections: Collections
     calendar_objects: CalendarObjects
     contacts: Contacts
@@ -328,6 +335,11 @@ async def make_house(
     scheduling = Scheduling(storage, meetings, clock, invitation_mail.send)
     calendar_objects = CalendarObjects(resource_terms, scheduling, clock)
     contacts = Contacts(resource_terms)
+    aliases = Aliases(storage, audit)
+    quota_octets = settings.store.account_quota_octets or None
+    address_book = AddressBook(storage, accounts, aliases, passwords, quota_octets=quota_octets)
+    log_in_links = LogInLinks(storage, accounts, clock, derived_key(master, "log-in links"))
+    password_mail = PasswordMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
     try:
         yield House(
             settings=settings,
@@ -351,7 +363,7 @@ async def make_house(
             last_log_ins=last_log_ins,
             addresses=addresses,
             domains=Domains(storage, keys, audit),
-            aliases=Aliases(storage, audit),
+            aliases=aliases,
             keys=keys,
             staging=staging,
             mailboxes=Mailboxes(
@@ -375,7 +387,10 @@ async def make_house(
             relay_reports=RelayReports(storage, last_log_ins),
             push=push,
             push_tokens=push_tokens,
-            log_in_links=LogInLinks(storage, accounts, clock, derived_key(master, "log-in links")),
+            log_in_links=log_in_links,
+            address_book=address_book,
+            address_passwords=AddressPasswords(storage, address_book, accounts, log_in_links, password_mail),
+            catch_all_passwords=CatchAllPasswords(storage, passwords, clock, audit),
             collections=collections,
             calendar_objects=calendar_objects,
             contacts=contacts,

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from mailstead.net.http_requests import Proxies
 from mailstead.ports.clock import Clock
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.address_book import AddressBook
+from mailstead.usecases.address_passwords import AddressPasswords
+from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
@@ -22,6 +25,7 @@ from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.people import Users
+from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.web_sessions import WebSessions
 
 
@@ -51,6 +55,9 @@ class ApiHouse:
     call_limits: CallLimits
     idempotency: Idempotency
     accounts: Accounts
+    address_book: AddressBook
+    address_passwords: AddressPasswords
+    address_tables: AddressTables
     aliases: Aliases
     calendars: Calendars
     cards: Cards
@@ -61,6 +68,7 @@ class ApiHouse:
     messages: Messages
     events: Events
     own_addresses: OwnAddresses
+    script_entries: ScriptEntries
     second_factors: SecondFactors
     factor_settings: FactorSettings
     users: Users

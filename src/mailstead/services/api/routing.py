@@ -70,9 +70,9 @@ def _found(node: _Node, segments: tuple[str, ...]) -> dict[str, Endpoint]:
     if not segments:
         return node.endpoints
     below = node.literals.get(segments[0])
-    if below is not None and (endpoints := _found(below, segments[1:])):
-        return endpoints
-    return _found(node.pattern, segments[1:]) if node.pattern is not None else {}
+    found = _found(node.pattern, segments[1:]) if node.pattern is not None else {}
+    # Of a name that is also a word of ours, the methods that the word has not are the name's.
+    return found if below is None else {**found, **_found(below, segments[1:])}
 
 
 def _segments(path: str) -> list[str]:
