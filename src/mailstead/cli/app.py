@@ -16,6 +16,7 @@ from mailstead.cli import (
     account,
     addressbook,
     alias,
+    audit,
     backup,
     calendar,
     certificate,
@@ -31,7 +32,9 @@ from mailstead.cli import (
     import_env,
     imports,
     init,
+    invite,
     junk,
+    member,
     queue,
     reports,
     restore,
@@ -40,9 +43,11 @@ from mailstead.cli import (
     sieve,
     suppression,
     systemd,
+    token,
     trace,
     trial,
     update,
+    user,
     vacation,
 )
 from mailstead.cli.setup import command as setup
@@ -121,6 +126,11 @@ app.command("update")(update.update)
 app.add_typer(account.app, name="account")
 app.add_typer(second_factor.app, name="second-factor")
 app.add_typer(alias.app, name="alias")
+app.add_typer(user.app, name="user")
+app.add_typer(token.app, name="token")
+app.add_typer(member.app, name="member")
+app.add_typer(invite.app, name="invite")
+app.add_typer(audit.app, name="audit")
 app.add_typer(sieve.app, name="sieve")
 app.add_typer(vacation.app, name="vacation")
 app.add_typer(calendar.app, name="calendar")

@@ -99,6 +99,10 @@ class Members:
         is_mailed = await self._mail.send(invite, address, token, actor)
         return Invited(invite, is_mailed, token if actor.is_admin else None)
 
+    def link(self, invited: Invited) -> str:
+        """Give the address at which an invitation is taken, for who may see it; empty where there are no pages."""
+        return "" if invited.token is None else self._mail.link(invited.token)
+
     async def withdraw(self, actor: Actor, domain: str, address: Address) -> Invite:
         """Take an invitation back. Errors: BadAddress, NoSuchDomain, NotAllowed, NoSuchInvite."""
         name = normal_domain(domain)
