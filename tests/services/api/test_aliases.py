@@ -3,7 +3,7 @@
 import pytest
 
 from services.api.asking import PASSWORD, asking
-from services.api.golden import check_golden
+from services.api.reviewed import check_golden
 
 PATH = "/v1/domains/example.test/aliases"
 OUTSIDE = "a@example.org"

@@ -3,7 +3,7 @@
 import pytest
 
 from services.api.asking import asking
-from services.api.golden import check_golden
+from services.api.reviewed import check_golden
 
 OF_ALIAS = "/v1/domains/example.test/aliases/alice/sieve"
 OWN = "/v1/sieve-scripts"
