@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -9,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from mailstead.config import reference
+from mailstead.services.api import openapi
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = re.compile(r"Spec:\s*(.+?)(?:\"\"\"|$)", re.MULTILINE)
@@ -57,6 +59,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "settings.md": reference.reference_page(),
         ROOT / "docs" / "mailstead.example.toml": reference.example_file(),
         ROOT / ".env.example": reference.environment_file(),
+        ROOT / "docs" / "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
     }
 
 
