@@ -1,6 +1,7 @@
 """What happens in an account is told, from the change log: each command of a client as the event it is."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from mailstead.model.dav import CollectionKind, CollectionTraits
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import NotAllowed, StorageUnavailable
 from mailstead.model.flags import FlagOperation
-from mailstead.model.people import Listing
+from mailstead.model.people import Group, Listing, ObjectId, User, UserId
 from mailstead.model.place import Place
 from mailstead.model.uidset import UidSet
 from mailstead.pim.card_form import CardForm
@@ -79,7 +80,7 @@ async def mailbox_id(store, name):
 async def test_mail_that_comes_moves_and_goes(events, mailboxes, actor, store):
     listening = Listening()
     (early,) = await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         (appended,) = await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
         told = await listening.next()
         assert (told.name, told.details["mailbox"], told.message.record.uid) == ("newMessage", "INBOX", appended.uid)
@@ -116,7 +117,7 @@ async def test_a_move_beside_an_old_gap_is_a_move(events, mailboxes, actor, stor
     inbox = (await store.mailbox("INBOX")).mailbox_id
     await store.expunge(inbox, UidSet.of([2]), only_deleted=False)
     listening = Listening()
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         await store.move(inbox, UidSet.of([3]), "Archive")
         told = await listening.next()
         assert (told.name, told.details["sourceUid"]) == ("messagesMoved", [3])
@@ -127,7 +128,7 @@ async def test_a_move_beside_an_old_gap_is_a_move(events, mailboxes, actor, stor
 
 async def test_mailboxes_are_made_renamed_and_removed(events, actor, store):
     listening = Listening()
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         await store.create_mailbox("Work")
         told = await listening.next()
         made = await mailbox_id(store, "Work")
@@ -144,7 +145,7 @@ async def test_calendars_and_events(events, home, actor):
     listening = Listening()
     await home.calendars.find(actor, Listing())
     early = await home.events.create(actor, "", event("early"))
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         work = await home.calendars.create(actor, CalendarWish("Work"), "work")
         told = await listening.next()
         assert (told.name, told.collection.traits.display_name) == ("calendarCreated", "Work")
@@ -179,7 +180,7 @@ async def test_calendars_and_events(events, home, actor):
 async def test_address_books_and_contacts(events, home, actor, alice):
     listening = Listening()
     await home.calendars.find(actor, Listing())
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         made = await home.cards.create(actor, ContactWish(form=CardForm("Ada")))
         assert (await listening.next()).name == "contactCreated"
         await home.cards.change(actor, made.placed.object_id, ContactWish(form=CardForm("Bea")))
@@ -201,7 +202,7 @@ async def test_very_many_changes_are_told_as_one_of_the_calendar(events, home, a
     await home.calendars.find(actor, Listing())
     listening = Listening()
     many = b"".join(event(f"e{number}") for number in range(9))
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         opened = await home.collections.open(actor, alice, CollectionKind.CALENDAR, "default")
         await home.calendar_objects.import_all(opened, many)
         while (await listening.next()).name != "calendarUpdated":
@@ -210,7 +211,10 @@ async def test_very_many_changes_are_told_as_one_of_the_calendar(events, home, a
 
 async def test_all_who_listen_are_told_the_same(events, mailboxes, actor):
     first, second = Listening(), Listening()
-    async with events.watch(actor, first.deliver), events.watch(actor, second.deliver):
+    async with (
+        events.watch(await events.listened(actor), first.deliver),
+        events.watch(await events.listened(actor), second.deliver),
+    ):
         await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
         told = [await each.next() for each in (first, second)]
         assert told[0] is told[1]
@@ -219,7 +223,10 @@ async def test_all_who_listen_are_told_the_same(events, mailboxes, actor):
 
 async def test_two_processes_give_an_event_the_same_id(events, storage, bus, mailboxes, actor):
     other, first, second = AccountEvents(storage, bus), Listening(), Listening()
-    async with events.watch(actor, first.deliver), other.watch(actor, second.deliver):
+    async with (
+        events.watch(await events.listened(actor), first.deliver),
+        other.watch(await other.listened(actor), second.deliver),
+    ):
         await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
         assert (await first.next()).notification_id == (await second.next()).notification_id
 
@@ -234,7 +241,7 @@ async def test_a_look_that_fails_is_made_up_for(events, mailboxes, actor, store,
             raise failures.pop()
         return await fetch(self, *args)
 
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         monkeypatch.setattr(type(store), "fetch", failing)
         await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
         assert (await listening.next()).name == "newMessage"
@@ -243,7 +250,7 @@ async def test_a_look_that_fails_is_made_up_for(events, mailboxes, actor, store,
 
 async def test_attack_092_nobody_listens_to_others(events, home, mailboxes, actor, bob, actor_of):
     listening = Listening()
-    async with events.watch(actor, listening.deliver):
+    async with events.watch(await events.listened(actor), listening.deliver):
         await mailboxes.append(actor_of(bob), "INBOX", [Draft(MESSAGE)])
         await home.events.create(actor_of(bob), "", event("secret"))
         await mailboxes.append(actor, "INBOX", [Draft(MESSAGE)])
@@ -251,5 +258,40 @@ async def test_attack_092_nobody_listens_to_others(events, home, mailboxes, acto
     assert {each.name for each in listening.told} <= {"calendarCreated", "addressBookCreated"}
     for nobody in (Actor(None, None), Actor(None, None, is_admin=True)):
         with pytest.raises(NotAllowed):
-            async with events.watch(nobody, listening.deliver):
-                pass
+            await events.listened(nobody)
+    theirs = await events.listened(actor_of(bob))
+    with pytest.raises(NotAllowed):
+        await events.listened(actor, theirs.object_id)
+
+
+async def test_attack_092_a_token_listens_to_what_its_user_looks_after_and_hears_no_content(
+    events, storage, actor, bob
+):
+    own = await events.listened(actor)
+    assert own.hears_content
+    entry = await storage.people.address_entry_of_account(bob.account_id)
+    await storage.people.add_user(User(UserId("1" * 24), "u@people.test"), None)
+    await storage.people.set_member("example.test", UserId("1" * 24), Group.USER)
+    await storage.people.set_address_profile("example.test", "bob", replace(entry.profile, user_id=UserId("1" * 24)))
+    theirs = entry.profile.object_id
+
+    def token(group=None, user="1", *, is_admin=False):
+        groups = {} if group is None else {"example.test": group}
+        return Actor(
+            None, None, is_admin=is_admin, user_id=UserId(user * 24), groups=groups, token_id=ObjectId("a" * 24)
+        )
+
+    for good in (token(Group.USER), token(Group.ADMIN, "2"), token(user="3", is_admin=True)):
+        heard = await events.listened(good, theirs)
+        assert (heard.account.account_id, heard.hears_content) == (bob.account_id, False)
+    refused = [
+        (token(Group.USER), own.object_id),
+        (token(Group.USER, "2"), theirs),
+        (token(), theirs),
+        (token(Group.ADMIN), ""),
+        (token(Group.ADMIN), "bob"),
+        (token(Group.ADMIN), "0" * 24),
+    ]
+    for bad, object_id in refused:
+        with pytest.raises(NotAllowed):
+            await events.listened(bad, object_id)

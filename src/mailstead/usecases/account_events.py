@@ -13,11 +13,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Final
 
+from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import MailsteadError, NotAllowed
 from mailstead.model.ids import AccountId
+from mailstead.model.people import AddressEntry, ObjectId
 from mailstead.ports.changebus import ChangeBus, dav_topic
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
@@ -35,20 +38,54 @@ _log = log.get("api")
 Deliver = Callable[[Sequence[Happening]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """Which account somebody may listen to, and how much is told."""
+
+    account: Account
+    object_id: ObjectId
+    """Of its address: what the API calls alias id."""
+    hears_content: bool
+    """False: that something happened, and where, but no subjects, senders, texts. A user who looks after an address
+    does not read its mail (docs/adr/0033)."""
+
+
 class AccountEvents:
     """Who listens to which account. `close` ends all tasks."""
 
     def __init__(self, storage: Storage, bus: ChangeBus) -> None:
         self._storage = storage
+        self._directory = storage.directory
+        self._people = storage.people
         self._bus = bus
         self._feeds: dict[AccountId, _Feed] = {}
 
-    def watch(self, actor: Actor, deliver: Deliver) -> AbstractAsyncContextManager[None]:
-        """Call `deliver`, on the event loop, with what happens in the actor's account while the context is open.
+    async def listened(self, actor: Actor, object_id: str = "") -> Listened:
+        """Give what the actor may listen to: the own account, or by a token an address that the user looks after.
 
-        `deliver` must be quick. Errors, on entering: NotAllowed, without an account; those of the store.
+        `object_id` names the address; an owner need not say it. Errors: NotAllowed, one and the same for an address
+        that is not there, has no mailbox, or is others' (attack row 92).
         """
-        return self._watched(actor, deliver)
+        if actor.token_id is None and actor.account_id is not None:
+            account = await self._directory.account(actor.account_id)
+            entry = await self._people.address_entry_of_account(actor.account_id)
+            if account is not None and entry is not None and object_id in {"", entry.profile.object_id}:
+                return Listened(account, entry.profile.object_id, hears_content=True)
+        elif actor.token_id is not None and object_id:
+            domains = [each.name for each in await self._directory.domains()] if actor.is_admin else list(actor.groups)
+            for domain in domains:
+                entry = await self._people.address_entry(domain, object_id)
+                if entry is not None and entry.profile.object_id == object_id:
+                    return _looked_after(actor, domain, entry)
+        raise NotAllowed("There is no such mailbox, or it is not yours to listen to")
+
+    def watch(self, listened: Listened, deliver: Deliver) -> AbstractAsyncContextManager[None]:
+        """Call `deliver`, on the event loop, with what happens in an account while the context is open.
+
+        `deliver` must be quick, and keep from whoever does not hear it what is content. Errors, on entering: those of
+        the store.
+        """
+        return self._watched(listened.account, deliver)
 
     async def close(self) -> None:
         """End all tasks."""
@@ -57,10 +94,7 @@ class AccountEvents:
         self._feeds.clear()
 
     @contextlib.asynccontextmanager
-    async def _watched(self, actor: Actor, deliver: Deliver) -> AsyncIterator[None]:
-        account = None if actor.account_id is None else await self._storage.directory.account(actor.account_id)
-        if account is None:
-            raise NotAllowed("Only accounts have mail, calendars and contacts")
+    async def _watched(self, account: Account, deliver: Deliver) -> AsyncIterator[None]:
         account_id, token = account.account_id, object()
         feed = self._feeds.get(account_id)
         if feed is None:
@@ -77,6 +111,14 @@ class AccountEvents:
                 if self._feeds.get(account_id) is feed:
                     del self._feeds[account_id]
                 await feed.close()
+
+
+def _looked_after(actor: Actor, domain: str, entry: AddressEntry) -> Listened:
+    """Errors: NotAllowed."""
+    is_own = entry.profile.user_id is not None and entry.profile.user_id == actor.user_id
+    if isinstance(entry.owner, Account) and (actor.administers(domain) or is_own):
+        return Listened(entry.owner, entry.profile.object_id, hears_content=False)
+    raise NotAllowed("There is no such mailbox, or it is not yours to listen to")
 
 
 class _Feed:

@@ -80,7 +80,7 @@ class Cards:
 
     async def show(self, actor: Actor, object_id: str) -> ShownContact:
         """One contact. Errors: NoSuchResource."""
-        return _shown(await self._objects.object(actor, KIND, object_id))
+        return shown_contact(await self._objects.object(actor, KIND, object_id))
 
     async def create(self, actor: Actor, wish: ContactWish) -> ShownContact:
         """Make a contact.
@@ -123,7 +123,7 @@ class Cards:
         placed = await self._objects.object(actor, KIND, object_id)
         precondition = Precondition(etags=frozenset({etag})) if etag else ALWAYS
         await self._contacts.delete(placed.opened, placed.resource.name, precondition)
-        return _shown(placed)
+        return shown_contact(placed)
 
     async def _names(self, opened: Opened, text: str) -> list[tuple[str, int]]:
         """Give the names and sizes of all that match, without reading them."""
@@ -137,15 +137,16 @@ class Cards:
             after = page[-1].name
 
     async def _again(self, opened: Opened, resource: Resource) -> ShownContact:
-        return _shown(Placed(opened, await self._contacts.get(opened, resource.name)))
+        return shown_contact(Placed(opened, await self._contacts.get(opened, resource.name)))
 
 
-def _shown(placed: Placed) -> ShownContact:
+def shown_contact(placed: Placed) -> ShownContact:
+    """Give a contact as it is shown; it was read with its octets. Errors: BadObject."""
     return ShownContact(placed, card_form.view(placed.resource.octets))
 
 
 def _shown_all(opened: Opened, resources: list[Resource]) -> list[ShownContact]:
-    return [_shown(Placed(opened, each)) for each in resources]
+    return [shown_contact(Placed(opened, each)) for each in resources]
 
 
 def _with_uid(octets: bytes, uid: str) -> bytes:

@@ -108,7 +108,7 @@ class Events:
 
     async def show(self, actor: Actor, object_id: str) -> ShownEvent:
         """One object. Errors: NoSuchResource."""
-        return self._shown(await self._objects.object(actor, KIND, object_id))
+        return self.shown(await self._objects.object(actor, KIND, object_id))
 
     async def create(self, actor: Actor, calendar: str, octets: bytes, event_id: str = "") -> ShownEvent:
         """Put an object into a calendar, under `event_id` or its UID.
@@ -160,7 +160,7 @@ class Events:
         """
         placed = await self._objects.object(actor, KIND, object_id)
         precondition = Precondition(etags=frozenset({etag})) if etag else Precondition()
-        shown = self._shown(placed)
+        shown = self.shown(placed)
         await self._calendar_objects.delete(placed.opened, placed.resource.name, precondition)
         return ShownEvent(shown.object_id, shown.calendar_object_id, shown.view, placed.resource, self._clock.now())
 
@@ -207,14 +207,15 @@ class Events:
 
     async def _again(self, opened: Opened, name: str) -> ShownEvent:
         try:
-            return self._shown(Placed(opened, await self._calendar_objects.get(opened, name)))
+            return self.shown(Placed(opened, await self._calendar_objects.get(opened, name)))
         except NoSuchResource:
             raise NoSuchResource("Somebody else has removed that event meanwhile") from None
 
     def _shown_all(self, opened: Opened, resources: list[Resource]) -> list[ShownEvent]:
-        return [self._shown(Placed(opened, each)) for each in resources]
+        return [self.shown(Placed(opened, each)) for each in resources]
 
-    def _shown(self, placed: Placed) -> ShownEvent:
+    def shown(self, placed: Placed) -> ShownEvent:
+        """Give an object as it is shown; it was read with its octets."""
         zone = self._calendar_objects.floating_zone(placed.opened)
         view = event_view.view(placed.resource.octets, zone)
         return ShownEvent(placed.object_id, placed.collection_object_id, view, placed.resource)

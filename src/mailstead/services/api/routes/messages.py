@@ -354,6 +354,11 @@ def _contents(read: list[tuple[MessageView, bytes]], asked: PartsAsked) -> list[
     return found
 
 
+def message_of(view: MessageView) -> MessageShown:
+    """Give a message as lists show it."""
+    return _shown(view)
+
+
 def _shown(view: MessageView) -> MessageShown:
     """Give what is known without the octets."""
     record, place = view.record, view.place
