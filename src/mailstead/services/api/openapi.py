@@ -245,7 +245,8 @@ def _by_tag(made: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         for method, operation in methods.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
             success = next(iter(operation["responses"].items()))
-            content = next(iter(success[1].get("content", {}).values()), {}).get("schema")
+            contents: list[dict[str, Any]] = list(success[1].get("content", {}).values())
+            content = contents[0].get("schema") if contents else None
             found[operation["tags"][0]].append(
                 {
                     **operation,
