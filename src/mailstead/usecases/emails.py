@@ -137,9 +137,14 @@ class Emails:
     async def find(
         self, actor: Actor, listing: Listing, *, domain: str = "", is_scheduled: bool | None = None
     ) -> Page[EmailView]:
-        """Newest first, without headers."""
+        """Newest first, without headers. `domain`: name or id; of one that is not the actor's nothing is found."""
+        entry = await self._people.domain_entry(domain) if domain else None
         query = replace(
-            _query(actor), text=listing.text, domain=domain, is_scheduled=is_scheduled, now=self._clock.now()
+            _query(actor),
+            text=listing.text,
+            domain=entry.domain.name if entry is not None else domain,
+            is_scheduled=is_scheduled,
+            now=self._clock.now(),
         )
         page = await self._emails.emails(query, listing)
         views = [await self._view(await self._looked_at(each)) for each in page.items]

@@ -14,18 +14,20 @@ from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.api.app import make_api_app
 from mailstead.services.api.endpoints import Endpoint
 from mailstead.services.api.house import ApiHouse, ApiTerms
-from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.address_tables import AddressTables
+from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
-from mailstead.usecases.events import Events
 from mailstead.usecases.emails import Emails
+from mailstead.usecases.events import Events
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
+from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.script_entries import ScriptEntries
+from mailstead.usecases.traces import Traces
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
 
@@ -83,6 +85,14 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         emails=Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max),
         folders=Folders(house.mailboxes),
         junk_filter=house.junk_filter,
+        log_mail=LogMail(
+            house.storage,
+            Traces(house.storage),
+            house.routes,
+            house.sealing,
+            house.clock,
+            hostname=house.settings.server.hostname,
+        ),
         messages=Messages(house.mailboxes),
         events=Events(dav_objects, house.calendar_objects, house.clock),
         own_addresses=OwnAddresses(house.storage, house.clock),

@@ -12,6 +12,7 @@ from mailstead.mailauth.tlsrpt import TlsOutcomes
 from mailstead.net.outbound.relay import SmtpRelay
 from mailstead.policy.retry import RetryTerms
 from mailstead.services.queue.service import QueueService
+from mailstead.usecases.emails import Emails
 from mailstead.usecases.homecoming import Homecoming
 from mailstead.usecases.housekeeping import Housekeeping
 from mailstead.usecases.relays import Relays, RelaysTerms
@@ -77,6 +78,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
     )
     chores: dict[str, Callable[[datetime], Awaitable[object]]] = {
         "expiry": house.expiry.daily,
+        "emails": _emails(house).look_after,
         "idle accounts": partial(house.idle_accounts.daily, ADMINISTRATOR),
         "relay report": house.relay_reports.daily,
         "errands": lambda _: house.scheduling.sweep(),
@@ -95,6 +97,10 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
     if settings.doctor.is_daily:
         chores["doctor"] = partial(_doctor, house)
     return chores
+
+
+def _emails(house: House) -> Emails:
+    return Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max)
 
 
 async def _backup(house: House, now: datetime) -> None:

@@ -16,14 +16,15 @@ from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
-from mailstead.usecases.folders import Folders
 from mailstead.usecases.events import Events
-from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.factor_settings import FactorSettings
+from mailstead.usecases.factors import SecondFactors
+from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
-from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.junk import JunkFilter
+from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.web_sessions import WebSessions
@@ -65,6 +66,7 @@ class ApiHouse:
     emails: Emails
     folders: Folders
     junk_filter: JunkFilter
+    log_mail: LogMail
     messages: Messages
     events: Events
     own_addresses: OwnAddresses
