@@ -28,7 +28,8 @@ class IdleAccounts:
         self._last_log_ins = last_log_ins
 
     async def daily(self, actor: Actor, now: datetime) -> list[Address]:
-        """Go round once a day, whichever process asks first. Errors: of the store."""
+        """Go round once a day, whichever process asks first. Errors: NotAllowed; of the store."""
+        actor.must_be_admin()
         day = str(now.date())
         if await self._memory.remember_first("idle accounts", day, b"", now, now + timedelta(days=2)) is not None:
             return []
