@@ -155,6 +155,17 @@ def test_attack_095_second_factors_are_removed_by_who_has_the_machine(house):
     house("second-factor", "list", "nobody@example.test", code=67)
 
 
+def test_password_cost_is_measured_and_proposed(run, monkeypatch):
+    monkeypatch.setattr("mailstead.usecases.passwords.hash_once", lambda cost: None)
+    proposed = run("password-cost", "--memory-max-mib", "64", "--json")
+    assert (proposed["password_hash_memory_mib"], proposed["password_hash_iterations"]) == (64, 10)
+    assert proposed["is_set"] is False
+    told = run("password-cost", "--target-ms", "50")
+    assert "password_hash_memory_mib = 256" in told.stderr
+    monkeypatch.setenv("MAILSTEAD_LIMITS_PASSWORD_HASH_MEMORY_MIB", "10")
+    assert "at least 35" in run("domain", "list", code=78).stderr
+
+
 def test_terms_of_a_domain(house):
     shown = house("domain", "show", "example.test", "--json")["terms"]
     assert (shown["keeps_trace"], shown["webhook_key"]) == (True, "(hidden)")

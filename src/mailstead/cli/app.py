@@ -35,6 +35,7 @@ from mailstead.cli import (
     invite,
     junk,
     member,
+    password_cost,
     queue,
     reports,
     restore,
@@ -125,6 +126,7 @@ app.add_typer(systemd.app, name="systemd")
 app.command("update")(update.update)
 app.add_typer(account.app, name="account")
 app.add_typer(second_factor.app, name="second-factor")
+app.command("password-cost")(password_cost.password_cost)
 app.add_typer(alias.app, name="alias")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")

@@ -22,6 +22,8 @@ from mailstead.model.errors import BadSettings
 CONFIG_VARIABLE: Final = "MAILSTEAD_CONFIG"
 SECRET_FILE_OCTETS_MAX: Final = 65536
 LAST_HOUR: Final = 23
+HASH_WORK_MIN_MIB: Final = 35
+"""What OWASP's settings for argon2id have in common."""
 _DEFAULT_ORIGIN: Final = "default"
 _BY_FILE: Final = "_FILE"
 
@@ -164,6 +166,12 @@ def _checked_together(settings: Settings) -> None:
         raise BadSettings("tls.certificate_file and tls.key_file belong together: set both or none")
     if settings.backup.hour > LAST_HOUR:
         raise BadSettings(f"backup.hour is an hour of the day, 0 to {LAST_HOUR}")
+    limits = settings.limits
+    if limits.password_hash_memory_mib * limits.password_hash_iterations < HASH_WORK_MIN_MIB:
+        raise BadSettings(
+            "limits.password_hash_memory_mib times limits.password_hash_iterations is at least "
+            f"{HASH_WORK_MIN_MIB}: cheaper hashes are guessed too quickly"
+        )
     if settings.store.master_key and settings.store.master_key_file:
         raise BadSettings("Set either store.master_key or store.master_key_file, not both")
 

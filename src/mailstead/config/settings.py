@@ -167,6 +167,13 @@ class Limits:
     sessions_per_account_max: int = setting(30, "IMAP and POP3 sessions per account and process.")
     login_failures_max: int = setting(10, "Failed log-ins per address and account before the delay grows.")
     login_failure_window_s: float = setting(600.0, "How long failures are remembered.")
+    password_hash_memory_mib: int = setting(
+        19,
+        "Memory of one hash of a password (argon2id); `mailstead password-cost` measures what this machine can bear. "
+        "Passwords are hashed anew when they log in next.",
+        minimum=7,
+    )
+    password_hash_iterations: int = setting(2, "Iterations of one hash of a password (argon2id).", minimum=1)
     proxy_from: tuple[str, ...] = setting((), "Addresses whose PROXY header is believed (and required).")
     allows_bridged_clients: bool = setting(
         False,

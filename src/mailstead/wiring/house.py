@@ -62,7 +62,7 @@ from mailstead.usecases.notices import Notices
 from mailstead.usecases.openings import Openings, OpeningTerms
 from mailstead.usecases.passkeys import Party, Passkeys
 from mailstead.usecases.password_mail import PasswordMail
-from mailstead.usecases.passwords import Passwords
+from mailstead.usecases.passwords import HashCost, Passwords
 from mailstead.usecases.people import Users
 from mailstead.usecases.push import Push
 from mailstead.usecases.push_tokens import PushTokens
@@ -217,7 +217,9 @@ async def make_house(
     apple_push = make_apple_push(settings, resolver)
     hostname, srs_domain = settings.server.hostname, settings.relay.srs_domain
     staging = Staging(settings.store.staged_octets_max)
-    passwords = passwords or Passwords(clock)
+    limits = settings.limits
+    cost = HashCost(limits.password_hash_iterations, limits.password_hash_memory_mib * 1024)
+    passwords = passwords or Passwords(clock, cost)
     openings = Openings(
         storage,
         passwords,
