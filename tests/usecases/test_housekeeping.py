@@ -22,7 +22,7 @@ from mailstead.model.queue import (
 from mailstead.model.trace import TraceEvent, TraceQuery
 from mailstead.usecases.housekeeping import EVERY_S, Housekeeping
 
-USUAL = ["finished items", "trace", "reports", "memory"]
+USUAL = ["finished items", "trace", "reports", "memory", "sessions of browsers"]
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class Housekeeping:
             "trace": lambda now: storage.trace.expire(now - trace_kept),
             "reports": lambda now: storage.reports.expire(now - reports_kept),
             "memory": storage.memory.expire,
+            "sessions of browsers": storage.factors.expire_sessions,
         }
         self._further: Final = further or {}
 
