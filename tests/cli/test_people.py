@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mailstead.cli.app import app
+from mailstead.cli.setup.finish import _make
+from mailstead.cli.terminal import Terminal
 from mailstead.policy.tokens import is_token
 
 PASSWORD = "pw-never-in-a-log 1"
@@ -118,3 +120,11 @@ def test_the_audit_log(house):
     assert rows[0][:4] == ["id", "at", "actor", "peer"]
     assert len(rows) == found["count"] + 1
     assert PASSWORD not in house("audit", "export").stdout
+
+
+def test_the_first_account_of_a_set_up_looks_after_the_server(run):
+    run("init")
+    for domain, account in (("example.test", ALICE), ("example.test", ALICE), ("second.test", "bob@second.test")):
+        made = Terminal().run(lambda house, of=(domain, account): _make(house, of[0], "mail", of[1]))
+        assert str(made.address) == account
+    assert [(one["user"], one["is_admin"]) for one in run("user", "list", "--json")] == [(ALICE, True)]

@@ -48,7 +48,8 @@ async def test_small_steps_are_believed_however_many(jumping):
 
 
 async def test_attack_077_a_jump_removes_nothing_for_its_age(jumping, storage):
-    kept = {"finished_kept": timedelta(days=2), "trace_kept": timedelta(days=7), "reports_kept": timedelta(days=90)}
+    names = ("finished_kept", "trace_kept", "reports_kept", "audit_kept")
+    kept = dict.fromkeys(names, timedelta(days=90))
     done = []
 
     async def further(now):

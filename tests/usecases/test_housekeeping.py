@@ -8,6 +8,7 @@ import pytest
 from mailstead.model.address import Address
 from mailstead.model.envelope import Recipient
 from mailstead.model.errors import StorageUnavailable
+from mailstead.model.people import AuditEntry, Listing
 from mailstead.model.queue import (
     Destination,
     DestinationKind,
@@ -22,7 +23,7 @@ from mailstead.model.queue import (
 from mailstead.model.trace import TraceEvent, TraceQuery
 from mailstead.usecases.housekeeping import EVERY_S, Housekeeping
 
-USUAL = ["finished items", "trace", "reports", "memory", "sessions of browsers"]
+USUAL = ["finished items", "trace", "reports", "audit log", "memory", "sessions of browsers"]
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def house(storage, clock):
     def make(**further):
         return Housekeeping(
             storage, clock, finished_kept=timedelta(days=2), trace_kept=timedelta(days=7),
-            reports_kept=timedelta(days=90), further=further,
+            reports_kept=timedelta(days=90), audit_kept=timedelta(days=6), further=further,
         )  # fmt: skip
 
     return make
@@ -46,15 +47,23 @@ async def test_what_has_run_out_is_removed(storage, clock, house):
     await storage.queue.settle(delivery, [done])
     storage.trace.record(TraceEvent(now, "q1", "out", "attempt"))
     await storage.memory.remember("kind", {"key": b"value"}, now + timedelta(days=1))
+    await storage.people.note([AuditEntry(0, now, "command line", "", "domain.add", "example.test")])
 
     async def left():
         return (
             len(await storage.queue.items(QueueQuery(queue_id="q1"))),
             len(await storage.trace.search(TraceQuery(queue_id="q1"))),
             len(await storage.memory.recall("kind", ["key"], now)),
+            (await storage.people.audit(Listing())).item_count,
         )
 
-    for days, wanted in ((0, (1, 1, 1)), (1.5, (1, 1, 0)), (1, (0, 1, 0)), (5, (0, 0, 0))):
+    for days, wanted in (
+        (0, (1, 1, 1, 1)),
+        (1.5, (1, 1, 0, 1)),
+        (1, (0, 1, 0, 1)),
+        (4, (0, 1, 0, 0)),
+        (1, (0, 0, 0, 0)),
+    ):
         clock.passed_s += days * 86400
         assert await house().once() == USUAL
         assert await left() == wanted

@@ -32,6 +32,7 @@ class Housekeeping:
         finished_kept: timedelta,
         trace_kept: timedelta,
         reports_kept: timedelta,
+        audit_kept: timedelta,
         further: Mapping[str, Callable[[datetime], Awaitable[object]]] | None = None,
     ) -> None:
         self._storage = storage
@@ -42,6 +43,7 @@ class Housekeeping:
             "finished items": lambda now: storage.queue.forget_finished(now - finished_kept),
             "trace": lambda now: storage.trace.expire(now - trace_kept),
             "reports": lambda now: storage.reports.expire(now - reports_kept),
+            "audit log": lambda now: storage.people.forget_audit(now - audit_kept),
             "memory": storage.memory.expire,
             "sessions of browsers": storage.factors.expire_sessions,
         }

@@ -58,6 +58,7 @@ def make_queue_service(house: House) -> QueueService:
         finished_kept=timedelta(seconds=queue.finished_kept_s),
         trace_kept=timedelta(days=settings.trace.kept_days),
         reports_kept=timedelta(days=settings.trace.reports_kept_days),
+        audit_kept=timedelta(days=settings.audit.kept_days),
         further=make_chores(house, outcomes),
     )
     return QueueService(relays, housekeeping, Counting(outcomes), house.subscriptions, house.dav_push)

@@ -100,8 +100,20 @@ async def _make(house: House, domain: str, kind: str, account: str) -> Made | No
         url = await log_in_url(house, ADMINISTRATOR, address, LIFE)
     elif not isinstance(found, Account):
         raise PolicyRefused(f"{address} is an alias: name an account with --account")
+    await _make_administrator(house, address)
     new = await house.accounts.add_app_password(ADMINISTRATOR, address, "set-up", frozenset({"imap", "smtp"}))
     return Made(address, url, new.secret.reveal(), new.app_password.app_password_id)
+
+
+async def _make_administrator(house: House, address: Address) -> None:
+    """Let the first account look after the server, where nobody does yet."""
+    from mailstead.model.errors import UserExists
+    from mailstead.model.people import Listing
+    from mailstead.wiring.house import ADMINISTRATOR
+
+    if (await house.users.list(ADMINISTRATOR, Listing(limit=1))).item_count == 0:
+        with suppress(UserExists):  # another set-up at the same moment
+            await house.users.create(ADMINISTRATOR, address, is_admin=True)
 
 
 async def _remove_app_password(house: House, made: Made) -> None:
