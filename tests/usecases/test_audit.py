@@ -9,7 +9,11 @@ from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import NoSuchDomain, NotAllowed, StorageUnavailable
 from mailstead.model.people import Group, Listing, UserId
+from mailstead.policy.address_rules import AddressWishes
+from mailstead.usecases.address_book import AddressBook
+from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.audit import FAILURE_KEYS_MAX, WAITING_MAX, Audit
+from mailstead.usecases.passwords import HashCost, Passwords
 from mailstead.usecases.tables import harmless
 
 ALL = Listing(limit=100)
@@ -154,3 +158,28 @@ async def test_an_export_tells_each_entry_once_though_others_come_meanwhile(audi
     objects = [row[5] for row in rows[1:]]
     assert [name for name in objects if name != "meanwhile"] == [f"a{number}" for number in reversed(range(1200))]
     assert objects.count("meanwhile") <= 1
+
+
+async def test_turns_of_addresses_are_noted(storage, accounts, admin, audit, clock):
+    book = AddressBook(storage, accounts, Aliases(storage, audit), Passwords(clock, HashCost(1, 8)), audit=audit)
+    made = await book.create(admin, "example.test", AddressWishes(name="x", recipients=("y@elsewhere.test",)))
+    for wishes in (
+        AddressWishes(name="z"),
+        AddressWishes(has_imap=True),
+        AddressWishes(is_enabled=False),
+        AddressWishes(is_enabled=True),
+        AddressWishes(has_imap=False),
+    ):
+        await book.change(admin, "example.test", made.entry.profile.object_id, wishes)
+    await book.delete(admin, "example.test", made.entry.profile.object_id)
+    await audit.settle()
+    told = [entry.verb for entry in (await audit.list(ROOT, ALL)).items if entry.verb != "alias.change"]
+    assert told == [
+        "alias.remove",
+        "account.into-alias",
+        "account.enable",
+        "account.disable",
+        "alias.into-account",
+        "alias.rename",
+        "alias.add",
+    ]

@@ -31,6 +31,7 @@ from mailstead.ports.storage import Storage
 from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
 from mailstead.usecases.address_turns import AddressTurns
 from mailstead.usecases.aliases import Aliases
+from mailstead.usecases.audit import Notes, Unnoted
 from mailstead.usecases.domain_entries import domain_entry
 from mailstead.usecases.openings import scram_iteration_count_of
 from mailstead.usecases.passwords import Passwords
@@ -80,6 +81,7 @@ class AddressBook:
         *,
         quota_octets: int | None = None,
         random_number: Callable[[int], int] = secrets.randbelow,
+        audit: Notes | None = None,
     ) -> None:
         """`quota_octets`: of new accounts, where neither the wishes nor the domain say another."""
         self._storage = storage
@@ -93,6 +95,7 @@ class AddressBook:
         self._rights = Rights(storage, quota_octets=quota_octets)
         self._quota_octets = quota_octets
         self._random_number = random_number
+        self._audit: Final = audit or Unnoted()
 
     async def list(
         self, actor: Actor, domain: str, listing: Listing, *, name: str = "", recipient: str = ""
@@ -238,6 +241,7 @@ class AddressBook:
             alias = await self._aliases.check(as_house(actor), alias)
             found = await self._directory.credentials(owner.address) or await self._without_password(owner, of.domain)
             await self._turns.into_alias(owner, alias, found, is_override=wishes.is_override)
+            self._audit.note(actor, "account.into-alias", owner.address.key, of.domain.name)
         elif has_imap:
             await self._turn_into_account(actor, of, alias, wishes)
         else:
@@ -260,6 +264,7 @@ class AddressBook:
             disabled_code=None if alias.is_enabled else alias.disabled_code,
         )
         await self._turns.into_account(await self._without_password(account, of.domain))
+        self._audit.note(actor, "alias.into-account", account.address.key, of.domain.name)
 
     async def _change_account(
         self, actor: Actor, of: DomainEntry, account: Account, alias: Alias, wishes: AddressWishes
@@ -276,6 +281,8 @@ class AddressBook:
         code = None if alias.is_enabled else alias.disabled_code
         if (alias.is_enabled, code) != (account.is_enabled, account.disabled_code):
             await self._directory.set_enabled(account.account_id, is_enabled=alias.is_enabled, disabled_code=code)
+            verb = "account.enable" if alias.is_enabled else "account.disable"
+            self._audit.note(actor, verb, account.address.key, of.domain.name)
 
     async def delete(self, actor: Actor, domain: str, name_or_id: str) -> ShownAddress:
         """Remove an address, with the mailbox if it has one; gives what it was. Errors: NoSuchDomain, NoSuchAlias."""
@@ -381,6 +388,7 @@ class AddressBook:
         renamed = replace(owner, address=replace(owner.address, local_part=local_part))
         await self._aliases.check(as_house(actor), renamed)
         await self._directory.rename_alias(owner.address, renamed)
+        self._audit.note(actor, "alias.rename", owner.address.key, of.domain.name, to=renamed.address.key)
         return renamed
 
     def _quota(self, actor: Actor, of: DomainEntry, text: str | None) -> int | None:

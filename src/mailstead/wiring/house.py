@@ -339,7 +339,7 @@ async def make_house(
     contacts = Contacts(resource_terms)
     aliases = Aliases(storage, audit)
     quota_octets = settings.store.account_quota_octets or None
-    address_book = AddressBook(storage, accounts, aliases, passwords, quota_octets=quota_octets)
+    address_book = AddressBook(storage, accounts, aliases, passwords, quota_octets=quota_octets, audit=audit)
     log_in_links = LogInLinks(storage, accounts, clock, derived_key(master, "log-in links"))
     password_mail = PasswordMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
     try:
