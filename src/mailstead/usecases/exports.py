@@ -88,7 +88,7 @@ class Exports:
             name = snapshot.mailbox.name
             report.mailboxes[name] = 0
             write = _maildir_part(maildir, name) if foreign_format == "maildir" else _mbox_part(target, name)
-            async for batch in _batches(store, snapshot):
+            async for batch in batches(store, snapshot):
                 await asyncio.to_thread(write, batch)
                 report.mailboxes[name] += len(batch)
                 report.exported_count += len(batch)
@@ -137,7 +137,7 @@ def _mbox_part(target: Path, mailbox: str) -> Callable[[list[Written]], None]:
     return write
 
 
-async def _batches(store: AccountStore, snapshot: Snapshot) -> AsyncIterator[list[Written]]:
+async def batches(store: AccountStore, snapshot: Snapshot) -> AsyncIterator[list[Written]]:
     """Yield messages with their octets, as many at a time as memory allows; what vanishes meanwhile is left out."""
     uids = list(snapshot.uids)
     for start in range(0, len(uids), RECORDS_COUNT):

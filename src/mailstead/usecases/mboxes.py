@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import BinaryIO, Final, NamedTuple
+from typing import IO, BinaryIO, Final, NamedTuple
 
 from mailstead.model.errors import BadImport
 from mailstead.model.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Flags
@@ -85,7 +85,7 @@ def entries(file: BinaryIO, message_octets_max: int) -> Iterator[Entry]:
         yield _entry(b"".join(pieces) if size <= message_octets_max else None, came_at, file.tell() - len(line))
 
 
-def write_message(file: BinaryIO, octets: bytes, flags: Flags, internaldate: datetime) -> None:
+def write_message(file: IO[bytes], octets: bytes, flags: Flags, internaldate: datetime) -> None:
     """Append one message to an open mbox file."""
     when = internaldate.astimezone(UTC)
     file.write(

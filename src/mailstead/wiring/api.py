@@ -21,6 +21,7 @@ from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
+from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.log_mail import LogMail
@@ -83,6 +84,9 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         cards=Cards(dav_objects, house.contacts),
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max),
+        export_archives=ExportArchives(
+            house.storage, house.mailboxes, house.collections, house.calendar_files, house.clock
+        ),
         folders=Folders(house.mailboxes),
         junk_filter=house.junk_filter,
         log_mail=LogMail(

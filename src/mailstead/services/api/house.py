@@ -17,6 +17,7 @@ from mailstead.usecases.cards import Cards
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
+from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.folders import Folders
@@ -64,6 +65,7 @@ class ApiHouse:
     cards: Cards
     domains: Domains
     emails: Emails
+    export_archives: ExportArchives
     folders: Folders
     junk_filter: JunkFilter
     log_mail: LogMail
