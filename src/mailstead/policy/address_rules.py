@@ -81,6 +81,8 @@ class AddressWishes:
     sending_limit: int | None = None
     """-1: the server's setting."""
     vacation: VacationWishes | None = None
+    is_masked: bool = False
+    """Made up for one correspondent; of new aliases."""
     is_override: bool = False
     """The mailbox goes with its mail, if that is what the change means."""
 

@@ -175,7 +175,9 @@ class AddressBook:
         targets = self._targets(of, wishes)
         if wishes.recipients is None and not wishes.has_imap:
             targets = await self._caller(actor)
-        return self._with_wishes(Alias(Address(local_part, name), targets, disabled_code=SILENT), wishes)
+        return self._with_wishes(
+            Alias(Address(local_part, name), targets, disabled_code=SILENT, is_masked=wishes.is_masked), wishes
+        )
 
     def _check_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
         """Errors: PolicyRefused."""

@@ -27,6 +27,7 @@ from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.traces import Traces
 from mailstead.wiring.house import House
@@ -99,6 +100,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         ),
         messages=Messages(house.mailboxes),
         events=Events(dav_objects, house.calendar_objects, house.clock),
+        masked=MaskedAddresses(house.storage, house.address_book),
         own_addresses=OwnAddresses(house.storage, house.clock),
         script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
         second_factors=house.second_factors,

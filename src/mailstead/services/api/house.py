@@ -26,6 +26,7 @@ from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.people import Users
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.web_sessions import WebSessions
@@ -71,6 +72,7 @@ class ApiHouse:
     log_mail: LogMail
     messages: Messages
     events: Events
+    masked: MaskedAddresses
     own_addresses: OwnAddresses
     script_entries: ScriptEntries
     second_factors: SecondFactors
