@@ -1,4 +1,4 @@
-"""`mailstead account`: add, list, remove, enable, disable, password, quota, forward, sending-limit, app-password."""
+"""`mailstead account`: make, show, switch off, limit, forward, seal and remove accounts, and set their passwords."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailstead.cli import app_password, oidc_link
+from mailstead.cli import app_password, oidc_link, sealed
 from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.targets import read_targets
 from mailstead.cli.terminal import terminal_of
@@ -21,6 +21,7 @@ app = typer.Typer(help="Accounts, each the owner of a mail store.", no_args_is_h
 app.add_typer(app_password.app, name="app-password")
 app.command("link-oidc")(oidc_link.link)
 app.command("unlink-oidc")(oidc_link.unlink)
+sealed.register(app)
 
 _AddressText = Annotated[str, typer.Argument(metavar="ADDRESS")]
 _PasswordStdin = Annotated[
@@ -135,16 +136,24 @@ def _set_enabled(context: typer.Context, address: str, *, is_enabled: bool) -> N
 
 
 @app.command()
-def password(context: typer.Context, address: _AddressText, password_stdin: _PasswordStdin = False) -> None:
+def password(
+    context: typer.Context,
+    address: _AddressText,
+    password_stdin: _PasswordStdin = False,
+    with_old: Annotated[
+        bool, typer.Option("--with-old", help="Show the present password first, as a sealed account needs it.")
+    ] = False,
+) -> None:
     """Set a new password; whoever is logged in with the old one is logged out."""
     terminal = terminal_of(context)
     account_address = terminal.address(address)
+    old = terminal.secret("Present password", is_from_stdin=password_stdin) if with_old else None
     secret = terminal.password(is_from_stdin=password_stdin)
 
     async def work(house: House) -> None:
         from mailstead.wiring.house import ADMINISTRATOR
 
-        await house.accounts.set_password(ADMINISTRATOR, account_address, secret)
+        await house.accounts.set_password(ADMINISTRATOR, account_address, secret, old)
 
     terminal.run(work)
     terminal.say(f"{account_address} has a new password", {"account": str(account_address)})

@@ -134,6 +134,18 @@ class Terminal:
             self.fail(DATA, "The password is empty", kind="EmptyPassword")
         return Secret(text)
 
+    def secret(self, prompt: str, *, is_from_stdin: bool) -> Secret:
+        """Read what is there already, a password or key: the next line of standard input, or asked for once."""
+        if is_from_stdin:
+            text = sys.stdin.readline(PASSWORD_OCTETS_MAX).rstrip("\r\n")
+        elif sys.stdin.isatty():
+            text = typer.prompt(prompt, hide_input=True, err=True)
+        else:
+            self.fail(DATA, "There is no terminal to ask for a password", "Use --password-stdin.", "NoTerminal")
+        if not text:
+            self.fail(DATA, "The password is empty", kind="EmptyPassword")
+        return Secret(text)
+
     def octets(self, text: str | None, option: str) -> int | None:
         """Read a size such as ``5 GiB``; ``none`` and 0 are no limit."""
         from mailstead.config.values import octets_of
