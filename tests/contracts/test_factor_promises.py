@@ -150,6 +150,17 @@ async def test_attack_064_what_ends_is_told_to_who_holds_something_open(house, f
     assert (await storage.directory.credential_changes(seen)).account_ids == {OWNER.removeprefix("a:"), OTHER}
 
 
+async def test_attack_095_a_factor_that_is_turned_on_is_told_too(house, factors):
+    storage = await house.open()
+    await factors.add_factors([factor(1, is_confirmed=False)])
+    seen = (await storage.directory.credential_changes(0)).latest
+    await factors.use_factor(factor(1).factor_id, 0, 1, NOW)
+    changes = await storage.directory.credential_changes(seen)
+    assert changes.account_ids == {OWNER.removeprefix("a:")}
+    await factors.use_factor(factor(1).factor_id, 1, 2, NOW)  # a log-in as any other
+    assert (await storage.directory.credential_changes(changes.latest)).account_ids == set()
+
+
 async def test_identities_of_a_provider_belong_to_one_owner(both):
     here, there = both
     await here.link_oidc("https://id.test", "7", OWNER, NOW)

@@ -405,6 +405,26 @@ async def test_attack_064_an_app_password_that_runs_out_ends_what_it_opened(web,
         await web.accounts.log_in(ALICE, made.secret, PEER, "imap")
 
 
+@pytest.mark.parametrize("kind", ["totp", "passkey"])
+async def test_attack_095_turning_a_factor_on_ends_what_programs_opened_with_the_main_password(web, alice, kind):
+    mine = await start(web)
+    made = await web.accounts.add_app_password(mine.actor, alice.address, "phone")
+    by_main = await web.accounts.log_in(ALICE, RIGHT, PEER, "imap")
+    by_app = await web.accounts.log_in(ALICE, made.secret, PEER, "imap")
+    ended, stays, session = Revoked(), Revoked(), Revoked()
+    with (
+        web.accounts.watch_revocations(by_main, ended),
+        web.accounts.watch_revocations(by_app, stays),
+        web.accounts.watch_revocations(mine.actor, session),
+    ):
+        if kind == "totp":
+            await web.turn_on_totp(mine.actor)
+        else:
+            await web.turn_on_passkey(mine.actor, SecurityKey())
+        await ended.wait()
+    assert (stays.count, session.count) == (0, 0)
+
+
 async def test_attack_064_an_account_switched_off_ends_its_sessions_and_its_users_tokens(web, alice, admin):
     user = await web.users.create(admin, alice.address)
     begun = await start(web)

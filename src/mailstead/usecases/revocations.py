@@ -27,6 +27,7 @@ from mailstead.ports.clock import Clock
 from mailstead.ports.people import Factors, People
 from mailstead.ports.storage import Directory, Storage
 from mailstead.telemetry import log
+from mailstead.usecases.factors import kinds_of
 from mailstead.usecases.passwords import fingerprint
 
 LOOK_S: Final = 5.0
@@ -167,6 +168,8 @@ class _Comparison:
         self._people = people
         self._factors = factors
         self._marks: dict[AccountId, dict[bytes, datetime | None]] = {}
+        self._mains: dict[AccountId, bytes] = {}
+        """Of main passwords."""
 
     async def compare(self, actor: Actor) -> tuple[bool, datetime | None]:
         """Whether all is there still that the actor came in with; and until when that is so, if that is known."""
@@ -176,6 +179,9 @@ class _Comparison:
             if actor.fingerprint not in marks:
                 return False, None
             ends.append(marks[actor.fingerprint])
+            is_program_by_main = actor.session_id is None and actor.fingerprint == self._mains.get(actor.account_id)
+            if is_program_by_main and kinds_of(await self._factors.factors(owner_of(None, actor.account_id))):
+                return False, None  # since a second factor is on, the main password is for people only (attack row 95)
         if actor.user_id is not None and not await self._has_rights(actor, actor.user_id):
             return False, None
         if actor.token_id is not None and actor.user_id is not None:
@@ -212,6 +218,8 @@ class _Comparison:
             credentials = await self._directory.credentials(account.address) if account else None
             self._marks[account_id] = _marks(credentials)
             if credentials is not None:  # whom a provider lets in, for as long as he is linked
+                if credentials.password:
+                    self._mains[account_id] = fingerprint(credentials.password)
                 links = await self._factors.oidc_links(owner_of(None, account_id))
                 self._marks[account_id] |= {link_fingerprint(each.issuer, each.subject): None for each in links}
         return self._marks[account_id]

@@ -151,9 +151,13 @@ def _add_factors(db: apsw.Connection, factors: Sequence[Factor]) -> None:
         (count,) = select_one(db, "SELECT count(*) FROM factor WHERE owner = ?", (owner,))
         if count > FACTORS_MAX:
             raise LimitReached(f"At most {FACTORS_MAX} second factors; remove one first")
+        note_rights_change(db, owner)
 
 
 def _use_factor(db: apsw.Connection, factor_id: ObjectId, counter_before: int, counter: int, now: datetime) -> bool:
+    fresh = select_one(db, "SELECT owner FROM factor WHERE factor_id = ? AND NOT is_confirmed", (factor_id,))
+    if fresh is not None:
+        note_rights_change(db, fresh[0])
     db.execute(
         "UPDATE factor SET counter = ?, last_used_at_s = ?, is_confirmed = 1 WHERE factor_id = ? AND counter = ?",
         (counter, int(now.timestamp()), factor_id, counter_before),
