@@ -97,7 +97,10 @@ def test_scram_example_of_rfc_7677():
         b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
     )
     assert exchange.step(final) == Challenge(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
-    assert exchange.step(b"") == ProofGiven(mine)
+    proven = exchange.step(b"")
+    assert isinstance(proven, ProofGiven)
+    assert proven.verifier == mine
+    assert sha256(proven.client_key).digest() == mine.scram_stored_key
 
 
 def run_scram(password: str, verifiers, username: str = "u,s=er@example.test"):
