@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from mailstead.model.errors import BadSettings
 from mailstead.wiring.house import House
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from mailstead.config.settings import Settings
     from mailstead.usecases.oauth_tokens import OauthTokens
     from mailstead.usecases.oidc_links import OidcLinks
     from mailstead.usecases.oidc_log_ins import OidcLogIns
     from mailstead.usecases.oidc_provider import OidcProvider
 
-CALLBACK: str = "/log-in/oidc/callback"
+CALLBACK: Final = "/log-in/oidc/callback"
 
 
 def make_links(house: House) -> OidcLinks:
@@ -51,16 +54,21 @@ def make_tokens(house: House) -> OauthTokens | None:
     )
 
 
-def make_log_ins(house: House, base_url: str) -> OidcLogIns | None:
-    """Give the log-in on the web; None: there is no provider. `base_url`: where our pages are. Errors: BadSettings."""
-    from mailstead.storage.embedded.keys import derived_key, master_key
+def make_pages(house: House) -> list[Route]:
+    """Give the pages of the log-in by the provider; none where there is none. Errors: BadSettings."""
+    if not house.settings.oidc.issuer:
+        return []
+    from mailstead.services.web.oidc import OidcPages
 
-    settings = house.settings
-    if not settings.oidc.issuer:
-        return None
+    return OidcPages(_make_log_ins(house), house.web_sessions, house.settings.server.hostname).routes()
+
+
+def _make_log_ins(house: House) -> OidcLogIns:
+    from mailstead.storage.embedded.keys import derived_key, master_key
     from mailstead.usecases.oidc_log_ins import OidcLogIns
 
-    redirect_url = settings.oidc.redirect_url or base_url + CALLBACK
+    settings = house.settings
+    redirect_url = settings.oidc.redirect_url or _base_url(settings) + CALLBACK
     if (
         urlsplit(redirect_url).path != CALLBACK
         or urlsplit(redirect_url).query
@@ -78,6 +86,13 @@ def make_log_ins(house: House, base_url: str) -> OidcLogIns | None:
         redirect_url,
         settings.oidc.name or urlsplit(settings.oidc.issuer).hostname or "OpenID Connect",
     )
+
+
+def _base_url(settings: Settings) -> str:
+    """Give where our pages are, without slash at the end."""
+    ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
+    at = "" if not ports or 443 in ports else f":{ports[0]}"
+    return f"https://{settings.server.hostname}{at}"
 
 
 def _make_provider(house: House) -> OidcProvider:

@@ -14,6 +14,7 @@ from mailstead.usecases.publications import Publications
 from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers
+from mailstead.wiring.oidc import make_pages
 from mailstead.wiring.services import chosen_services, place
 
 
@@ -42,6 +43,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
         invitation_links=house.invitation_links,
+        further=make_pages(house),
         beside=beside,
         beside_s=beside_s,
         has_sockets="api" in services,

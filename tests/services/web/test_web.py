@@ -41,6 +41,7 @@ class Answer:
         head, _, self.body = octets.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
         self.status = int(status.split()[1]) if status else 0
+        self.lines = lines
         self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

@@ -8,7 +8,7 @@ Spec: RFC 9110 §7.2 (Host), §15.5.20 (421); RFC 8461 §3.2, §3.3; RFC 8555 §
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from xml.parsers import expat
 
@@ -61,16 +61,18 @@ def make_app(
     log_in_links: LogInLinks | None = None,
     custom_folder: str = "",
     invitation_links: InvitationLinks | None = None,
+    further: Sequence[Route] = (),
 ) -> ASGIApp:
     """Give the application.
 
     Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
-    password is set here, without `invitation_links` no meeting is answered.
+    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
     pages = _Pages(publications)
     routes = [
+        *further,
         Route("/.well-known/mta-sts.txt", pages.sts_policy),
         Route("/mail/config-v1.1.xml", pages.autoconfig),
         Route("/.well-known/autoconfig/mail/config-v1.1.xml", pages.autoconfig),

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mailstead.net.http_server import HttpServer, HttpTerms
@@ -39,6 +40,7 @@ class WebService(HttpServer):
         log_in_links: LogInLinks | None = None,
         custom_folder: str = "",
         invitation_links: InvitationLinks | None = None,
+        further: Sequence[Route] = (),
         beside: Callable[[ASGIApp], ASGIApp] | None = None,
         beside_s: Callable[[str], float] | None = None,
         has_sockets: bool = False,
@@ -46,8 +48,9 @@ class WebService(HttpServer):
     ) -> None:
         """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`.
 
-        `beside` puts another application before the pages, which keeps what is its own and passes on the rest;
-        `beside_s` gives how long its requests may last, `has_sockets` says that it has WebSockets.
+        `further` pages come before the others. `beside` puts another application before the pages, which keeps what is
+        its own and passes on the rest; `beside_s` gives how long its requests may last, `has_sockets` says that it has
+        WebSockets.
         Errors: BadSettings.
         """
         app = make_app(
@@ -58,6 +61,7 @@ class WebService(HttpServer):
             log_in_links=log_in_links,
             custom_folder=custom_folder,
             invitation_links=invitation_links,
+            further=further,
         )
 
         def request_s(path: str) -> float:
