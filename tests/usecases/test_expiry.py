@@ -1,5 +1,6 @@
 """Mails that run out, and mailboxes that clear themselves."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,10 +13,14 @@ from mailstead.model.flags import SEEN
 from mailstead.model.mailbox import INBOX
 from mailstead.model.message import NewMessage
 from mailstead.model.secret import Secret
+from mailstead.storage.embedded.bus import LocalBus
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.expiry import LARGE_OCTETS, Expiry
+from mailstead.usecases.folders import RETENTION, FolderChange, Folders
 from mailstead.usecases.idle_accounts import IdleAccounts
 from mailstead.usecases.last_log_ins import LastLogIns
+from mailstead.usecases.mailboxes import Mailboxes
+from mailstead.usecases.staging import Staging
 
 MIB = 1024 * 1024
 
@@ -150,3 +155,32 @@ async def test_who_has_not_come_for_long_goes_with_his_mail(chat, storage, accou
     assert await idle.daily(admin, clock.now()) == []
     with pytest.raises(NotAllowed):
         await idle.once(Actor(None, None), clock.now())
+
+
+async def test_folders_and_accounts_with_a_retention_of_their_own(expiry, storage, alice, actor_of, clock):
+    box = Box(storage, clock, alice)
+    folders = Folders(Mailboxes(storage, LocalBus(), clock, Staging(2**20)))
+    await folders.change(actor_of(alice), "Trash", FolderChange(retention_days=7))
+    for mailbox in ("Trash", "Archive"):
+        await box.put("old", mailbox=mailbox)
+    box.pass_days(9)
+    await box.put("new", mailbox="Trash")
+    expired = await expiry.once(clock.now())
+    assert (expired.account_count, expired.mail_count, expired.failed_count) == (1, 1, 0)
+    assert (await box.subjects("Trash"), await box.subjects("Archive")) == (["new"], ["old"])
+    entry = await storage.people.address_entry_of_account(alice.account_id)
+    profile = replace(entry.profile, retention_days=5)
+    await storage.people.set_address_profile("example.test", "alice", profile)
+    assert (await expiry.once(clock.now())).mail_count == 1
+    assert (await box.subjects("Trash"), await box.subjects("Archive")) == (["new"], [])
+
+
+async def test_what_a_client_wrote_for_a_retention_keeps_everything(expiry, storage, alice, clock):
+    box = Box(storage, clock, alice)
+    await box.put("old", mailbox="Trash")
+    box.pass_days(400)
+    for value in (b"soon", b"-1", b"1e1", b"9" * 50, b"\xff", b""):
+        await box.store.set_annotations("Trash", {RETENTION: value})
+        assert (await expiry.once(clock.now())).mail_count == 0, value
+    await box.store.set_annotations("Trash", {RETENTION: b"30"})
+    assert (await expiry.once(clock.now())).mail_count == 1

@@ -1,5 +1,7 @@
 """What does not stay: old mails, large mails, the oldest of a full mailbox, as the terms of their domain say.
 
+Accounts may have a retention of their own, and folders too (`usecases.folders`): the shortest of them counts.
+
 Ages count from the day on which a mail was stored, not from dates that authors or clients claim. Days are those of UTC:
 a mail stays at least as long as the terms say, and up to a day longer.
 
@@ -23,6 +25,7 @@ from mailstead.model.search import And, DateField, HasFlag, OnDays, Or, SearchKe
 from mailstead.model.uidset import UidSet
 from mailstead.ports.storage import Accounts, AccountStore, Storage
 from mailstead.telemetry import log, metrics
+from mailstead.usecases.folders import retention_days
 
 LARGE_OCTETS: Final = 200_000
 FULL_PERCENT: Final = 75
@@ -56,6 +59,7 @@ class Expiry:
         self._directory = storage.directory
         self._accounts: Final[Accounts] = storage.accounts
         self._memory = storage.memory
+        self._people = storage.people
 
     async def daily(self, now: datetime) -> Expired | None:
         """Go round once a day, whichever process asks first; None: it has been done. Errors: of the store."""
@@ -68,16 +72,12 @@ class Expiry:
         return expired
 
     async def once(self, now: datetime, *, removes: bool = True) -> Expired:
-        """Go round all accounts of the domains whose mail does not stay for ever; without `removes` only count."""
+        """Go round all accounts whose mail does not stay for ever; without `removes` only count."""
         expired = Expired()
         for domain in await self._directory.domains():
-            terms = domain.terms
-            if not (terms.mails_kept_days or terms.large_mails_kept_days or terms.clears_full_mailboxes):
-                continue
             for account in await self._directory.accounts(domain.name):
-                expired.account_count += 1
                 try:
-                    await self._expire(account, terms, now, expired, removes=removes)
+                    await self._expire(account, domain.terms, now, expired, removes=removes)
                 except AccountLocked:
                     continue  # until somebody opens it
                 except MailsteadError as error:
@@ -99,19 +99,25 @@ class Expiry:
         self, account: Account, terms: DomainTerms, now: datetime, expired: Expired, *, removes: bool
     ) -> None:
         store = self._accounts.of(account.account_id)
-        key = _old(terms, now)
-        if key is not None:
-            for mailbox in await store.mailboxes():
-                if not mailbox.message_count:
-                    continue
-                uids = await store.search(mailbox.mailbox_id, key)
-                if not uids:
-                    continue
-                found = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
-                expired.mail_count += len(found)
-                expired.octets += sum(record.size_octets for record in found)
-                if removes:
-                    await store.expunge(mailbox.mailbox_id, uids, only_deleted=False)
+        entry = await self._people.address_entry_of_account(account.account_id)
+        common = _old(terms, entry.profile.retention_days if entry is not None else 0, now)
+        of_folders = await retention_days(store)
+        if not (common or of_folders or terms.clears_full_mailboxes):
+            return
+        expired.account_count += 1
+        for mailbox in await store.mailboxes() if common or of_folders else ():
+            days = of_folders.get(mailbox.mailbox_id, 0)
+            key = _joined([*common, _stored_before(now, days)] if days else common)
+            if key is None or not mailbox.message_count:
+                continue
+            uids = await store.search(mailbox.mailbox_id, key)
+            if not uids:
+                continue
+            found = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
+            expired.mail_count += len(found)
+            expired.octets += sum(record.size_octets for record in found)
+            if removes:
+                await store.expunge(mailbox.mailbox_id, uids, only_deleted=False)
         if terms.clears_full_mailboxes:
             await self._clear(store, now, expired, removes=removes)
 
@@ -150,16 +156,14 @@ async def _oldest(
     return going, freed
 
 
-def _old(terms: DomainTerms, now: datetime) -> SearchKey | None:
-    """Give what a mail is that has run out; None if none ever does."""
-    keys: list[SearchKey] = []
-    if terms.mails_kept_days:
-        keys.append(_stored_before(now, terms.mails_kept_days))
+def _old(terms: DomainTerms, kept_days: int, now: datetime) -> list[SearchKey]:
+    """Give what a mail is that has run out, one key for each reason; `kept_days`: the account's own, 0 for none."""
+    keys = [_stored_before(now, days) for days in (terms.mails_kept_days, kept_days) if days]
     if terms.large_mails_kept_days:
         # Seen: whoever has been away longer still finds what he was sent.
         large = (SizeBetween(above=LARGE_OCTETS), HasFlag(SEEN), _stored_before(now, terms.large_mails_kept_days))
         keys.append(And(large))
-    return _joined(keys)
+    return keys
 
 
 def _joined(keys: Iterable[SearchKey]) -> SearchKey | None:

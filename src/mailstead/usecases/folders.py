@@ -126,10 +126,23 @@ async def _named(store: AccountStore, id_or_path: str) -> Mailbox:
     raise NoSuchMailbox
 
 
-async def _with_retention(store: AccountStore, mailboxes: Sequence[Mailbox]) -> list[Folder]:
-    """Look only at those that have one: most have none."""
+async def retention_days(store: AccountStore, among: Sequence[Mailbox] | None = None) -> dict[MailboxId, int]:
+    """Give the retention of those folders that have one. Most have none, and those are not even looked at."""
     marked: set[MailboxId] = {mailbox_id for mailbox_id, entry in await store.annotation_marks() if entry == RETENTION}
-    asked = [each for each in mailboxes if each.mailbox_id in marked]
+    if not marked:
+        return {}
+    asked = [each for each in among or await store.mailboxes() if each.mailbox_id in marked]
     found = await asyncio.gather(*(store.annotations(each.name) for each in asked))
-    days = {each.mailbox_id: int(entries.get(RETENTION, b"0")) for each, entries in zip(asked, found, strict=True)}
+    days = {each.mailbox_id: _days(entries.get(RETENTION)) for each, entries in zip(asked, found, strict=True)}
+    return {mailbox_id: count for mailbox_id, count in days.items() if count}
+
+
+def _days(value: bytes | None) -> int:
+    """Clients write annotations, too (RFC 5464 §4.3): what is no number of days keeps everything."""
+    text = (value or b"").decode("ascii", "replace")
+    return int(text) if text.isdecimal() and len(text) <= 5 and int(text) <= RETENTION_DAYS_MAX else 0
+
+
+async def _with_retention(store: AccountStore, mailboxes: Sequence[Mailbox]) -> list[Folder]:
+    days = await retention_days(store, mailboxes)
     return [Folder(each, days.get(each.mailbox_id, 0)) for each in mailboxes]
