@@ -200,9 +200,10 @@ WORKS_ALONE = {
     "chat": chat.measure,
     "backup": backup.measure,
     "dav": dav.measure,
+    "dav-puts": dav.puts,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts"}
 """… in a network of our own, but for these."""
 
 

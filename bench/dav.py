@@ -29,6 +29,8 @@ EVENTS = 5_000
 LARGE = 10_000
 RECURRING = 500
 CLIENTS = 50
+SLOW_S = 10.0
+"""Who takes longer for a full sync is asked once, not three times."""
 MULTIGET = 100
 """Hrefs of one calendar-multiget; clients ask for some tens to some hundreds at a time."""
 _HREF = re.compile(rb"<(?:[A-Za-z0-9]+:)?href[^>]*>([^<]*\.ics)</")
@@ -60,7 +62,7 @@ def event(number: int, *, rule: str = "", day: int | None = None) -> bytes:
 
 @dataclass
 class DavSystem:
-    """A started DAV server with two calendars of one person: `small`, and `large`."""
+    """A started DAV server with calendars of one person: `small`, which is synchronized, and `large`."""
 
     name: str
     port: int
@@ -69,7 +71,8 @@ class DavSystem:
     folder: Path
     pid: int
     stop: Callable[[], None]
-    fill_large: Callable[[list[bytes]], Awaitable[None]] | None = None
+    fill_at_once: Callable[[str, list[bytes]], Awaitable[None]] | None = None
+    """Of peers that would need a quarter of an hour to be filled by one PUT after another."""
     tokens: dict[str, str] = field(default_factory=dict)
 
     def client(self) -> DavClient:
@@ -112,15 +115,15 @@ def start_radicale(folder: Path) -> DavSystem:
     wait_for_port(port)
     system = DavSystem("radicale", port, "user0", "/user0/", folder, process.pid, lambda: end(process))
 
-    async def fill(objects: list[bytes]) -> None:
+    async def fill(calendar: str, objects: list[bytes]) -> None:
         """Radicale takes a whole calendar by one PUT."""
         inner = b"".join(re.search(rb"BEGIN:VEVENT.*END:VEVENT\r\n", each, re.DOTALL)[0] for each in objects)  # type: ignore[index]
         whole = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Mailstead//bench//EN\r\n" + inner + b"END:VCALENDAR\r\n"
         client = system.client()
-        expect(await client.ask("PUT", system.calendar("large"), whole, Content_Type="text/calendar"), 201)
+        expect(await client.ask("PUT", system.calendar(calendar), whole, Content_Type="text/calendar"), 201)
         await client.close()
 
-    system.fill_large = fill
+    system.fill_at_once = fill
     return system
 
 
@@ -136,18 +139,18 @@ def start_xandikos(folder: Path) -> DavSystem:
     wait_for_port(port)
     system = DavSystem("xandikos", port, "user0", "/user/calendars/", folder, process.pid, lambda: end(process))
 
-    async def fill(objects: list[bytes]) -> None:
+    async def fill(calendar: str, objects: list[bytes]) -> None:
         """Its calendars are git repositories: ten thousand commits would take too long to wait for."""
         client = system.client()
-        expect(await client.ask("MKCALENDAR", system.calendar("large")), 201)
+        expect(await client.ask("MKCALENDAR", system.calendar(calendar)), 201)
         await client.close()
-        place = folder / "data" / "user" / "calendars" / "large"
+        place = folder / "data" / "user" / "calendars" / calendar
         for number, octets in enumerate(objects):
             (place / f"{number}.ics").write_bytes(octets)
         for command in (["add", "-A"], ["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "all"]):
             subprocess.run(["git", *command], cwd=place, check=True, stdout=subprocess.DEVNULL)
 
-    system.fill_large = fill
+    system.fill_at_once = fill
     return system
 
 
@@ -268,12 +271,19 @@ async def polling(system: DavSystem, calendar: str, token: str, seconds: float) 
     return len(times) / (time.perf_counter() - begin), sorted(times)
 
 
-async def measure_all(systems: list[DavSystem], quick: bool) -> None:
-    count, large, recurring = (300, 600, 30) if quick else (EVENTS, LARGE, RECURRING)
+async def fill(system: DavSystem, calendar: str, objects: list[bytes]) -> None:
+    if system.fill_at_once is not None:
+        await system.fill_at_once(calendar, objects)
+    else:
+        await put_all(system, objects, calendar, 4)
+
+
+async def measure_puts(systems: list[DavSystem], quick: bool) -> None:
+    count = 300 if quick else EVENTS
     objects = [event(number) for number in range(count)]
     work = f"PUT of {count} events"
     for system in systems:
-        record(work, system.name, "1 client", [await put_all(system, objects, "small")], "events/s")
+        record(work, system.name, "1 client", [await put_all(system, objects, "put")], "events/s")
     ratio(work, "1 client", "(none set)", more_is_better=True)
     if not quick:
         for system in systems:
@@ -281,18 +291,28 @@ async def measure_all(systems: list[DavSystem], quick: bool) -> None:
             record("PUT of 1000 events", system.name, "8 clients", values, "events/s")
         ratio("PUT of 1000 events", "8 clients", "(none set)", more_is_better=True)
 
-    work = f"full sync of {count}"
+
+async def measure_reads(systems: list[DavSystem], quick: bool) -> None:
+    count, large, recurring = (300, 600, 30) if quick else (EVENTS, LARGE, RECURRING)
+    objects = [event(number) for number in range(count)]
     for system in systems:
-        values = []
-        for _ in range(1 if quick else 3):
+        await fill(system, "small", objects)
+    work = f"full sync of {count}"
+    slow: set[str] = set()
+    for system in systems:
+        values: list[float] = []
+        while not values or (len(values) < (1 if quick else 3) and max(values) < SLOW_S):
             seconds, system.tokens["small"] = await full_sync(system, "small", count)
             values.append(seconds)
+        if max(values) >= SLOW_S:
+            slow.add(system.name)
         record(work, system.name, "time", values, "s")
     ratio(work, "time", "< 3 s and <= 0.2 of Radicale's", more_is_better=False)
 
     work = f"sync after one change in {count}"
     for system in systems:
-        values = await incremental(system, "small", system.tokens["small"], 5 if quick else 20)
+        rounds = 2 if system.name in slow else 5 if quick else 20
+        values = await incremental(system, "small", system.tokens["small"], rounds)
         record(work, system.name, "time", values, "ms")
     ratio(work, "time", "< 20 ms", more_is_better=False)
 
@@ -310,11 +330,8 @@ async def measure_all(systems: list[DavSystem], quick: bool) -> None:
     expected += sum(n % len(rules) != 4 for n in range(recurring))
     work = f"month of {large}, {recurring} recurring"
     for system in systems:
-        if system.fill_large is not None:
-            await system.fill_large(many)
-        else:
-            await put_all(system, many, "large", 4)
-        values, got = await query(system, 2 if quick else 5)
+        await fill(system, "large", many)
+        values, got = await query(system, 1 if system.name in slow else 2 if quick else 5)
         if got != expected and system is systems[0]:
             raise RuntimeError(f"{got} events came, {expected} are in that month")
         # Debian's xandikos leaves recurring events out: its time is of less work, and is told apart.
@@ -323,7 +340,9 @@ async def measure_all(systems: list[DavSystem], quick: bool) -> None:
 
     work = f"{CLIENTS} clients polling"
     for system in systems:
-        _, token = await full_sync(system, "small", count)
+        client = system.client()
+        _, token = await sync(client, system, "small", "")
+        await client.close()
         rate, times = await polling(system, "small", token, 3 if quick else 10)
         record(work, system.name, "rate", [rate], "requests/s")
         record(work, system.name, "median", [statistics.median(times)], "ms")
@@ -334,14 +353,26 @@ async def measure_all(systems: list[DavSystem], quick: bool) -> None:
         record("after all that", system.name, "memory", [memory.resident_octets(system.pid) / 1e6], "MB")
 
 
-def measure(folder: Path, options: argparse.Namespace) -> None:
+def _with_systems(
+    work: Callable[[list[DavSystem], bool], Awaitable[None]], folder: Path, options: argparse.Namespace
+) -> None:
     systems = [start_ours(folder / "mailstead")]
     try:
         if not options.without_peers:
             if missing := [name for name in ("radicale", "xandikos", "git") if shutil.which(name) is None]:
                 raise SystemExit(f"{' and '.join(missing)} not installed: run `make setup-tools` as root")
             systems += [start_radicale(folder / "radicale"), start_xandikos(folder / "xandikos")]
-        asyncio.run(measure_all(systems, options.quick))
+        asyncio.run(work(systems, options.quick))
     finally:
         for system in systems:
             system.stop()
+
+
+def measure(folder: Path, options: argparse.Namespace) -> None:
+    """Sync, queries and polling; peers are filled at once."""
+    _with_systems(measure_reads, folder, options)
+
+
+def puts(folder: Path, options: argparse.Namespace) -> None:
+    """Putting event after event, which takes the peers half an hour."""
+    _with_systems(measure_puts, folder, options)
