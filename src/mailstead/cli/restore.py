@@ -11,8 +11,11 @@ import typer
 from mailstead.cli.backup import work_on
 from mailstead.cli.errors import DATA, FOUND
 from mailstead.cli.terminal import Terminal, terminal_of
+from mailstead.model.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailstead.config.settings import Settings
     from mailstead.model.address import Address
     from mailstead.usecases.imports import ImportReport
@@ -31,6 +34,13 @@ def restore(
         str, typer.Option(metavar="ADDRESS", help="Only this account's mail, into the house as it is now.")
     ] = "",
     key_stdin: Annotated[bool, typer.Option("--key-stdin", help="Read the backup key from standard input.")] = False,
+    password_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--password-stdin",
+            help="Of a sealed --account: its password then and, on a second line, its present one if that is another.",
+        ),
+    ] = False,
     send_queue: Annotated[
         bool, typer.Option("--send-queue", help="Let mail go out that was waiting then; else it is held.")
     ] = False,
@@ -45,7 +55,8 @@ def restore(
     moment = _moment(terminal, at)
     typed = sys.stdin.readline(KEY_CHARACTERS_MAX).strip() if key_stdin else ""
     if account:
-        _restore_account(terminal, terminal.address(account), snapshot, moment, typed)
+        passwords = [Secret(line.rstrip("\r\n")) for line in sys.stdin if line.strip()] if password_stdin else []
+        _restore_account(terminal, terminal.address(account), snapshot, moment, typed=typed, passwords=passwords)
         return
 
     async def work(settings: Settings) -> Restored:
@@ -82,7 +93,15 @@ def restore(
         raise typer.Exit(FOUND)
 
 
-def _restore_account(terminal: Terminal, address: Address, snapshot: str, moment: datetime | None, typed: str) -> None:
+def _restore_account(
+    terminal: Terminal,
+    address: Address,
+    snapshot: str,
+    moment: datetime | None,
+    *,
+    typed: str,
+    passwords: Sequence[Secret],
+) -> None:
     async def work(settings: Settings) -> ImportReport:
         from mailstead.usecases.backup_vault import key_of
         from mailstead.usecases.restores import Restores
@@ -93,7 +112,7 @@ def _restore_account(terminal: Terminal, address: Address, snapshot: str, moment
         restores = Restores(make_vault(settings, key_of(typed) if typed else backup_key(settings)))
         found = await restores.pick(ADMINISTRATOR, snapshot, moment)
         async with open_house(settings) as house:
-            return await restore_account(settings, restores, found, address, house)
+            return await restore_account(settings, restores, found, address, house, passwords=passwords)
 
     report = work_on(terminal, work)
     counts = {

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Final
 from mailstead.config.settings import Settings
 from mailstead.model.address import Address
 from mailstead.model.directory import Account
-from mailstead.model.envelope import Actor
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import AccountLocked, BadBackup, BadSettings, StoreDamaged
 from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
@@ -134,11 +134,20 @@ async def monthly_drill(house: House, now: datetime) -> Restored | None:
 
 
 async def restore_account(
-    settings: Settings, restores: Restores, snapshot: Snapshot, address: Address, house: House
+    settings: Settings,
+    restores: Restores,
+    snapshot: Snapshot,
+    address: Address,
+    house: House,
+    *,
+    passwords: Sequence[Secret] = (),
 ) -> ImportReport:
     """Bring back what an account had and has no more; what it has stays. An account that has gone is made again.
 
-    Errors: BadBackup (the snapshot has no such account), BackupFailed; of the store.
+    `passwords`: of a sealed account, the one it had then and, if that is another one, the one it has.
+
+    Errors: BadBackup (the snapshot has no such account), BackupFailed; AccountLocked, AuthenticationFailed, of a sealed
+    one; of the store.
     """
     async with _scratch(settings, snapshot) as scratch:
         folder = scratch.server.data_dir
@@ -152,6 +161,7 @@ async def restore_account(
         await restores.run(ADMINISTRATOR, snapshot, folder, wants=_of(found))
         mail = folder.with_name("mail")
         async with open_house(scratch) as then:
+            await _open(then, found, passwords[:1])
             await Exports(then.mailboxes).run(Actor(found.account_id, address, is_admin=True), mail, "maildir")
         now = await house.storage.directory.find(address)
         if now is None:
@@ -160,14 +170,26 @@ async def restore_account(
             now = await house.accounts.bring_back(ADMINISTRATOR, credentials)
         if not isinstance(now, Account):
             raise BadBackup(f"{address} is an alias now; remove it first")
+        await _open(house, now, passwords[-1:])
         owner = Actor(now.account_id, now.address, is_admin=True)
         imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
         report = await imports.run(owner, mail, foreign_format="maildir", skips_duplicates=True)
         async with open_house(scratch) as then:
+            await _open(then, found, passwords[:1])
             report.object_count = await bring_back(
                 then.storage.accounts.of(found.account_id).dav, house.storage.accounts.of(now.account_id).dav
             )
         return report
+
+
+async def _open(house: House, account: Account, passwords: Sequence[Secret]) -> None:
+    """Open a sealed account, and take in what waits for it. Errors: AccountLocked, AuthenticationFailed."""
+    if not account.is_sealed:
+        return
+    if not passwords:
+        raise AccountLocked("This account is sealed: its password brings it back, see --password-stdin")
+    await house.accounts.log_in(str(account.address), passwords[0], Peer("127.0.0.1", 0), "web")
+    await house.sealed_merging.merge(account)
 
 
 def _of(account: Account) -> Callable[[str], bool]:
