@@ -18,7 +18,7 @@ def test_terms_are_read_from_text():
         {
             "uses_dns_rules": "yes",
             "keeps_trace": "Off",
-            "denylist": "Spam@X.test, bücher.example,192.0.2.7/24,,2001:db8::1",
+            "denylist": "Spam@X.test, bücher.example,192.0.2.7/24,,2001:db8::1,*.ZIP",
             "refused_extensions": ".EXE,scr",
             "smarthost": "Relay.example",
             "ip_version": "4",
@@ -35,7 +35,7 @@ def test_terms_are_read_from_text():
     assert changed == DomainTerms(
         uses_dns_rules=True,
         keeps_trace=False,
-        denylist=("spam@x.test", "xn--bcher-kva.example", "192.0.2.0/24", "2001:db8::1/128"),
+        denylist=("spam@x.test", "xn--bcher-kva.example", "192.0.2.0/24", "2001:db8::1/128", "*.zip"),
         refused_extensions=("exe", "scr"),
         smarthost="relay.example:587",
         ip_version="4",

@@ -120,7 +120,7 @@ def _sender(entry: str) -> str:
     try:
         return str(ip_network(entry, strict=False))
     except ValueError:
-        return normal_domain(entry)
+        return ("*." if entry.startswith("*.") else "") + normal_domain(entry.removeprefix("*."))
 
 
 def _extensions(text: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
 from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.folders import Folders
+from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.messages import Messages
@@ -30,6 +31,7 @@ from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.traces import Traces
+from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
 
@@ -83,6 +85,15 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         aliases=house.aliases,
         calendars=Calendars(dav_objects, house.collections),
         cards=Cards(dav_objects, house.contacts),
+        catch_all_passwords=house.catch_all_passwords,
+        domain_book=DomainBook(
+            house.storage,
+            house.domains,
+            house.members,
+            house.address_book,
+            lambda actor, domain: make_doctor(house).records(actor, domain),
+            house.settings.server.hostname,
+        ),
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max),
         export_archives=ExportArchives(

@@ -14,6 +14,8 @@ from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
+from mailstead.usecases.catch_all_passwords import CatchAllPasswords
+from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
@@ -64,6 +66,8 @@ class ApiHouse:
     aliases: Aliases
     calendars: Calendars
     cards: Cards
+    catch_all_passwords: CatchAllPasswords
+    domain_book: DomainBook
     domains: Domains
     emails: Emails
     export_archives: ExportArchives
