@@ -116,6 +116,7 @@ def test_a_good_access_token(changes, header_type):
         ({"exp": ...}, "at+jwt", "no end"),
         ({"exp": NOW_S - 60}, "at+jwt", "over"),
         ({"sub": ...}, "at+jwt", "subject"),
+        ({"cnf": {"jkt": "x"}}, "at+jwt", "bound to a key"),
     ],
 )
 def test_attack_063_refuses_an_access_token(changes, header_type, reason):
@@ -144,6 +145,7 @@ def test_attack_063_an_id_token_is_no_access_token_even_where_we_are_both_audien
         ({"active": True, "sub": "a", "nbf": NOW_S + 100}, (), "nbf in the future"),
         ({"active": True, "sub": "a", "token_type": "refresh_token"}, (), "type"),
         ({"active": True}, (), "subject"),
+        ({"active": True, "sub": "a", "cnf": {"x5t#S256": "x"}}, (), "bound to a key"),
     ],
 )
 def test_attack_063_reads_what_introspection_tells(told, audiences, reason):

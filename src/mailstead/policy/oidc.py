@@ -93,9 +93,10 @@ def refusal_of_access_token(
     """Give why an access token is not good; empty: it is.
 
     A provider that gives its access tokens no type of their own might let an ID token pass for one: what has the marks
-    of an ID token, or is for the web log-in, is refused then.
+    of an ID token, or is for the web log-in, is refused then. A token that is bound to a key of the client (DPoP, mTLS) is
+    not one for whoever brings it, and SASL cannot show the key.
 
-    Spec: RFC 9068 §4, RFC 8725 §3.12; attack row 63.
+    Spec: RFC 9068 §4, RFC 8725 §3.12, RFC 7800 §3.1; attack row 63.
     """
     if claims.get("iss") != issuer:
         return "issuer"
@@ -110,6 +111,8 @@ def refusal_of_access_token(
             return "type"
         if claims.keys() & _ID_TOKEN_CLAIMS or given == {client_id}:
             return "an ID token"
+    if "cnf" in claims:
+        return "bound to a key"
     if not subject_of(claims):
         return "subject"
     return refusal_of_times(claims, now_s)
@@ -128,6 +131,8 @@ def refusal_of_introspection(
     kind = told.get("token_type", "bearer")
     if not isinstance(kind, str) or kind.lower() not in {"bearer", "access_token"}:
         return "type"
+    if "cnf" in told:
+        return "bound to a key"
     if not subject_of(told):
         return "subject"
     return refusal_of_times({"exp": now_s + 1, **told}, now_s)  # the end is optional here
