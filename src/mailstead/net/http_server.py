@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,9 @@ from mailstead.net.endpoint import Endpoint
 from mailstead.net.listener import bound_sockets
 from mailstead.net.tls import bare_server_context
 from mailstead.telemetry import metrics
+
+# Uvicorn would tell addresses with their queries, and websockets whole frames, which may be log-ins.
+logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 HEAD_OCTETS_MAX: Final = 16 * 1024
 STOP_LIMIT_S: Final = 2
@@ -69,6 +73,7 @@ class HttpServer:
         self.terms = terms
         """Looked at by each connection."""
         self._tls_server: _Server | None = None
+        self._servers: list[_Server] = []
         self._endpoints = {
             False: [Endpoint.parse(at) for at in listen],
             True: [Endpoint.parse(at) for at in listen_tls],
@@ -76,6 +81,11 @@ class HttpServer:
         self._context = context
         self._is_port_shared = is_port_shared
         self._sockets: dict[bool, list[socket.socket]] = {False: [], True: []}
+
+    @property
+    def open_count(self) -> int:
+        """How many connections are open now, WebSockets included."""
+        return sum(len(each.server_state.connections) for each in self._servers)
 
     @property
     def bound(self) -> list[Endpoint]:
@@ -104,6 +114,7 @@ class HttpServer:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
         servers = {is_tls: _Server(self._config(is_tls=is_tls)) for is_tls in self._sockets}
+        self._servers = list(servers.values())
         self._tls_server = servers[True]  # also without a port of its own: it adopts
         async with asyncio.TaskGroup() as group:
             for is_tls, server in servers.items():
@@ -228,6 +239,8 @@ class _Connection(H11Protocol):
         """See H11Protocol: another protocol takes the connection, with an end of its own."""
         if self._end is not None:
             self._end.cancel()
+        # For an application that must get rid of a client who does not read: closing would wait for it.
+        self.app_state = {**self.app_state, "abort": self.transport.abort}
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:

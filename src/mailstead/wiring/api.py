@@ -14,6 +14,9 @@ from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.api.app import make_api_app
 from mailstead.services.api.endpoints import Endpoint
 from mailstead.services.api.house import ApiHouse, ApiTerms
+from mailstead.services.api.socket import make_socket
+from mailstead.services.api.socket_limits import SocketTerms
+from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
@@ -78,6 +81,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         terms=terms or terms_of(house.settings),
         call_limits=CallLimits(house.storage, house.clock),
         idempotency=Idempotency(house.storage, house.clock),
+        account_events=AccountEvents(house.storage, house.bus),
         accounts=house.accounts,
         address_book=house.address_book,
         address_passwords=house.address_passwords,
@@ -126,9 +130,11 @@ def make_app(
     others: ASGIApp | None = None,
     terms: ApiTerms | None = None,
     endpoints: Iterable[Endpoint] | None = None,
+    sockets: SocketTerms | None = None,
 ) -> ASGIApp:
-    """Give the application; `terms` and `endpoints` are a test's own. Errors: BadSettings."""
-    return make_api_app(make_api_house(house, terms), others, endpoints)
+    """Give the application; `terms`, `endpoints` and `sockets` are a test's own. Errors: BadSettings."""
+    api_house = make_api_house(house, terms)
+    return make_api_app(api_house, others, endpoints, make_socket(api_house, sockets))
 
 
 def make_api_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> HttpServer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mailstead.net.http_requests import Proxies
 from mailstead.ports.clock import Clock
+from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.address_passwords import AddressPasswords
@@ -59,6 +60,7 @@ class ApiHouse:
     terms: ApiTerms
     call_limits: CallLimits
     idempotency: Idempotency
+    account_events: AccountEvents
     accounts: Accounts
     address_book: AddressBook
     address_passwords: AddressPasswords
