@@ -11,7 +11,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import backup, chat, dav, dkim, encryption, inbound_auth, memory, network, outbound, queue_depth, report
+from bench import (
+    backup,
+    chat,
+    dav,
+    dkim,
+    encryption,
+    inbound_auth,
+    log_in,
+    memory,
+    network,
+    outbound,
+    queue_depth,
+    report,
+)
 from bench.imap_client import ImapClient
 from bench.messages import message
 from bench.peers import PASSWORD, ROOT, System, account, start_mailstead, start_postfix_dovecot
@@ -200,10 +213,11 @@ WORKS_ALONE = {
     "chat": chat.measure,
     "backup": backup.measure,
     "dav": dav.measure,
+    "log-in": log_in.measure,
     "dav-puts": dav.puts,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in"}
 """… in a network of our own, but for these."""
 
 
