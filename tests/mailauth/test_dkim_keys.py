@@ -8,7 +8,7 @@ from mailauth.keyzone import ED25519, NOW, RSA
 from mailstead.mailauth.dkim_keys import imported_key, load_key, public_record
 from mailstead.mailauth.dkim_record import parsed
 from mailstead.model.directory import KeyState
-from mailstead.model.errors import NoSuchKey
+from mailstead.model.errors import BadImport
 
 
 def pem(key, encryption=None):
@@ -56,7 +56,7 @@ def test_a_key_made_elsewhere_is_taken_over(key):
     ],
 )
 def test_what_is_no_key_for_us_is_refused(octets, reason):
-    with pytest.raises(NoSuchKey, match=reason):
+    with pytest.raises(BadImport, match=reason):
         imported_key("example.test", "old", octets, NOW)
 
 
@@ -66,5 +66,5 @@ def test_a_broken_key_is_not_taken_over():
     broken = rsa.RSAPrivateNumbers(
         numbers.p, numbers.q, numbers.d + 2, numbers.dmp1, numbers.dmq1, numbers.iqmp, numbers.public_numbers
     ).private_key(unsafe_skip_rsa_key_validation=True)
-    with pytest.raises(NoSuchKey, match="broken"):
+    with pytest.raises(BadImport, match="broken"):
         imported_key("example.test", "old", pem(broken), NOW)

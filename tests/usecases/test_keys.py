@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mailstead.model.directory import KeyState
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchDomain, NoSuchKey, NotAllowed
+from mailstead.model.errors import (
+    AddressTaken,
+    BadAddress,
+    BadImport,
+    LimitReached,
+    NoSuchDomain,
+    NoSuchKey,
+    NotAllowed,
+)
 from mailstead.usecases import keys as module
 
 DOMAIN = "example.test"
@@ -108,7 +116,7 @@ async def test_keys_from_elsewhere(keys, admin):
     assert imported.name == "old._domainkey.example.test"
     with pytest.raises(AddressTaken):
         await keys.import_key(admin, DOMAIN, "old", pem)
-    with pytest.raises(NoSuchKey):
+    with pytest.raises(BadImport):
         await keys.import_key(admin, DOMAIN, "new", b"nonsense")
     for selector in ("a b", "", "x" * 64):
         with pytest.raises(BadAddress):

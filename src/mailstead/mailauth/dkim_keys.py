@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mailstead.mailauth.dkim_record import RSA_BITS_MAX, RSA_BITS_MIN
 from mailstead.model.directory import DkimKey, KeyState
-from mailstead.model.errors import NoSuchKey
+from mailstead.model.errors import BadImport
 
 RSA_BITS: Final = 2048
 _PUBLIC_EXPONENT: Final = 65537
@@ -85,7 +85,7 @@ def load_key(key: DkimKey) -> SigningKey:
 def _loaded(domain: str, selector: str, algorithm: str, private_key: bytes) -> SigningKey:
     loaded = load_der_private_key(private_key, None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(loaded, RSAPrivateKey | Ed25519PrivateKey):
-        raise NoSuchKey("The key is neither RSA nor Ed25519")
+        raise BadImport("The key is neither RSA nor Ed25519")
     return SigningKey(domain, selector, algorithm, loaded)
 
 
@@ -122,19 +122,19 @@ def new_keys(domain: str, now: datetime, selector_stem: str) -> list[DkimKey]:
 def imported_key(domain: str, selector: str, octets: bytes, now: datetime) -> DkimKey:
     """Take over a key made elsewhere, PEM or DER, after checking all of it.
 
-    Errors: NoSuchKey, with a text that says what is wrong.
+    Errors: BadImport, with a text that says what is wrong.
     """
     try:
         load = load_pem_private_key if b"-----BEGIN" in octets else load_der_private_key
         key = load(octets, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise NoSuchKey("That is not a private key, or it is a broken or encrypted one") from None
+        raise BadImport("That is not a private key, or it is a broken or encrypted one") from None
     if isinstance(key, Ed25519PrivateKey):
         return DkimKey(domain, selector, "ed25519-sha256", _pkcs8(key), now, KeyState.ACTIVE)
     if not isinstance(key, RSAPrivateKey):
-        raise NoSuchKey("The key is neither RSA nor Ed25519")
+        raise BadImport("The key is neither RSA nor Ed25519")
     if not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
-        raise NoSuchKey(f"An RSA key has {RSA_BITS_MIN} to {RSA_BITS_MAX} bits, this one has {key.key_size}")
+        raise BadImport(f"An RSA key has {RSA_BITS_MIN} to {RSA_BITS_MAX} bits, this one has {key.key_size}")
     return DkimKey(domain, selector, "rsa-sha256", _pkcs8(key), now, KeyState.ACTIVE)
 
 

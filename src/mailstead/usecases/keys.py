@@ -102,7 +102,7 @@ class Keys:
     async def import_key(self, actor: Actor, domain: str, selector: str, octets: bytes) -> PublishedKey:
         """Take over a key made elsewhere, whose record is published already: it signs at once.
 
-        Errors: BadAddress (domain or selector), NoSuchDomain, NoSuchKey (no usable key), AddressTaken, LimitReached.
+        Errors: BadAddress (domain or selector), NoSuchDomain, BadImport (no usable key), AddressTaken, LimitReached.
         """
         actor.must_administer(normal_domain(domain))
         if len(await self._keys(domain)) >= KEYS_MAX:
