@@ -22,18 +22,19 @@ from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
+from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
 from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.folders import Folders
-from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.log_mail import LogMail
+from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
-from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.traces import Traces
+from mailstead.wiring.api_administration import make_administration
 from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
@@ -81,6 +82,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         terms=terms or terms_of(house.settings),
         call_limits=CallLimits(house.storage, house.clock),
         idempotency=Idempotency(house.storage, house.clock),
+        administration=make_administration(house),
         account_events=AccountEvents(house.storage, house.bus),
         accounts=house.accounts,
         address_book=house.address_book,
@@ -115,11 +117,11 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         ),
         messages=Messages(house.mailboxes),
         events=Events(dav_objects, house.calendar_objects, house.clock),
+        factor_settings=house.factor_settings,
         masked=MaskedAddresses(house.storage, house.address_book),
         own_addresses=OwnAddresses(house.storage, house.clock),
         script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
         second_factors=house.second_factors,
-        factor_settings=house.factor_settings,
         users=house.users,
         web_sessions=house.web_sessions,
     )

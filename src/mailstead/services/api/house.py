@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mailstead.net.http_requests import Proxies
 from mailstead.ports.clock import Clock
+from mailstead.services.api.administration import Administration
 from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
@@ -27,9 +28,9 @@ from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.log_mail import LogMail
+from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
-from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.people import Users
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.web_sessions import WebSessions
@@ -60,6 +61,7 @@ class ApiHouse:
     terms: ApiTerms
     call_limits: CallLimits
     idempotency: Idempotency
+    administration: Administration
     account_events: AccountEvents
     accounts: Accounts
     address_book: AddressBook
@@ -78,10 +80,10 @@ class ApiHouse:
     log_mail: LogMail
     messages: Messages
     events: Events
+    factor_settings: FactorSettings
     masked: MaskedAddresses
     own_addresses: OwnAddresses
     script_entries: ScriptEntries
     second_factors: SecondFactors
-    factor_settings: FactorSettings
     users: Users
     web_sessions: WebSessions
