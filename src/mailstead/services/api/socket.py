@@ -16,10 +16,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final
-from urllib.parse import parse_qs
+from typing import Any
 
-import msgspec
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
@@ -40,46 +38,27 @@ from mailstead.services.api.house import ApiHouse
 from mailstead.services.api.log_in import SERVICE, WHAT, log_in
 from mailstead.services.api.socket_frames import Frames
 from mailstead.services.api.socket_limits import SocketLimits, SocketTerms, TooMany
+from mailstead.services.api.socket_log_in import (
+    CHANGED,
+    LATER,
+    MALFORMED,
+    REFUSED,
+    SILENT,
+    TOO_MANY,
+    TRUE,
+    WRONG,
+    Closed,
+    LogIn,
+    log_in_of,
+    query_of,
+)
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.account_events import Listened
 from mailstead.usecases.happenings import Happening
 
-LOG_IN_OCTETS_MAX: Final = 1024
-MALFORMED: Final = 4400
-WRONG: Final = 4401
-REFUSED: Final = 4403
-SILENT: Final = 4408
-TOO_MANY: Final = 4429
-CHANGED: Final = 4001
-LATER: Final = 1013
-"""Spec: RFC 6455 §7.4, IANA registry (try again later)."""
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_SECRETS: Final = frozenset(
-    {"username", "password", "token", "api_token", "authorization", "auth_token", "user", "pass"}
-)
-"""What must not be in an address, which is kept in logs and histories."""
-
 _log = log.get("api")
 
 Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class LogIn(msgspec.Struct, forbid_unknown_fields=True):
-    """The first frame, where it is one."""
-
-    event: str
-    username: str
-    password: str = ""
-    alias_id: str = ""
-
-
-class Closed(Exception):
-    """Ends a WebSocket with a code and a reason, which says nothing of a secret."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        self.code: Final = code
-        self.reason: Final = reason
-        super().__init__(reason)
 
 
 def make_socket(house: ApiHouse, terms: SocketTerms | None = None) -> Socket:
@@ -135,14 +114,14 @@ class _Conversation:
     async def _open(self, stack: AsyncExitStack) -> None:
         request = HTTPConnection(self._scope)
         peer = peer_of(request)
-        query = _query_of(self._scope)
+        query = query_of(self._scope)
         try:
             stack.enter_context(self._limits.opened(peer.address))
         except TooMany:
             raise Refusal(429, "Too many connections; please try again later") from None
         must_be_private(peer, WHAT, allows_clear_text=self._house.terms.allows_clear_text)
         must_be_asked_here(request, self._house.terms.allowed_origins, self._house.terms.base_url)
-        self._is_packed = query.get("msgpackr", "").lower() in _TRUE
+        self._is_packed = query.get("msgpackr", "").lower() in TRUE
         has_field = "authorization" in request.headers
         by_frame = query.get("auth", "") == "message"
         if query.get("auth", "message") != "message" or (has_field and by_frame):
@@ -185,7 +164,7 @@ class _Conversation:
             except TooMany:
                 raise Refusal(429, "Too many connections that have not logged in") from None
             await self._accept()
-            wanted = await self._log_in_frame()
+            wanted = log_in_of(await self._first_frame())
             actor, listened = await self._let_in(wanted, peer)
         try:
             stack.enter_context(self._limits.of_account(listened.account.account_id))
@@ -193,7 +172,8 @@ class _Conversation:
             raise Closed(TOO_MANY, "Too many connections to this mailbox") from None
         await self._listen(stack, actor, listened)
 
-    async def _log_in_frame(self) -> LogIn:
+    async def _first_frame(self) -> dict[str, Any]:
+        """Errors: Closed, _Gone."""
         try:
             async with asyncio.timeout(self._limits.terms.log_in_s):
                 message = await self._receive()
@@ -201,16 +181,7 @@ class _Conversation:
             raise Closed(SILENT, "No log-in came") from None
         if message["type"] != "websocket.receive":
             raise _Gone
-        text = message.get("text")
-        if text is None or len(text.encode("utf-8", "replace")) > LOG_IN_OCTETS_MAX:
-            raise Closed(MALFORMED, "The first frame is a log-in, as JSON text of at most 1 KB")
-        try:
-            wanted = msgspec.json.decode(text, type=LogIn)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            wanted = None
-        if wanted is None or wanted.event != "auth" or not wanted.username:
-            raise Closed(MALFORMED, "The first frame is a log-in: event, username, password, alias_id")
-        return wanted
+        return dict(message)
 
     async def _let_in(self, wanted: LogIn, peer: Peer) -> tuple[Actor, Listened]:
         """Errors: Closed."""
@@ -351,16 +322,3 @@ class _Conversation:
 
 class _Gone(Exception):
     """The other side has ended it."""
-
-
-def _query_of(scope: Scope) -> dict[str, str]:
-    """Give the query. Errors: Refusal, where it has credentials, or says something twice."""
-    try:
-        found = parse_qs(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=20)
-    except (UnicodeDecodeError, ValueError):
-        raise Refusal(400, "The query is not well formed") from None
-    if any(name.lower() in _SECRETS for name in found):
-        raise Refusal(400, "Credentials do not belong in an address; send them in the Authorization field")
-    if any(len(values) > 1 for values in found.values()):
-        raise Refusal(400, "The query says something twice")
-    return {name: values[0] for name, values in found.items()}

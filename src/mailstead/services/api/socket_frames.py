@@ -112,7 +112,7 @@ def _deleted(opened: Opened, gone: DeletedResource, *, is_whole: bool) -> dict[s
     kind = opened.collection.kind
     object_id = DavPlace(opened.owner.account_id, resource_id=gone.resource_id).object_id
     told: dict[str, Any] = {"id": object_id, "object": OBJECT_NAMES[kind], "deleted_at": _moment(gone.deleted_at)}
-    names = {f"{COLLECTION_WORDS[kind]}Id": collection_object_id(opened), _id_name(kind): object_id}
+    names: dict[str, str] = {f"{COLLECTION_WORDS[kind]}Id": collection_object_id(opened), _id_name(kind): object_id}
     if is_whole:
         told["uid"] = names["uid"] = gone.uid
     return {OBJECT_WORDS[kind]: told, **names}
