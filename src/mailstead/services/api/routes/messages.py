@@ -21,6 +21,7 @@ from mailstead.model.place import Place, thread_object_id
 from mailstead.model.search import (
     And,
     Contains,
+    Everything,
     HasAttachment,
     HasFlag,
     HeaderContains,
@@ -307,7 +308,7 @@ def _query(asked: Any) -> MessageQuery:
     if asked.min_size is not None or asked.max_size is not None:
         above = None if asked.min_size is None else asked.min_size - 1
         keys.append(SizeBetween(above, None if asked.max_size is None else asked.max_size + 1))
-    key = And(tuple(keys)) if keys else MessageQuery().key
+    key: SearchKey = keys[0] if len(keys) == 1 else And(tuple(keys)) if keys else Everything()
     if any(isinstance(each, Nothing) for each in keys):
         key = Nothing()
     return MessageQuery(key, asked.folder, asked.is_junk, asked.is_searchable)
