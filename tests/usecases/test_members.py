@@ -204,3 +204,18 @@ async def test_passwords_of_new_users_follow_the_rules(users, members, admin, pe
             await members.accept_anew(token, password, peer.address)
     assert (await members.accept_anew(token, OWN, peer.address)).group is Group.USER
     assert timedelta(days=7) == LIFE
+
+
+async def test_where_anybody_registers_an_invited_address_has_to_be_shown(
+    storage, users, clock, audit, mail, admin, peer
+):
+    """Or whoever registers another's address would have what that other one is invited to."""
+    members = Members(storage, users, clock, audit, mail, b"k" * 32, trusts_addresses=False)
+    squatter = await users.register(CAROL, OWN, peer)
+    token = (await members.invite(admin, DOMAIN, CAROL, Group.ADMIN)).token.reveal()
+    with pytest.raises(NotAllowed):
+        await members.accept(await users.actor_of(squatter), DOMAIN)
+    with pytest.raises(Conflict):
+        await members.accept_by_link(token, OWN, peer.address)
+    assert await members.list(admin, DOMAIN) == []
+    assert (await members.accept(await users.actor_of(squatter), DOMAIN, token)).group is Group.ADMIN

@@ -18,7 +18,7 @@ from typing import Final
 from mailstead.model.address import Address, normal_domain
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import Conflict, NoSuchInvite, NoSuchUser, NotAllowed
+from mailstead.model.errors import AuthenticationFailed, Conflict, NoSuchInvite, NoSuchUser, NotAllowed
 from mailstead.model.people import Group, Invite, Listing, Member, User
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import Clock
@@ -156,6 +156,30 @@ class Members:
         is_account = isinstance(await self._directory.find(address), Account)
         user = await self._users.add_invited(address, None if is_account else password, peer)
         return await self._take(await self._users.actor_of(user, peer), invite.domain, user)
+
+    async def needs_password(self, invite: Invite) -> bool:
+        """Whether who takes an invitation with its link becomes a user by it, with a password of his own."""
+        if await self._people.user_of(invite.address) is not None:
+            return False
+        return not isinstance(await self._directory.find(Address.parse(invite.address)), Account)
+
+    async def accept_by_link(self, token: str, password: Secret | None, peer: str) -> Member:
+        """Take an invitation with its link alone: it only gives rights to whom it was sent, not to who has the link.
+
+        Errors: as `accept_anew`; NoSuchInvite also for a user who is disabled; Conflict where users' addresses may be
+        anybody's, so that the user logs in first.
+        """
+        invite = await self.look(token)
+        user = await self._people.user_of(invite.address)
+        if user is None:
+            return await self.accept_anew(token, password, peer)
+        if not self._trusts_addresses and user.account_id is None:
+            raise Conflict("There is a user of that address already: log in, then take the invitation")
+        try:
+            actor = await self._users.actor_of(user, peer)
+        except AuthenticationFailed:
+            raise NoSuchInvite from None
+        return await self._take(actor, invite.domain, user)
 
     async def change(self, actor: Actor, domain: str, user_id: str, group: Group) -> Member:
         """Make a member an administrator of the domain, or the reverse.

@@ -266,7 +266,16 @@ async def make_house(
     has_pages = "web" in (settings.server.offered_services or settings.server.services)
     pages_url = _web_base_url(settings) if has_pages else ""
     member_mail = MemberMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
-    members = Members(storage, users, clock, audit, member_mail, derived_key(master, "invitations of members"))
+    members = Members(
+        storage,
+        users,
+        clock,
+        audit,
+        member_mail,
+        derived_key(master, "invitations of members"),
+        # Who registers has not shown that the address is his.
+        trusts_addresses=not settings.api.allows_registration,
+    )
     bounces = Bounces(storage, srs, clock, srs_domain=srs_domain)
     dmarc_outcomes = DmarcOutcomes(storage.memory, clock) if settings.relay.sends_dmarc_reports else None
     reporting = Reporting(storage, clock, dmarc=dmarc_outcomes)
