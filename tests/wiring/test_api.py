@@ -1,5 +1,8 @@
 """The API on real ports: beside the pages of the web, and on its own; secrets over TLS only."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mailstead.config.settings import Api, Web
@@ -51,3 +54,15 @@ async def test_attack_061_who_comes_through_a_proxy_of_ours_is_whom_it_names(tmp
             assert (await found.ask("GET", "/v1", is_tls=False, **headers))[0] == status
             headers["X-Forwarded-Proto"] = "https"
             assert (await found.ask("GET", "/v1", is_tls=False, **headers))[0] == 200
+
+
+def test_who_does_not_run_it_does_not_load_it():
+    """Pydantic and the models are memory that an mx does not need."""
+    program = (
+        "import sys, mailstead.wiring.serve, mailstead.wiring.house, mailstead.wiring.web, mailstead.wiring.listeners, "
+        "mailstead.wiring.queue, mailstead.wiring.dav, mailstead.cli.app\n"
+        "print([name for name in ('pydantic', 'websockets', 'mailstead.services.api') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, timeout=60)
+    assert done.stdout.strip() == "[]", (done.stdout, done.stderr)
