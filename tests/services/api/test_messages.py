@@ -188,6 +188,9 @@ CONDITIONS = (
     ("before=2020-01-01T00:00:00Z", False),
     ("folder=INBOX", True),
     ("folder=Nowhere", False),
+    ("subject=%ED%9F%BF", False),  # behind it come surrogates
+    ("x-spam-flag=%F4%8F%BF%BF", False),
+    ("subject=gr", True),
 )
 
 

@@ -293,7 +293,7 @@ class _Compiler:
         return f"{{{columns}}} : (" + " OR ".join(map(_quoted, phrases)) + ")"
 
     def _terms_beginning(self, beginning: str) -> list[str]:
-        after = beginning[:-1] + chr(ord(beginning[-1]) + 1) if beginning[-1] != "\U0010ffff" else "\U0010ffff" * 4
+        after = beginning + "\U0010ffff" * 4  # not the next character: that may be a surrogate
         return [
             term
             for (term,) in select(
