@@ -10,6 +10,7 @@ import poplib
 import smtplib
 import socket
 import ssl
+import subprocess
 import threading
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ from usecases.provider import AUDIENCE, CLIENT_ID, CLIENT_SECRET, run_provider
 
 pytestmark = pytest.mark.full
 
+LOG_IN_DENIED = 67
+"""Spec: curl(1), exit codes."""
 RESPONSES = {"OAUTHBEARER": oauthbearer_response, "XOAUTH2": xoauth2_response}
 mechanisms = pytest.mark.parametrize("mechanism", RESPONSES)
 
@@ -188,6 +191,29 @@ def test_attack_064_unlinking_ends_the_conversation(house, response):
                 client.noop()
     with imap(house) as client, pytest.raises(imaplib.IMAP4.error):
         client.authenticate("OAUTHBEARER", lambda _: response("OAUTHBEARER", "bob-1", BOB))
+
+
+@mechanisms
+@pytest.mark.parametrize("scheme", ["imaps", "pop3s", "smtps"])
+def test_curl(house, provider, need, mechanism, scheme, tmp_path):
+    """Spec: RFC 7628, as curl has it."""
+    message = tmp_path / "message"
+    message.write_text(f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: by curl\r\n\r\nhello\r\n")
+    port = house.port["submissions" if scheme == "smtps" else scheme]
+    more = ["--mail-from", ALICE, "--mail-rcpt", BOB, "--upload-file", str(message)] if scheme == "smtps" else []
+
+    def curl(token):
+        options = ["--login-options", f"AUTH={mechanism}", "--oauth2-bearer", token, "--user", ALICE, "--sasl-ir"]
+        url = f"{scheme}://127.0.0.1:{port}/"
+        done = subprocess.run(
+            [need("curl"), "--silent", "--insecure", "--max-time", "30", "--noproxy", "*", url, *options, *more],
+            capture_output=True,
+            timeout=60,
+        )
+        return done.returncode
+
+    assert curl(provider.access_token()) == 0
+    assert curl(provider.access_token("mallory-1")) == LOG_IN_DENIED
 
 
 def test_a_server_without_provider_offers_no_tokens(server):

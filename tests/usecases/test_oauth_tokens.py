@@ -340,6 +340,12 @@ def test_an_issuer_that_cannot_be_is_told_at_once(clock, issuer):
         OidcProvider(ProviderTerms(issuer, CLIENT_ID), web_client(), clock)
 
 
+@pytest.mark.parametrize("changes", [{"client_id": ""}, {"scopes": ("email",)}])
+def test_terms_that_cannot_be_are_told_at_once(clock, terms, changes):
+    with pytest.raises(BadSettings):
+        OidcProvider(replace(terms, **changes), web_client(), clock)
+
+
 def test_attack_063_secrets_are_not_shown(terms):
     assert CLIENT_SECRET not in repr(terms)
 

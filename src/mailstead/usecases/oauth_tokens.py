@@ -76,7 +76,7 @@ class OauthTokens:
         except AuthenticationFailed as error:
             await self._accounts.attempt_failed(name, peer, service)
             reason = str(error.log_fields.get("reason", ""))
-            raise AuthenticationFailed(service=service, peer=peer.address, reason=reason) from None
+            raise AuthenticationFailed(service=service, reason=reason) from None
         await self._check_tls(account, peer)
         self._accounts.attempt_succeeded(name, peer, service)
         if self._last_log_ins is not None:

@@ -111,6 +111,8 @@ class OidcProvider:
         self._asked: OrderedDict[bytes, tuple[float, Mapping[str, object]]] = OrderedDict()
         if not terms.client_id:
             raise BadSettings("oidc.client_id: it is missing, though there is an oidc.issuer")
+        if "openid" not in terms.scopes:
+            raise BadSettings("oidc.scopes: openid must be among them, or the provider does not say who it is")
         if not self._is_good_url(terms.issuer) or terms.issuer.endswith("/.well-known"):
             raise BadSettings("oidc.issuer: it begins with https:// and has neither ? nor #")
 
