@@ -576,3 +576,20 @@ async def test_attack_092_another_tenants_domain_is_not_there(book, owner, stora
             await book.get(stranger, domain, made.entry.profile.object_id)
     with pytest.raises(NoSuchAlias):  # an id of another domain
         await book.get(stranger, "example.com", made.entry.profile.object_id)
+
+
+async def test_sending_limits_are_at_most_the_servers_but_for_its_administrators(
+    storage, accounts, passwords, owner, admin
+):
+    book = AddressBook(storage, accounts, Aliases(storage), passwords, sending_limit=100)
+    with pytest.raises(PolicyRefused, match="smtp_limit"):
+        await book.create(owner, DOMAIN, wishes("sales", has_imap=True, sending_limit=101))
+    made = await book.create(owner, DOMAIN, wishes("sales", has_imap=True, sending_limit=100))
+    with pytest.raises(PolicyRefused, match="smtp_limit"):
+        await book.change(owner, DOMAIN, "sales", AddressWishes(sending_limit=101))
+    assert made.account.sending_limit == 100
+    assert (await book.change(admin, DOMAIN, "sales", AddressWishes(sending_limit=101))).account.sending_limit == 101
+    entry = await storage.people.domain_entry(DOMAIN)
+    kept = {"alias_default_smtp_limit": 200}
+    await storage.people.set_domain_profile(DOMAIN, replace(entry.profile, kept=kept))
+    assert (await book.create(owner, DOMAIN, wishes("other", has_imap=True))).account.sending_limit == 100

@@ -80,10 +80,14 @@ class AddressBook:
         passwords: Passwords,
         *,
         quota_octets: int | None = None,
+        sending_limit: int | None = None,
         random_number: Callable[[int], int] = secrets.randbelow,
         audit: Notes | None = None,
     ) -> None:
-        """`quota_octets`: of new accounts, where neither the wishes nor the domain say another."""
+        """`quota_octets`: of new accounts, where neither the wishes nor the domain say another.
+
+        `sending_limit`: of all accounts, above which only administrators of the server go.
+        """
         self._storage = storage
         self._directory = storage.directory
         self._people = storage.people
@@ -94,6 +98,7 @@ class AddressBook:
         self._turns = AddressTurns(storage)
         self._rights = Rights(storage, quota_octets=quota_octets)
         self._quota_octets = quota_octets
+        self._sending_limit = sending_limit
         self._random_number = random_number
         self._audit: Final = audit or Unnoted()
 
@@ -182,6 +187,7 @@ class AddressBook:
     def _check_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
         """Errors: PolicyRefused."""
         self._quota(actor, of, wishes.max_quota)
+        self._limit(actor, of, wishes)
         verdict = may_be_given(alias.address)
         if verdict.decision is not Decision.ALLOW:
             raise PolicyRefused(verdict.reasons[0], address=alias.address.key)
@@ -211,7 +217,7 @@ class AddressBook:
             quota,
             alias.is_enabled,
             alias.targets,
-            sending_limit=_sending_limit(wishes, None),
+            sending_limit=self._limit(actor, of, wishes),
             disabled_code=None if alias.is_enabled else alias.disabled_code,
         )
         await self._accounts.bring_back(as_house(actor), await self._without_password(account, of.domain))
@@ -262,7 +268,7 @@ class AddressBook:
             self._quota(actor, of, wishes.max_quota),
             alias.is_enabled,
             alias.targets,
-            sending_limit=_sending_limit(wishes, None),
+            sending_limit=self._limit(actor, of, wishes),
             disabled_code=None if alias.is_enabled else alias.disabled_code,
         )
         await self._turns.into_account(await self._without_password(account, of.domain))
@@ -278,7 +284,7 @@ class AddressBook:
         if wishes.max_quota is not None:
             await self._accounts.set_quota(house, account.address, self._quota(actor, of, wishes.max_quota))
         if wishes.sending_limit is not None:
-            limit = _sending_limit(wishes, account.sending_limit)
+            limit = self._limit(actor, of, wishes)
             await self._accounts.set_sending_limit(house, account.address, limit)
         code = None if alias.is_enabled else alias.disabled_code
         if (alias.is_enabled, code) != (account.is_enabled, account.disabled_code):
@@ -406,6 +412,16 @@ class AddressBook:
             raise PolicyRefused(f"max_quota is at most {most or self._quota_octets} octets, as the server says")
         return asked
 
+    def _limit(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> int | None:
+        """Give the sending limit of an account; None: the server's setting. Errors: PolicyRefused."""
+        asked, most = wishes.sending_limit, self._sending_limit
+        if asked is None:
+            usual = of.profile.kept.get("alias_default_smtp_limit")
+            return min(usual, most or usual) if isinstance(usual, int) and usual > 0 else None
+        if most is not None and asked > most and not actor.is_admin:
+            raise PolicyRefused(f"smtp_limit is at most {most}, as the server says")
+        return None if asked < 0 else asked
+
     def _profile(
         self, profile: AddressProfile, wishes: AddressWishes, kind: AliasKind, description: str
     ) -> AddressProfile:
@@ -498,9 +514,3 @@ def _as_alias(owner: Account | Alias, profile: AddressProfile, targets: tuple[Ta
 
 def _either(wish: WishT | None, now: WishT) -> WishT:
     return now if wish is None else wish
-
-
-def _sending_limit(wishes: AddressWishes, now: int | None) -> int | None:
-    if wishes.sending_limit is None:
-        return now
-    return None if wishes.sending_limit < 0 else wishes.sending_limit

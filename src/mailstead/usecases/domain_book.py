@@ -16,11 +16,12 @@ from mailstead.model.diagnosis import Diagnosis, Health
 from mailstead.model.directory import CATCH_ALL, Account
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadSettings, DomainInUse, MailsteadError, NoSuchDomain, PolicyRefused
-from mailstead.model.people import DomainEntry, Group, Invite, Listing, Member, Page
+from mailstead.model.people import DomainEntry, DomainProfile, Group, Invite, Listing, Member, Page
 from mailstead.policy.address_rules import AddressWishes, quota_octets
 from mailstead.policy.dns_records import MailHost, PublishedSelector, records_of_domain
 from mailstead.ports.storage import Storage
 from mailstead.usecases.address_book import AddressBook
+from mailstead.usecases.audit import Notes, Unnoted
 from mailstead.usecases.domain_entries import administered, domain_entry
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.members import Members
@@ -50,7 +51,12 @@ KEPT: Final = frozenset(
         "smtp_port",
     }
 )
-"""Settings of the reference that are kept and given back; `smtp_port` alone has an effect (`AddressBook`)."""
+"""Settings of the reference that are kept and given back.
+
+`smtp_port` and `alias_default_smtp_limit` have an effect (`AddressBook`), the others have none here.
+"""
+
+_PROFILE: Final = ("restricted_names", "account_quota_octets_max", "retention_days", "bounce_webhook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,7 @@ class DomainBook:
         addresses: AddressBook,
         examine: Callable[[Actor, str], Awaitable[Sequence[Diagnosis]]],
         hostname: str,
+        audit: Notes | None = None,
     ) -> None:
         """`examine`: looks at the records of a domain (`Doctor.records`)."""
         self._storage = storage
@@ -121,6 +128,7 @@ class DomainBook:
         self._addresses = addresses
         self._examine = examine
         self._host = MailHost(hostname)
+        self._audit: Final = audit or Unnoted()
 
     async def list(self, actor: Actor, listing: Listing, name: str = "") -> Page[ShownDomain]:
         """A part of the domains that the actor has a part in; `name`: only that one."""
@@ -189,6 +197,8 @@ class DomainBook:
         )
         if changed != profile:
             await self._people.set_domain_profile(entry.domain.name, changed)
+            name = entry.domain.name
+            self._audit.note(actor, "domain.settings", name, name, names=" ".join(sorted(_changed(profile, changed))))
         return await self.get(actor, entry.domain.name)
 
     async def delete(self, actor: Actor, name_or_id: str) -> ShownDomain:
@@ -305,6 +315,11 @@ class DomainBook:
             _found(entry),
             used,
         )
+
+
+def _changed(before: DomainProfile, after: DomainProfile) -> set[str]:
+    names = {name for name in _PROFILE if getattr(before, name) != getattr(after, name)}
+    return names | {name for name, value in after.kept.items() if before.kept.get(name) != value}
 
 
 def _texts(wishes: DomainWishes) -> dict[str, str]:

@@ -99,6 +99,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
             house.address_book,
             lambda actor, domain: make_doctor(house).records(actor, domain),
             house.settings.server.hostname,
+            house.audit,
         ),
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max),

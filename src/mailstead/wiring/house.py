@@ -348,7 +348,15 @@ async def make_house(
     contacts = Contacts(resource_terms)
     aliases = Aliases(storage, audit)
     quota_octets = settings.store.account_quota_octets or None
-    address_book = AddressBook(storage, accounts, aliases, passwords, quota_octets=quota_octets, audit=audit)
+    address_book = AddressBook(
+        storage,
+        accounts,
+        aliases,
+        passwords,
+        quota_octets=quota_octets,
+        sending_limit=settings.queue.recipients_per_day_max or None,
+        audit=audit,
+    )
     log_in_links = LogInLinks(storage, accounts, clock, derived_key(master, "log-in links"))
     password_mail = PasswordMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
     try:

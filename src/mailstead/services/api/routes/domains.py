@@ -75,7 +75,9 @@ class DomainSettings(Model):
     has_custom_verification: bool | None = Field(None, description="Kept, without effect.")
     is_catchall_regex_disabled: bool | None = Field(None, description="Kept, without effect.")
     ignore_mx_check: bool | None = Field(None, description="Kept, without effect.")
-    alias_default_smtp_limit: int | None = Field(None, ge=0, le=1_000_000, description="Kept, without effect.")
+    alias_default_smtp_limit: int | None = Field(
+        None, ge=0, le=1_000_000, description="Of new aliases with a mailbox; 0: as the server says."
+    )
     smtp_port: int | None = Field(None, description="Port of recipients that are hosts.")
     allow_subdomain_forwarding: bool | None = None
     has_delivery_logs: bool | None = None
@@ -453,8 +455,6 @@ async def delete_password(call: Call) -> Answer:
 async def withdraw_invite(call: Call) -> Answer:
     """Take an invitation back."""
     address = call.body.email or call.query.email
-    if not address:
-        raise Refusal(400, "email: This field is needed")
     return _answer(call, await call.house.domain_book.withdraw(call.actor, call.path["domain_id"], address))
 
 
@@ -585,7 +585,7 @@ ENDPOINTS: Final = (
         _change_member, body=MemberChanges, shows=Domain, command="member set",
     ),
     _endpoint(
-        "DELETE", f"{_ONE}/members/{{member_id}}", "remove-member", "End a membership", Right.MEMBER, _remove_member,
-        shows=Domain, command="member remove",
+        "DELETE", f"{_ONE}/members/{{member_id}}", "remove-member", "End a membership", Right.DOMAIN_ADMIN,
+        _remove_member, shows=Domain, command="member remove", description="Members may go by themselves.",
     ),
 )  # fmt: skip
