@@ -16,6 +16,7 @@ is. Targets: `policy.targets`. What cannot be read is told in `problems`; the re
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -29,7 +30,7 @@ from mailstead.policy.targets import SMTP_PORT, distinct, read_target
 RECORDS_OCTETS_MAX: Final = 64 * 1024
 MAPPINGS_MAX: Final = 2000
 
-_RULES: Final = "forward-email="
+RULES: Final = "forward-email="
 _PORT: Final = "forward-email-port="
 _VERIFICATION: Final = "forward-email-site-verification="
 _CODES: Final = {"": 550, "!": 250, "!!": 421, "!!!": 550}
@@ -42,8 +43,8 @@ _MAPPING: Final = re.compile(
         \s* (?:,|$)""",
     re.VERBOSE,
 )
-# what the encryption of that service gives: nothing but hexadecimal or Base64 digits, and long
-_ENCRYPTED: Final = re.compile(r"[0-9a-f]{32,}(?::[0-9a-f]+)*|[A-Za-z0-9+/_=-]{40,}")
+# what encryption gives, that service's or ours (`usecases.sealed_rules`): hexadecimal or Base64 digits alone, and long
+ENCRYPTED: Final = re.compile(r"[0-9a-f]{32,}(?::[0-9a-f]+)*|[A-Za-z0-9+/_=-]{40,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +72,31 @@ class DnsRules:
 
 
 @lru_cache(maxsize=512)
-def read_rules(domain: str, records: tuple[bytes, ...], targets_max: int) -> DnsRules:
-    """Read all TXT records of a domain; those of others (SPF …) are left alone."""
+def read_rules(
+    domain: str,
+    records: tuple[bytes, ...],
+    targets_max: int,
+    opened: Callable[[str], str | None] = lambda _value: None,
+) -> DnsRules:
+    """Read all TXT records of a domain; those of others (SPF …) are left alone.
+
+    `opened` gives what an encrypted value says, where it is ours to read.
+    """
     reader = _Reader(domain, targets_max)
     verifications: list[str] = []
     values: list[str] = []
     port = SMTP_PORT
     for record in records:
         text = record.decode("utf-8", "replace").strip().strip('"')
-        if text.startswith(_RULES):
-            values.append(text.removeprefix(_RULES).strip())
+        if text.startswith(RULES):
+            value = text.removeprefix(RULES).removeprefix(RULES).strip()  # who encrypts it here may say it twice
+            values.append((opened(value) if ENCRYPTED.fullmatch(value) else None) or value)
         elif text.startswith(_VERIFICATION):
             verifications.append(text.removeprefix(_VERIFICATION).strip())
         elif text.startswith(_PORT):
             port = reader.port(text.removeprefix(_PORT).strip())
     if sum(map(len, values)) > RECORDS_OCTETS_MAX:
-        reader.problems.append(f"the {_RULES} records have more than {RECORDS_OCTETS_MAX} characters together")
+        reader.problems.append(f"the {RULES} records have more than {RECORDS_OCTETS_MAX} characters together")
         values = []
     for value in values:
         reader.read(value, port)
@@ -110,9 +120,9 @@ class _Reader:
         return SMTP_PORT
 
     def read(self, value: str, port: int) -> None:
-        if _ENCRYPTED.fullmatch(value):
+        if ENCRYPTED.fullmatch(value):
             self.problems.append(
-                f"a {_RULES} record is encrypted, and only Forward Email has the key; publish it in plain text"
+                f"a {RULES} record is encrypted, not with a key of ours; publish it in plain text or encrypt it anew"
             )
             return
         for mapping in _MAPPING.finditer(value):

@@ -25,6 +25,7 @@ from mailstead.ports.clock import Clock
 from mailstead.ports.resolver import Resolver
 from mailstead.ports.storage import Directory, Storage
 from mailstead.usecases.owners import Owner, Owners
+from mailstead.usecases.sealed_rules import SealedRules
 
 DEPTH_MAX: Final = 10
 """Aliases of aliases of aliases … that are followed."""
@@ -74,7 +75,7 @@ class Addresses:
     """Resolves addresses.
 
     `postmaster` is who gets mail for a postmaster that a domain does not have. `resolver` is for domains with rules in
-    the DNS; without one their mail waits.
+    the DNS; without one their mail waits. `sealed_rules` opens those that we have encrypted.
     """
 
     def __init__(
@@ -85,9 +86,10 @@ class Addresses:
         postmaster: Address | None = None,
         *,
         resolver: Resolver | None = None,
+        sealed_rules: SealedRules | None = None,
     ) -> None:
         self._directory: Directory = storage.directory
-        self._owners = Owners(storage.directory, resolver, postmaster)
+        self._owners = Owners(storage.directory, resolver, postmaster, sealed_rules)
         self._clock = clock
         self._remembered: dict[str, tuple[float, Resolution]] = {}
         self._everywhere: tuple[float, bool] = (0.0, False)

@@ -15,6 +15,7 @@ from mailstead.policy.patterns import matched, may_be_carried
 from mailstead.policy.targets import SAME_LOCAL_PART
 from mailstead.ports.resolver import Resolver
 from mailstead.ports.storage import Directory
+from mailstead.usecases.sealed_rules import SealedRules
 
 SUBDOMAIN_LEVELS_MAX: Final = 5
 """How far above a name a domain of ours is looked for; a hundred labels should not cost a hundred questions."""
@@ -38,10 +39,17 @@ class Owner:
 class Owners:
     """Asks the directory, and the DNS for domains that have rules there. `postmaster`: see `Addresses`."""
 
-    def __init__(self, directory: Directory, resolver: Resolver | None, postmaster: Address | None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        resolver: Resolver | None,
+        postmaster: Address | None,
+        sealed_rules: SealedRules | None = None,
+    ) -> None:
         self._directory = directory
         self._resolver = resolver
         self._postmaster = postmaster
+        self._opened = sealed_rules.opened if sealed_rules is not None else lambda _value: None
 
     async def domain_of(self, name: str) -> Domain | None:
         """Give our domain of that name, or the one above it that serves its subdomains too."""
@@ -93,7 +101,8 @@ class Owners:
         if self._resolver is None:
             raise DnsUnavailable(domain=domain.name)
         answer = await self._resolver.txt(domain.name)
-        rules = read_rules(domain.name, tuple(sorted(answer.records)), domain.terms.targets_per_alias_max)
+        targets_max = domain.terms.targets_per_alias_max
+        rules = read_rules(domain.name, tuple(sorted(answer.records)), targets_max, self._opened)
         if reason := rules.unverified_because(domain.terms.verification):
             raise Deferred("That domain is not verified; please try again later", domain=domain.name, reason=reason)
         return rules

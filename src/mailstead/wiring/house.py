@@ -74,6 +74,7 @@ from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.scheduling import Scheduling
 from mailstead.usecases.sealed_accounts import SealedAccounts
 from mailstead.usecases.sealed_merging import SealedMerging
+from mailstead.usecases.sealed_rules import SealedRules
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.sharings import Sharings
@@ -119,6 +120,7 @@ class House:
     openings: Openings
     last_log_ins: LastLogIns
     addresses: Addresses
+    sealed_rules: SealedRules
     domains: Domains
     aliases: Aliases
     keys: Keys
@@ -257,7 +259,8 @@ async def make_house(
     web_sessions = WebSessions(
         storage, clock, accounts, users, second_factors, passkeys, audit, derived_key(master, "web sessions")
     )
-    addresses = Addresses(storage, bus, clock, resolver=resolver)
+    sealed_rules = SealedRules(derived_key(master, "forwarding rules in the DNS"))
+    addresses = Addresses(storage, bus, clock, resolver=resolver, sealed_rules=sealed_rules)
     srs = Srs((derived_key(master, "srs"),))
     keys = Keys(storage, bus, clock, audit)
     sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
@@ -381,6 +384,7 @@ async def make_house(
             openings=openings,
             last_log_ins=last_log_ins,
             addresses=addresses,
+            sealed_rules=sealed_rules,
             domains=Domains(storage, keys, audit),
             aliases=aliases,
             keys=keys,

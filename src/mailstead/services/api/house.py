@@ -33,6 +33,7 @@ from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
 from mailstead.usecases.script_entries import ScriptEntries
+from mailstead.usecases.sealed_rules import SealedRules
 from mailstead.usecases.web_sessions import WebSessions
 
 
@@ -84,6 +85,7 @@ class ApiHouse:
     masked: MaskedAddresses
     own_addresses: OwnAddresses
     script_entries: ScriptEntries
+    sealed_rules: SealedRules
     second_factors: SecondFactors
     users: Users
     web_sessions: WebSessions
