@@ -6,13 +6,16 @@ A row says what becomes of each of `ROLES`, by a letter: ``+`` it is done; ``N``
 ``X`` AddressTaken, ``K`` NoSuchKey, ``Z`` nobody answers. A verb without a row fails the last test: deny by default.
 """
 
+import importlib
 import inspect
+import pkgutil
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import mailstead.usecases
 from mailstead.model import errors
 from mailstead.model.address import Address
 from mailstead.model.directory import Alias, KeyState
@@ -42,6 +45,7 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.people import Users
 from mailstead.usecases.publications import HouseOffers
 from mailstead.usecases.reporting import Reporting
+from mailstead.usecases.rights import Rights
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import ALLOWED, SenderLists
@@ -905,3 +909,65 @@ async def test_what_was_done_is_in_the_audit_log(house):
         ("root@elsewhere.test", "domain.terms"),
     } <= told
     assert PASSWORD.reveal() not in str(page.items)
+
+
+async def test_an_administrator_of_a_domain_does_not_lift_the_servers_quota(house, storage):
+    rights, actor = Rights(storage, quota_octets=1000), house.actors["admin"]
+
+    async def outcome(octets):
+        try:
+            return await rights.bounded_quota(actor, DOMAIN, octets)
+        except errors.LimitReached:
+            return "refused"
+
+    entry = await storage.people.domain_entry(DOMAIN)
+    for largest, expected in (
+        (0, [1000, 900, "refused"]),
+        (500, [500, "refused", "refused"]),
+        (9000, [1000, 900, "refused"]),
+    ):
+        await storage.people.set_domain_profile(DOMAIN, replace(entry.profile, account_quota_octets_max=largest))
+        assert [await outcome(octets) for octets in (None, 900, 2000)] == expected
+    await house[Domains].set_terms(house.admin, DOMAIN, {"account_quota_octets": "5000"})
+    assert await outcome(2000) == 2000
+    assert await rights.bounded_quota(house.admin, DOMAIN, 1 << 50) == 1 << 50
+
+
+OWN = {
+    "AccountEvents", "Announcements", "AppleDevices", "Attachments", "CalendarFiles", "Calendars", "Cards",
+    "Collections", "DeviceTokens", "DavObjects", "DavPush", "Events", "ExportArchives", "Exports", "FactorSettings", "Filters",
+    "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "Scripts",
+    "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
+    "Addresses", "Emails",
+}  # fmt: skip
+"""What an actor does with his own account, or by a right that their own tests go through."""
+OF_DOMAINS = {
+    "AddressBook", "AddressPasswords", "AddressTables", "CatchAllPasswords", "DomainBook", "LogMail",
+}  # fmt: skip
+"""Made of the verbs above; whose domain it is, they ask `domain_entries`. Their tests: test_address_book and so on."""
+OF_THE_SERVER = {
+    "BackupJobs", "Backups", "DailyDoctor", "OidcLinks", "Overviews", "Restores", "Updates", "VmailImports",
+}  # fmt: skip
+"""Each verb asks `must_be_admin` first."""
+BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Revocations", "Rights", "Unnoted"}
+"""Do nothing to anybody: they count, tell, judge."""
+
+
+def test_attack_092_each_use_case_says_who_may():
+    found = set()
+    for module in pkgutil.iter_modules(mailstead.usecases.__path__):
+        for name, of in inspect.getmembers(
+            importlib.import_module(f"mailstead.usecases.{module.name}"), inspect.isclass
+        ):
+            methods = inspect.getmembers(of, inspect.isfunction)
+            if (
+                not name.startswith("_")
+                and of.__module__.endswith(f".{module.name}")
+                and any(
+                    "actor" in inspect.signature(function).parameters for verb, function in methods if verb[0] != "_"
+                )
+            ):
+                found.add(name)
+    told = {of.__name__ for of in CASES} | OWN | OF_DOMAINS | OF_THE_SERVER | BESIDE
+    assert found - told == set(), "say here who may use them, and test it"
+    assert told - found == set(), "they are gone"

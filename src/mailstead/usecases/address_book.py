@@ -408,8 +408,10 @@ class AddressBook:
             return min(default, most) if default and most else (default or most)
         if most is not None and asked is not None and asked > most:
             raise PolicyRefused(f"max_quota is at most {most} octets, as the domain says")
-        if not actor.is_admin and self._quota_octets and (asked is None or asked > (most or self._quota_octets)):
-            raise PolicyRefused(f"max_quota is at most {most or self._quota_octets} octets, as the server says")
+        # Administrators of the domain say its largest; beyond the server's they do not get by it.
+        bound = of.domain.terms.account_quota_octets or self._quota_octets
+        if not actor.is_admin and bound and (asked is None or asked > bound):
+            raise PolicyRefused(f"max_quota is at most {bound} octets, as the server says")
         return asked
 
     def _limit(self, actor: Actor, of: DomainEntry, wishes: AddressWishes) -> int | None:

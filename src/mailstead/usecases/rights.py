@@ -87,13 +87,15 @@ class Rights:
     async def bounded_quota(self, actor: Actor, domain: str, quota_octets: int | None) -> int | None:
         """Give the quota that an account gets when an actor asks for one (None: none asked for).
 
-        Only administrators of the server lift it; others keep to the domain's largest, or else to the server's own.
-        Errors: LimitReached.
+        Only administrators of the server lift it, by the domain's terms or for an account. Those of the domain say its
+        largest (`DomainProfile.account_quota_octets_max`), which takes them no further. Errors: LimitReached.
         """
         if actor.is_admin:
             return quota_octets
         entry = await self._people.domain_entry(domain)
-        most = (entry.profile.account_quota_octets_max if entry is not None else 0) or self._quota_octets
+        own = entry.profile.account_quota_octets_max if entry is not None else 0
+        servers = (entry.domain.terms.account_quota_octets if entry is not None else 0) or self._quota_octets or 0
+        most = min([bound for bound in (own, servers) if bound], default=None)
         if most is None:
             return quota_octets
         if quota_octets is not None and quota_octets > most:
