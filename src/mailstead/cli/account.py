@@ -109,6 +109,35 @@ def remove(
     terminal.say(f"{account_address} is removed", {"account": str(account_address)})
 
 
+@app.command("into-alias")
+def into_alias(
+    context: typer.Context,
+    address: _AddressText,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET...]", help="As of an alias; else those it forwards to.")
+    ] = None,
+    removes_mail: Annotated[
+        bool, typer.Option("--remove-mail", help="Also if the mailbox is not empty: what is in it goes for good.")
+    ] = False,
+) -> None:
+    """Let an address be an alias: the mailbox goes, and no mail is refused meanwhile."""
+    terminal = terminal_of(context)
+    account_address = terminal.address(address)
+
+    async def work(house: House) -> None:
+        from mailstead.policy.address_rules import AddressWishes
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        wishes = AddressWishes(
+            has_imap=False, recipients=tuple(targets) if targets else None, is_override=removes_mail
+        )
+        name, domain = account_address.local_part, account_address.domain
+        await house.address_book.change(ADMINISTRATOR, domain, name, wishes)
+
+    terminal.run(work)
+    terminal.say(f"{account_address} is an alias now", {"alias": str(account_address)})
+
+
 @app.command()
 def disable(context: typer.Context, address: _AddressText) -> None:
     """Let an account neither log in nor receive; what it has open ends."""

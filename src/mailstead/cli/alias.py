@@ -1,4 +1,4 @@
-"""`mailstead alias`: create, set, enable, disable, mask, list, explain, bounces, export, import, remove."""
+"""`mailstead alias`: make, show, change, switch, import and export aliases; make one up; give one a mailbox."""
 
 from __future__ import annotations
 
@@ -155,6 +155,26 @@ def mask(
         )
 
     _say(terminal, terminal.run(work))
+
+
+@app.command("into-account")
+def into_account(context: typer.Context, address: _AddressText) -> None:
+    """Give an alias a mailbox: what comes is kept there, and goes on to its targets; no mail is refused meanwhile."""
+    terminal = terminal_of(context)
+    alias_address = terminal.address(address)
+
+    async def work(house: House) -> None:
+        from mailstead.policy.address_rules import AddressWishes
+        from mailstead.wiring.house import ADMINISTRATOR
+
+        name, domain = alias_address.local_part, alias_address.domain
+        await house.address_book.change(ADMINISTRATOR, domain, name, AddressWishes(has_imap=True))
+
+    terminal.run(work)
+    terminal.say(
+        f"{alias_address} has a mailbox now; `mailstead account password` or `account link` gives it a password",
+        {"account": str(alias_address)},
+    )
 
 
 @app.command("list")

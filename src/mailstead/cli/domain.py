@@ -1,4 +1,4 @@
-"""`mailstead domain`: add, list, show, set, catch-all, remove."""
+"""`mailstead domain`: add, list, show, set, catch-all, catch-all-password, remove."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailstead.cli import catch_all_password
 from mailstead.cli.errors import USAGE
 from mailstead.cli.targets import read_targets
 from mailstead.cli.terminal import Terminal, terminal_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mailstead.wiring.house import House
 
 app = typer.Typer(help="Domains that we serve.", no_args_is_help=True)
+app.add_typer(catch_all_password.app, name="catch-all-password")
 
 _Name = Annotated[str, typer.Argument(metavar="DOMAIN")]
 

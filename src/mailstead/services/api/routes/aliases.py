@@ -346,36 +346,37 @@ def _where(call: Call) -> tuple[str, str]:
 ENDPOINTS: Final = (
     Endpoint(
         "GET", _PATH, "list-aliases", "List aliases", _TAG, Auth.TOKEN, Right.MEMBER, list_aliases,
-        query=AliasListed, shows=list[Alias],
+        query=AliasListed, shows=list[Alias], command="alias list",
     ),
     Endpoint(
         "POST", _PATH, "create-alias", "Make an alias", _TAG, Auth.TOKEN, Right.MEMBER, create_alias,
-        body=AliasWishes, shows=Alias, per_day=300,
+        body=AliasWishes, shows=Alias, per_day=300, command="alias create",
     ),
     Endpoint(
         "GET", f"{_PATH}/{{alias_id}}", "show-alias", "Show an alias", _TAG, Auth.TOKEN, Right.MEMBER, show_alias,
-        shows=Alias,
+        shows=Alias, command="alias list",
     ),
     Endpoint(
         "PUT", f"{_PATH}/{{alias_id}}", "change-alias", "Change an alias", _TAG, Auth.TOKEN, Right.MEMBER,
-        change_alias, body=AliasWishes, shows=Alias,
+        change_alias, body=AliasWishes, shows=Alias, command="alias set",
     ),
     Endpoint(
         "DELETE", f"{_PATH}/{{alias_id}}", "delete-alias", "Delete an alias, and its mailbox", _TAG, Auth.TOKEN,
-        Right.MEMBER, delete_alias, shows=Alias,
+        Right.MEMBER, delete_alias, shows=Alias, command="alias remove",
     ),
     Endpoint(
         "POST", f"{_PATH}/{{alias_id}}/generate-password", "generate-alias-password",
         "Make or set the password of an alias", _TAG, Auth.TOKEN, Right.MEMBER, generate_password,
-        body=PasswordWishes, shows=GeneratedPassword, per_day=300, is_idempotent=False,
+        body=PasswordWishes, shows=GeneratedPassword, per_day=300, is_idempotent=False, command="account password",
     ),
     Endpoint(
         "POST", f"{_PATH}/import", "import-aliases", "Make the aliases of a table (CSV)", _TAG, Auth.TOKEN,
         Right.MEMBER, import_aliases, body=Table, shows=Imported, per_day=300, is_ours=True, takes_files=True,
-        body_octets_max=TABLE_OCTETS_MAX, offers_dry_run=True,
+        body_octets_max=TABLE_OCTETS_MAX, offers_dry_run=True, command="alias import",
     ),
     Endpoint(
         "GET", f"{_PATH}.csv", "export-aliases", "Give all aliases as a table (CSV)", _TAG, Auth.TOKEN,
         Right.MEMBER, export_aliases, is_ours=True, media_type="text/csv; charset=utf-8",
+        command="alias export",
     ),
 )  # fmt: skip

@@ -152,14 +152,59 @@ def _both(method: str, rest: str, name: str, summary: str, verb: _Verb, **more: 
 
 
 ENDPOINTS: Final = (
-    *_both("GET", "", "list-sieve-scripts", "List the scripts", _list, query=Listed, shows=list[Script]),
-    *_both("POST", "", "create-sieve-script", "Make a script", _create, body=NewScript, shows=Script),
-    *_both("GET", "/{script_id}", "show-sieve-script", "Show a script", _show, shows=Script),
-    *_both("PUT", "/{script_id}", "change-sieve-script", "Change a script", _change, body=ScriptChanges, shows=Script),
-    *_both("DELETE", "/{script_id}", "delete-sieve-script", "Delete a script", _delete, shows=Script),
-    *_both("POST", "/{script_id}/activate", "activate-sieve-script", "Let a script filter", _activate, shows=Script),
-    Endpoint(
-        "GET", "/v1/sieve-capabilities", "show-sieve-capabilities", "What scripts may ask for", _TAG, Auth.BOTH,
-        Right.CALLER, show_capabilities, shows=Capabilities, is_ours=True,
+    *_both(
+        "GET",
+        "",
+        "list-sieve-scripts",
+        "List the scripts",
+        _list,
+        query=Listed,
+        shows=list[Script],
+        command="sieve list",
     ),
-)  # fmt: skip
+    *_both(
+        "POST", "", "create-sieve-script", "Make a script", _create, body=NewScript, shows=Script, command="sieve put"
+    ),
+    *_both("GET", "/{script_id}", "show-sieve-script", "Show a script", _show, shows=Script, command="sieve show"),
+    *_both(
+        "PUT",
+        "/{script_id}",
+        "change-sieve-script",
+        "Change a script",
+        _change,
+        body=ScriptChanges,
+        shows=Script,
+        command="sieve put",
+    ),
+    *_both(
+        "DELETE",
+        "/{script_id}",
+        "delete-sieve-script",
+        "Delete a script",
+        _delete,
+        shows=Script,
+        command="sieve delete",
+    ),
+    *_both(
+        "POST",
+        "/{script_id}/activate",
+        "activate-sieve-script",
+        "Let a script filter",
+        _activate,
+        shows=Script,
+        command="sieve activate",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/sieve-capabilities",
+        "show-sieve-capabilities",
+        "What scripts may ask for",
+        _TAG,
+        Auth.BOTH,
+        Right.CALLER,
+        show_capabilities,
+        shows=Capabilities,
+        is_ours=True,
+        command="sieve check",
+    ),
+)
