@@ -176,10 +176,10 @@ async def test_turns_of_addresses_are_noted(storage, accounts, admin, audit, clo
     told = [entry.verb for entry in (await audit.list(ROOT, ALL)).items if entry.verb != "alias.change"]
     assert told == [
         "alias.remove",
-        "account.to-alias",
+        "account.into-alias",
         "account.enable",
         "account.disable",
-        "alias.to-account",
+        "alias.into-account",
         "alias.rename",
         "alias.add",
     ]
