@@ -16,6 +16,7 @@ from mailstead.cli import (
     account,
     addressbook,
     alias,
+    api,
     audit,
     backup,
     calendar,
@@ -112,6 +113,7 @@ def options(
 
 app.command("serve")(serve.serve)
 app.command("init")(init.init)
+app.command("api")(api.api)
 app.add_typer(domain.app, name="domain")
 app.add_typer(chatmail.app, name="chatmail")
 app.add_typer(dkim.app, name="dkim")

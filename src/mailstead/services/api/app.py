@@ -36,6 +36,8 @@ _log = log.get("api")
 
 Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
 """What answers WebSocket handshakes."""
+LogIn = Callable[[Request, ApiHouse, Peer, Auth], Awaitable[Actor]]
+"""Who finds out who asks; but for calls from the command line it is `services.api.log_in`."""
 OURS: Final = "/v1"
 UNLIMITED: Final = "/v1/emails"
 """Not counted by the minute. Spec: reference forwardemail 4.1 (rate limit)."""
@@ -47,14 +49,18 @@ def make_api_app(
     others: ASGIApp | None = None,
     endpoints: Iterable[Endpoint] | None = None,
     socket: Socket | None = None,
+    log_in: LogIn = log_in,
 ) -> ASGIApp:
     """Give the application; `others` gets what is none of its paths, `endpoints` are all that there are."""
-    return _ApiApp(house, others, Routes(all_endpoints() if endpoints is None else endpoints), socket)
+    return _ApiApp(house, others, Routes(all_endpoints() if endpoints is None else endpoints), socket, log_in)
 
 
 class _ApiApp:
-    def __init__(self, house: ApiHouse, others: ASGIApp | None, routes: Routes, socket: Socket | None) -> None:
+    def __init__(
+        self, house: ApiHouse, others: ASGIApp | None, routes: Routes, socket: Socket | None, log_in: LogIn
+    ) -> None:
         self._house = house
+        self._log_in = log_in
         self._others = others
         self._routes = routes
         self._socket = socket
@@ -136,7 +142,7 @@ class _ApiApp:
         must_be_private(peer, WHAT, allows_clear_text=house.terms.allows_clear_text)
         if request.method in WRITING:
             must_be_asked_here(request, house.terms.allowed_origins, house.terms.base_url)
-        actor = await log_in(request, house, peer, endpoint.auth)
+        actor = await self._log_in(request, house, peer, endpoint.auth)
         _must_have_right(actor, endpoint)
         if endpoint.per_day:
             standing = await house.call_limits.count(endpoint.name, actor, endpoint.per_day)

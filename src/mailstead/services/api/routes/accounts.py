@@ -166,7 +166,7 @@ ENDPOINTS: Final = (
         handler=change,
         body=AccountChange,
         shows=AccountShown,
-        command="account quota, forward, sending-limit, disable, enable, password",
+        command="account quota, account forward, account sending-limit, account disable, account enable, account password",
     ),
     _ours(
         "DELETE",

@@ -108,6 +108,7 @@ ENDPOINTS: Final = (
         list_calendars,
         query=Listed,
         shows=list[Calendar],
+        command="calendar list",
     ),
     Endpoint(
         "POST",
@@ -120,6 +121,7 @@ ENDPOINTS: Final = (
         body=NewCalendar,
         shows=Calendar,
         description="`calendar_id` becomes its name in CalDAV paths; 409 where one is so called already.",
+        command="calendar add",
     ),
     Endpoint(
         "GET",
@@ -130,6 +132,7 @@ ENDPOINTS: Final = (
         *_OF_ALIAS,
         show_calendar,
         shows=Calendar,
+        command="calendar list",
     ),
     Endpoint(
         "PUT",
@@ -142,6 +145,7 @@ ENDPOINTS: Final = (
         body=CalendarBody,
         shows=Calendar,
         description="What is not named stays.",
+        command="calendar rename",
     ),
     Endpoint(
         "DELETE",
@@ -153,5 +157,6 @@ ENDPOINTS: Final = (
         delete_calendar,
         shows=Calendar,
         description="Events of other calendars stay. A calendar that is shared with the account is only left.",
+        command="calendar remove",
     ),
 )

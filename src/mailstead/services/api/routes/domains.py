@@ -535,11 +535,11 @@ ENDPOINTS: Final = (
     ),
     _endpoint(
         "GET", f"{_ONE}/verify-records", "verify-domain-records", "Look for the records for receiving",
-        Right.DOMAIN_ADMIN, _verify_records, media_type="text/plain; charset=utf-8", per_day=500, command="dns check",
+        Right.DOMAIN_ADMIN, _verify_records, media_type="text/plain; charset=utf-8", per_day=500, command="doctor",
     ),
     _endpoint(
         "GET", f"{_ONE}/verify-smtp", "verify-domain-smtp", "Look for the records for sending", Right.DOMAIN_ADMIN,
-        _verify_smtp, media_type="text/plain; charset=utf-8", per_day=500, command="dns check",
+        _verify_smtp, media_type="text/plain; charset=utf-8", per_day=500, command="doctor",
     ),
     _endpoint(
         "POST", f"{_ONE}/test-s3-connection", "test-domain-bucket", "Refused: domains have no buckets of their own",

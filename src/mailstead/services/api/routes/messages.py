@@ -463,5 +463,6 @@ ENDPOINTS: Final = (
         query=Model,
         shows=JunkShown,
         is_ours=True,
+        command="junk explain",
     ),
 )
