@@ -88,6 +88,8 @@ def test_the_demo_as_a_newcomer_meets_it(environ, tmp_path):
         shell(printed(first, "Send"))
         assert "It works." in shell(printed(first, "Read"))
         assert "BEGIN:VCALENDAR" in shell(printed(first, "Dates"))
+        assert '"email":"alice@example.test"' in shell(printed(first, "API"))
+        assert printed(first, "Token") in printed(first, "API")
         for fresh in ((), ("--fresh",)):
             said = refused(mailstead(environ, tmp_path, "serve", "--demo", *fresh), 78)
             assert "is running on .state already" in said

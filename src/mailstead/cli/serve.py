@@ -155,7 +155,7 @@ def print_demo(settings: Settings, demo: Demo, token: str) -> None:
         table.add_row(both, f"http://{settings.caldav.listen[0]}", "none: this machine only")
     if "api" in settings.server.services:
         for address in settings.api.listen:
-            table.add_row("api", f"http://{address}/v1/docs", "none: this machine only")
+            table.add_row("api", f"http://{address}", "none: this machine only")
     console.print(table)
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     console.print(f"Log-in: {alice} with password {alice_password}")
@@ -188,9 +188,9 @@ def print_demo(settings: Settings, demo: Demo, token: str) -> None:
         )
     if "api" in settings.server.services and settings.api.listen:
         host, port = _host_and_port(settings.api.listen[0])
-        console.print(f"API:    token {token}", markup=False)
+        console.print(f"Token:  {token}", markup=False)
         console.print(
-            f"""        python3 -c "import urllib.request as u; """
+            f"""API:    python3 -c "import urllib.request as u; """
             f"""ask = u.Request('http://{host}:{port}/v1/account', """
             f"""headers={{'Authorization': 'Bearer {token}'}}); print(u.urlopen(ask).read().decode())\"""",
             markup=False,
