@@ -22,6 +22,7 @@ from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.dav_objects import DavObjects
+from mailstead.usecases.device_tokens import DeviceTokens
 from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.events import Events
@@ -77,13 +78,14 @@ def terms_of(settings: Settings) -> ApiTerms:
 def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
     """Give what the API needs. Errors: BadSettings."""
     dav_objects = DavObjects(house.storage, house.collections)
+    account_events = AccountEvents(house.storage, house.bus)
     return ApiHouse(
         clock=house.clock,
         terms=terms or terms_of(house.settings),
         call_limits=CallLimits(house.storage, house.clock),
         idempotency=Idempotency(house.storage, house.clock),
         administration=make_administration(house),
-        account_events=AccountEvents(house.storage, house.bus),
+        account_events=account_events,
         accounts=house.accounts,
         address_book=house.address_book,
         address_passwords=house.address_passwords,
@@ -92,6 +94,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         calendars=Calendars(dav_objects, house.collections),
         cards=Cards(dav_objects, house.contacts),
         catch_all_passwords=house.catch_all_passwords,
+        device_tokens=DeviceTokens(house.storage, house.clock, account_events, house.device_push.public_key),
         domain_book=DomainBook(
             house.storage,
             house.domains,

@@ -12,6 +12,8 @@ from mailstead.config.settings import Settings
 from mailstead.mailauth.aggregate import DmarcOutcomes
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
+from mailstead.model.ids import AccountId
+from mailstead.model.message import MessageFacts
 from mailstead.policy.failures import Counts, Failures
 from mailstead.policy.srs import Srs
 from mailstead.ports.changebus import ChangeBus
@@ -38,6 +40,7 @@ from mailstead.usecases.catch_all_passwords import CatchAllPasswords
 from mailstead.usecases.collections import Collections, CollectionTerms
 from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.dav_push import DavPush
+from mailstead.usecases.device_push import DevicePush
 from mailstead.usecases.deliveries import Deliveries
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
@@ -147,6 +150,8 @@ class House:
     push: Push
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
+    device_push: DevicePush
+    """Wakes devices of programs that use the API, in the same way."""
     log_in_links: LogInLinks
     address_book: AddressBook
     address_passwords: AddressPasswords
@@ -286,7 +291,14 @@ async def make_house(
     push_tokens = PushTokens(storage, clock)
     push = Push(storage, clock, web, push_tokens, url=settings.chatmail.push_url)
     expiry = Expiry(storage)
-    deliveries = Deliveries(storage, clock, stored=push.stored, clear=expiry.clear)
+    vapid = Vapid(derived_key(master, "dav push sender"), f"https://{hostname}")
+    device_push = DevicePush(storage, clock, web, vapid)
+
+    def stored(account_id: AccountId, facts: MessageFacts) -> None:
+        push.stored(account_id, facts)
+        device_push.stored(account_id)
+
+    deliveries = Deliveries(storage, clock, stored=stored, clear=expiry.clear)
     filters = Filters(
         storage, bus, clock, FilterTerms(settings.sieve, settings.server.hostname, settings.policy.junk_score)
     )
@@ -410,6 +422,7 @@ async def make_house(
             relay_reports=RelayReports(storage, last_log_ins),
             push=push,
             push_tokens=push_tokens,
+            device_push=device_push,
             log_in_links=log_in_links,
             address_book=address_book,
             address_passwords=AddressPasswords(storage, address_book, accounts, log_in_links, password_mail),
@@ -430,7 +443,7 @@ async def make_house(
                 bus,
                 clock,
                 web,
-                Vapid(derived_key(master, "dav push sender"), f"https://{hostname}"),
+                vapid,
                 derived_key(master, "dav push topics"),
                 token_of=lambda owner_id, collection: contacts.tokens.named(
                     owner_id, collection.collection_id, collection.modseq

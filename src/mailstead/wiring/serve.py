@@ -108,6 +108,7 @@ async def serve(
             # Not with the others: what is delivered until the last conversation has ended wakes somebody, too.
             nothing_comes = asyncio.Event()
             group.create_task(house.push.run(nothing_comes))
+            group.create_task(house.device_push.run(nothing_comes))
             orders = group.create_task(ordering.run()) if ordering is not None else None
             await servers.run(stop, tell_ready)
             nothing_comes.set()

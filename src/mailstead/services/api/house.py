@@ -17,6 +17,7 @@ from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.catch_all_passwords import CatchAllPasswords
+from mailstead.usecases.device_tokens import DeviceTokens
 from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
@@ -72,6 +73,7 @@ class ApiHouse:
     calendars: Calendars
     cards: Cards
     catch_all_passwords: CatchAllPasswords
+    device_tokens: DeviceTokens
     domain_book: DomainBook
     domains: Domains
     emails: Emails
