@@ -65,3 +65,12 @@ async def test_links_keep_what_was_asked_and_nothing_breaks_out_of_them(tmp_path
     async with asking(tmp_path, people=(), endpoints=ENDPOINTS) as api:
         answer = await api.ask("GET", "/v1/numbers?q=a%3E%3B%22%0D%0Ax%26b&page=2&sort=-name", by=None)
     assert "q=a%3E%3B%22%0D%0Ax%26b&sort=-name&page=3&limit=10>" in answer.headers["link"]
+
+
+async def test_attack_091_links_name_the_configured_host_whatever_the_request_says(tmp_path):
+    async with asking(tmp_path, people=(), endpoints=ENDPOINTS) as api:
+        answer = await api.ask(
+            "GET", "/v1/numbers", by=None, host="evil.test", x_forwarded_host="evil.test", forwarded="host=evil.test"
+        )
+    assert "evil" not in answer.headers["link"]
+    assert f"<{BASE_URL}/v1/numbers?" in answer.headers["link"]
