@@ -5,6 +5,7 @@ kill has cut short.
 """
 
 import asyncio
+import imaplib
 import os
 import random
 import subprocess
@@ -14,14 +15,14 @@ from collections import Counter
 
 import pytest
 
-from crash.load import Ledger, Wire, smtp_worker
+from crash.load import Ledger, smtp_worker
 from mailstead.config.load import load
 from mailstead.model.address import Address
 from mailstead.model.envelope import Peer
 from mailstead.model.message import Wanted
 from mailstead.model.secret import Secret
 from mailstead.wiring.house import ADMINISTRATOR, open_house
-from system.server import DOMAIN, MAILSTEAD, PASSWORD, Server
+from system.server import DOMAIN, MAILSTEAD, PASSWORD, Server, tls_context
 
 pytestmark = pytest.mark.crash
 
@@ -44,14 +45,13 @@ def start(server: Server) -> None:
 
 def opener(server: Server, account: str, chance: random.Random) -> None:
     """Log in, which takes in what has waited, and stay until the server dies."""
+    time.sleep(chance.uniform(0.0, 0.5))  # mail is to wait first
     try:
-        wire = Wire(server.port["imap"])
-        wire.line()
-        time.sleep(chance.uniform(0.0, 0.3))  # mail is to wait first
-        wire.socket.sendall(f"a LOGIN {account} {PASSWORD}\r\n".encode())
-        while wire.line():
+        client = imaplib.IMAP4_SSL("127.0.0.1", server.port["imaps"], ssl_context=tls_context())
+        client.login(account, PASSWORD)
+        while client.noop()[0] == "OK":
             pass
-    except OSError:
+    except (imaplib.IMAP4.abort, OSError):
         pass
 
 
@@ -132,6 +132,7 @@ def test_sigkill_while_mail_waits_is_taken_in_and_accounts_are_sealed(tmp_path):
             thread.join(60)
             assert not thread.is_alive()
         assert errors == [], server.log()[-2000:]
+    assert "waiting mail is taken in" in server.log()
     found = asyncio.run(found_in(server))
     acknowledged = 0
     for key, entry in ledger.entries.items():

@@ -14,7 +14,9 @@ from mailstead.model.errors import (
     NotAllowed,
     OverQuota,
     PolicyRefused,
+    StorageUnavailable,
     TooManyFailures,
+    TryAgainLater,
 )
 from mailstead.model.message import Wanted
 from mailstead.model.secret import Secret
@@ -200,6 +202,50 @@ async def test_nobody_else_sets_its_password_be_it_open_or_not(flow, sealed):
     await flow.house.accounts.set_password(ADMIN, ALICE, NEW, OLD)
     await lock(flow)
     await log_in(flow, NEW)
+
+
+async def test_of_passwords_that_are_set_at_once_one_counts_and_opens(flow, sealed):
+    actor = await log_in(flow)
+    texts = [f"pw-never-in-a-log-{number}" for number in range(6)]
+    tries = [flow.house.accounts.set_password(actor, ALICE, Secret(text)) for text in texts]
+    done = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(each) for each in done if each is not None] == [TryAgainLater] * 5
+    await lock(flow)
+    await log_in(flow, Secret(texts[done.index(None)]))
+    kinds = [each.kind for each in await flow.storage.sealed.wrappings(actor.account_id)]
+    assert sorted(kinds) == ["password", "recovery"], "nothing stays of those that lost, and of the old one"
+
+
+async def test_a_crash_while_a_password_is_changed_locks_nobody_out(flow, monkeypatch, sealed):
+    actor = await log_in(flow)
+    replace_password = flow.storage.directory.replace_password
+
+    async def dies(*_):
+        raise StorageUnavailable
+
+    monkeypatch.setattr(flow.storage.directory, "replace_password", dies)
+    with pytest.raises(StorageUnavailable):
+        await flow.house.accounts.set_password(actor, ALICE, NEW)
+    monkeypatch.setattr(flow.storage.directory, "replace_password", replace_password)
+    monkeypatch.setattr(flow.storage.sealed, "remove_wrappings", dies)
+    await lock(flow)
+    await log_in(flow, OLD)
+    with pytest.raises(StorageUnavailable):  # dies once it counts: the old way is left
+        await flow.house.accounts.set_password(actor, ALICE, NEW)
+    monkeypatch.undo()
+    await lock(flow)
+    await log_in(flow, NEW)
+    kinds = [each.kind for each in await flow.storage.sealed.wrappings(actor.account_id)]
+    assert sorted(kinds) == ["password", "recovery"]
+
+
+async def test_a_password_that_is_set_while_it_is_being_sealed_is_refused(flow, sealed):
+    """By who still takes it for one that is not: nothing would open it by that password."""
+    found = await flow.storage.directory.credentials(ALICE)
+    with pytest.raises(AccountLocked):
+        await flow.storage.directory.set_password(
+            found.account.account_id, found.scram_salt, found.scram_iteration_count, found.password
+        )
 
 
 async def test_the_recovery_key_sets_a_new_password(flow, sealed):

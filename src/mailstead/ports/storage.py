@@ -191,7 +191,10 @@ class Directory(Protocol):
     async def set_password(
         self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
-        """Replace the main password; a new salt makes SCRAM unavailable to old app passwords. Errors: NoSuchAccount."""
+        """Replace the main password; a new salt makes SCRAM unavailable to old app passwords.
+
+        Errors: NoSuchAccount; AccountLocked, of a sealed account: its password is replaced (`replace_password`).
+        """
 
     async def replace_password(self, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
         """Replace the main password's verifier by one with the same salt, if it still is `old`; whether it was."""

@@ -542,10 +542,7 @@ class Accounts:
     async def _set_sealed_password(
         self, actor: Actor, credentials: Credentials | None, password: Secret, old: Secret | None
     ) -> None:
-        """Wrap the key anew, 32 octets, and let the password open the account that opens its key.
-
-        The new way is there before the password counts, the old one until then: a crash between locks nobody out.
-        """
+        """Wrap the key anew, 32 octets, for who has shown that the account is his. Errors: as `set_password`."""
         if credentials is None or credentials.password is None:
             raise AccountLocked
         account, main = credentials.account, credentials.password
@@ -556,11 +553,7 @@ class Accounts:
         verifier = await self._passwords.make_sealed_verifier(
             password, credentials.scram_salt, credentials.scram_iteration_count
         )
-        await self._unlocking.rewrap(account, verifier, password)
-        await self._directory.set_password(
-            account.account_id, credentials.scram_salt, credentials.scram_iteration_count, verifier
-        )
-        await self._unlocking.forget_others(account, verifier)
+        await self._unlocking.change_password(credentials, verifier, password)
         self._note(actor, "account.password", account)
 
     async def add_app_password(

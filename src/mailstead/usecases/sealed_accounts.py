@@ -155,7 +155,7 @@ class SealedAccounts:
             and credentials.account.is_sealed
             and await self._unlocking.prove(credentials.account, recovery_key, WrapKind.RECOVERY)
         )
-        if credentials is None or not is_proven:
+        if credentials is None or credentials.password is None or not is_proven:
             await self._accounts.attempt_failed(username, peer, "web")
             raise AuthenticationFailed
         self._accounts.attempt_succeeded(username, peer, "web")
@@ -163,11 +163,7 @@ class SealedAccounts:
         verifier = await self._passwords.make_sealed_verifier(
             new, credentials.scram_salt, credentials.scram_iteration_count
         )
-        await self._unlocking.rewrap(account, verifier, new)
-        await self._directory.set_password(
-            account.account_id, credentials.scram_salt, credentials.scram_iteration_count, verifier
-        )
-        await self._unlocking.forget_others(account, verifier)
+        await self._unlocking.change_password(credentials, verifier, new)
         self._note(Actor(account.account_id, account.address, peer=peer.address), "account.recover", account)
 
     # inside

@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from mailstead.model.directory import Account, Credentials, Verifier
-from mailstead.model.errors import AccountLocked, MailsteadError
+from mailstead.model.errors import AccountLocked, MailsteadError, TryAgainLater
 from mailstead.model.ids import AccountId
 from mailstead.model.secret import Secret
 from mailstead.ports.changebus import ChangeBus
@@ -113,6 +113,8 @@ class Unlocking:
                 continue
             key = await self._key(wrapping, secret, client_key)
             if key is not None and await self._sealed.open(account_id, wrapping, key):
+                if is_main:
+                    await self._forget_older(account, verifier)  # which a crash has left
                 await self._opened(account)
                 return
         raise AccountLocked(NOT_WRAPPED if not is_main else None, account_id=account_id)
@@ -185,9 +187,21 @@ class Unlocking:
         wrapping = Wrapping(WrapKind.RECOVERY, WrapKind.RECOVERY.value, salt, self._clock.now())
         return NewWrapping(wrapping, _by_chance(recovery_key, salt))
 
-    async def rewrap(self, account: Account, verifier: Verifier, password: Secret) -> None:
-        """Add the way of a new main password. Errors: AccountLocked, TryAgainLater."""
+    async def change_password(self, credentials: Credentials, verifier: Verifier, password: Secret) -> None:
+        """Let another main password open an open account, and count.
+
+        Its way is there before it counts, the old one until then: a crash between locks nobody out. Of several changes
+        at once one wins; the others take nothing away but their own ways.
+
+        Errors: AccountLocked; TryAgainLater, also where somebody else was quicker.
+        """
+        account, old = credentials.account, credentials.password
+        assert old is not None
         await self._sealed.add_wrappings(account.account_id, [await self.password_wrapping(verifier, password)])
+        if not await self._storage.directory.replace_password(account.account_id, old, verifier):
+            await self.forget(account, [verifier])
+            raise TryAgainLater("The password was changed by somebody else just now; please try again")
+        await self._forget_older(account, verifier)
 
     async def add_app(self, credentials: Credentials, verifier: Verifier, secret: Secret) -> None:
         """Add the ways of a new app password. Errors: AccountLocked, TryAgainLater."""
@@ -200,12 +214,16 @@ class Unlocking:
         found = await self._sealed.wrappings(account.account_id)
         await self._sealed.remove_wrappings(account.account_id, [each for each in found if each.mark in marks])
 
-    async def forget_others(self, account: Account, verifier: Verifier) -> None:
-        """Remove the ways of main passwords but that one."""
+    async def _forget_older(self, account: Account, verifier: Verifier) -> None:
+        """Remove the ways of main passwords that were before this one, which counts.
+
+        Newer ones are of changes that are just being made.
+        """
         mark = mark_of(verifier)
-        found = await self._sealed.wrappings(account.account_id)
-        gone = [each for each in found if each.kind is WrapKind.PASSWORD and each.mark != mark]
-        await self._sealed.remove_wrappings(account.account_id, gone)
+        found = [each for each in await self._sealed.wrappings(account.account_id) if each.kind is WrapKind.PASSWORD]
+        marks = [each.mark for each in found]
+        if mark in marks and marks.index(mark):
+            await self._sealed.remove_wrappings(account.account_id, found[: marks.index(mark)])
 
     async def _key(self, wrapping: Wrapping, secret: Secret | None, client_key: bytes) -> bytes | None:
         match wrapping.kind:

@@ -220,8 +220,10 @@ class EmbeddedDirectory:
     async def set_password(
         self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:
-        """Errors: NoSuchAccount."""
-        await self.change(directory_writes.set_password, account_id, scram_salt, scram_iteration_count, password)
+        """Errors: NoSuchAccount, AccountLocked."""
+        await self.change(
+            directory_writes.set_unsealed_password, account_id, scram_salt, scram_iteration_count, password
+        )
 
     async def replace_password(self, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
         """See `Directory.replace_password`."""

@@ -20,6 +20,7 @@ from mailstead.model.directory import (
     Verifier,
 )
 from mailstead.model.errors import (
+    AccountLocked,
     AddressTaken,
     DomainExists,
     DomainInUse,
@@ -202,6 +203,15 @@ def set_password(
     )
     _must_have_changed(db, NoSuchAccount(account_id=account_id))
     note_credential_change(db, account_id)
+
+
+def set_unsealed_password(
+    db: apsw.Connection, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
+) -> None:
+    """Errors: NoSuchAccount; AccountLocked, if it has been sealed: nothing would open it by that password."""
+    if db.execute("SELECT 1 FROM account WHERE account_id = ? AND is_sealed", (account_id,)).fetchone():
+        raise AccountLocked("The account is sealed: its password is changed with the old one", account_id=account_id)
+    set_password(db, account_id, scram_salt, scram_iteration_count, password)
 
 
 def replace_password(db: apsw.Connection, account_id: AccountId, old: Verifier, new: Verifier) -> bool:
