@@ -13,13 +13,14 @@ from mailstead.model.errors import (
     NoSuchUser,
     NotAllowed,
     PolicyRefused,
+    RateLimited,
 )
 from mailstead.model.people import AddressProfile, Group, ObjectId
 from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.policy.srs import Srs
 from mailstead.usecases.member_mail import MemberMail
-from mailstead.usecases.members import LIFE, Members
+from mailstead.usecases.members import INVITES_PER_DAY_MAX, LIFE, Members
 from mailstead.usecases.routes import HouseRelayTerms, Routes
 from mailstead.usecases.sealing import Sealing
 
@@ -219,3 +220,17 @@ async def test_where_anybody_registers_an_invited_address_has_to_be_shown(
         await members.accept_by_link(token, OWN, peer.address)
     assert await members.list(admin, DOMAIN) == []
     assert (await members.accept(await users.actor_of(squatter), DOMAIN, token)).group is Group.ADMIN
+
+
+async def test_an_administrator_of_a_domain_writes_to_so_many_strangers_a_day(users, members, admin, clock, carol):
+    actor = await users.actor_of(carol)
+    for number in range(INVITES_PER_DAY_MAX):
+        address = Address.parse(f"s{number}@elsewhere.test")
+        await members.invite(actor, DOMAIN, address, Group.USER)
+        await members.withdraw(actor, DOMAIN, address)
+    with pytest.raises(RateLimited):
+        await members.invite(actor, DOMAIN, DAVE, Group.USER)
+    assert await members.invites(actor, DOMAIN) == []
+    await members.invite(admin, DOMAIN, DAVE, Group.USER)
+    clock.passed_s += 86400
+    await members.invite(actor, DOMAIN, DAVE, Group.USER)

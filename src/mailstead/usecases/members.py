@@ -18,7 +18,7 @@ from typing import Final
 from mailstead.model.address import Address, normal_domain
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AuthenticationFailed, Conflict, NoSuchInvite, NoSuchUser, NotAllowed
+from mailstead.model.errors import AuthenticationFailed, Conflict, NoSuchInvite, NoSuchUser, NotAllowed, RateLimited
 from mailstead.model.people import Group, Invite, Listing, Member, User
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import Clock
@@ -28,6 +28,8 @@ from mailstead.usecases.member_mail import MemberMail
 from mailstead.usecases.people import Users
 
 LIFE: Final = timedelta(days=7)
+INVITES_PER_DAY_MAX: Final = 50
+"""Of one domain, withdrawn ones too: each is a mail to somebody who has not asked for it."""
 TOKEN_CHARACTERS_MAX: Final = 1000
 _MAC_OCTETS: Final = 32
 _USERS_AT_ONCE: Final = 1000
@@ -61,6 +63,7 @@ class Members:
         *,
         trusts_addresses: bool = True,
     ) -> None:
+        self._memory = storage.memory
         self._people = storage.people
         self._directory = storage.directory
         self._users = users
@@ -85,13 +88,19 @@ class Members:
     async def invite(self, actor: Actor, domain: str, address: Address, group: Group) -> Invited:
         """Invite somebody, by mail; administrators of the server are given the link's token, too.
 
-        Errors: BadAddress, NoSuchDomain, NotAllowed, LimitReached; Conflict for who is a member already.
+        Errors: BadAddress, NoSuchDomain, NotAllowed, LimitReached; Conflict for who is a member already; RateLimited
+        for an administrator of the domain who would write to too many strangers in a day.
         """
         name = normal_domain(domain)
         actor.must_administer(name)
         if any(member.user.address == address.key for member in await self._people.members(name)):
             raise Conflict(f"{address} is a member already", domain=name)
         now = self._clock.now().replace(microsecond=0)
+        if not actor.is_admin:
+            midnight = now.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+            counted = await self._memory.count("invitations", {f"{name} {now.date()}": 1}, now, midnight)
+            if max(counted.values()) > INVITES_PER_DAY_MAX:
+                raise RateLimited(f"At most {INVITES_PER_DAY_MAX} invitations a day; go on tomorrow", domain=name)
         invite = Invite(name, address.key, group, now, now + LIFE)
         await self._people.put_invite(invite)
         self._audit.note(actor, "invite.add", address.key, name, group=group.value)
