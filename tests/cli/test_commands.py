@@ -155,6 +155,12 @@ def test_attack_095_second_factors_are_removed_by_who_has_the_machine(house):
     house("second-factor", "list", "nobody@example.test", code=67)
 
 
+def test_sessions_are_shown_and_ended(house):
+    assert house("session", "list", "alice@example.test", "--json") == []
+    assert house("session", "end", "alice@example.test", "--json")["ended_count"] == 0
+    house("session", "list", "nobody@example.test", code=67)
+
+
 def test_password_cost_is_measured_and_proposed(run, monkeypatch):
     monkeypatch.setattr("mailstead.usecases.passwords.hash_once", lambda cost: None)
     proposed = run("password-cost", "--memory-max-mib", "64", "--json")

@@ -42,6 +42,7 @@ from mailstead.cli import (
     restore,
     second_factor,
     serve,
+    session,
     sieve,
     suppression,
     systemd,
@@ -128,6 +129,7 @@ app.add_typer(systemd.app, name="systemd")
 app.command("update")(update.update)
 app.add_typer(account.app, name="account")
 app.add_typer(second_factor.app, name="second-factor")
+app.add_typer(session.app, name="session")
 app.command("password-cost")(password_cost.password_cost)
 app.add_typer(alias.app, name="alias")
 app.add_typer(user.app, name="user")

@@ -17,14 +17,13 @@ from hashlib import sha256
 from typing import Final
 
 from mailstead.model.address import Address
-from mailstead.model.directory import Account, AppPassword
+from mailstead.model.directory import AppPassword
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AuthenticationFailed,
     FactorNeeded,
     LimitReached,
     NoSuchFactor,
-    NoSuchUser,
     NotAllowed,
     PolicyRefused,
 )
@@ -100,7 +99,6 @@ class FactorSettings:
     ) -> None:
         self._factors = storage.factors
         self._directory = storage.directory
-        self._people = storage.people
         self._clock = clock
         self._users = users
         self._second_factors = second_factors
@@ -242,7 +240,7 @@ class FactorSettings:
     async def list_of(self, actor: Actor, address: Address) -> Sequence[Factor]:
         """Give the factors of an account or user, to an administrator. Errors: NotAllowed, NoSuchUser."""
         actor.must_be_admin()
-        return await self._factors.factors(await self._owner_of(address))
+        return await self._factors.factors(await self._users.owner_at(address))
 
     async def remove_all(self, actor: Actor, address: Address) -> int:
         """Remove all factors of an account or user, as when the telephone is lost; sessions of browsers end, too.
@@ -250,22 +248,13 @@ class FactorSettings:
         Give how many there were. Errors: NotAllowed, NoSuchUser.
         """
         actor.must_be_admin()
-        owner = await self._owner_of(address)
+        owner = await self._users.owner_at(address)
         count = await self._factors.remove_factors(owner, None, None)
         await self._factors.remove_sessions(owner)
         self._audit.note(actor, "factor.remove-all", address.key, address.domain, count=str(count))
         return count
 
     # inside
-
-    async def _owner_of(self, address: Address) -> str:
-        found = await self._directory.find(address)
-        if isinstance(found, Account):
-            return owner_of(None, found.account_id)
-        user = await self._people.user_of(address.key)
-        if user is None:
-            raise NoSuchUser
-        return owner_of(user.user_id, user.account_id)
 
     async def _may_change(self, actor: Actor, password: Secret) -> str:
         """Give the owner, after the password, and (where one is on) the second factor, were shown just now."""

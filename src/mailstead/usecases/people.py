@@ -179,6 +179,16 @@ class Users:
         mark = fingerprint(credentials.password) if credentials.password is not None else b""
         return Actor(account.account_id, account.address, fingerprint=mark, peer=peer)
 
+    async def owner_at(self, address: Address) -> str:
+        """Give who owns the sessions and factors of an address (`model.people.owner_of`). Errors: NoSuchUser."""
+        found = await self._directory.find(address)
+        if isinstance(found, Account):
+            return owner_of(None, found.account_id)
+        user = await self._people.user_of(address.key)
+        if user is None:
+            raise NoSuchUser
+        return owner_of(user.user_id, user.account_id)
+
     async def _actor(self, user: User, peer: str, account_id: AccountId | None, mark: bytes) -> Actor:
         return Actor(
             account_id,

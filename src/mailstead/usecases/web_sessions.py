@@ -22,6 +22,7 @@ from hashlib import sha256
 from hmac import compare_digest, digest
 from typing import Final
 
+from mailstead.model.address import Address
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AuthenticationFailed,
@@ -275,17 +276,18 @@ class WebSessions:
             self._audit.note(actor, "session.revoke", actor.name, domain, count=str(len(gone)))
         return len(gone)
 
-    async def list_of(self, actor: Actor, owner: str) -> Sequence[WebSession]:
-        """Give an owner's sessions, to an administrator. Errors: NotAllowed."""
+    async def list_of(self, actor: Actor, address: Address) -> Sequence[WebSession]:
+        """Give the sessions of an account or user, to an administrator. Errors: NotAllowed, NoSuchUser."""
         actor.must_be_admin()
-        return await self._factors.sessions(owner)
+        return await self._factors.sessions(await self._users.owner_at(address))
 
-    async def revoke_of(self, actor: Actor, owner: str) -> int:
-        """End all sessions of an owner, for an administrator; give how many. Errors: NotAllowed."""
+    async def revoke_of(self, actor: Actor, address: Address) -> int:
+        """End all sessions of an account or user, for an administrator. Errors: NotAllowed, NoSuchUser."""
         actor.must_be_admin()
+        owner = await self._users.owner_at(address)
         there = await self._factors.sessions(owner)
         await self._end(owner, there)
-        self._audit.note(actor, "session.revoke", owner, count=str(len(there)))
+        self._audit.note(actor, "session.revoke", address.key, address.domain, count=str(len(there)))
         return len(there)
 
     # inside
