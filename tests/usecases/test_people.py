@@ -7,6 +7,7 @@ from mailstead.model.address import Address
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AuthenticationFailed,
+    BadAddress,
     FactorNeeded,
     LimitReached,
     NoSuchToken,
@@ -182,6 +183,16 @@ async def test_what_is_a_users_own_to_change(users, carol):
     ):
         with pytest.raises(PolicyRefused):
             await users.change(actor, replace(carol, **wrong))
+
+
+async def test_an_address_is_kept_as_it_is_looked_up(users, admin, carol, alice, peer):
+    await users.change(admin, replace(carol, address="Caroline@Elsewhere.TEST"))
+    assert (await users.log_in("caroline@elsewhere.test", OWN, peer)).user_id == carol.user_id
+    with pytest.raises(BadAddress):
+        await users.change(admin, replace(carol, address="no address"))
+    user = await users.create(admin, alice.address)
+    with pytest.raises(NotAllowed):
+        await users.change(admin, replace(user, address="other@elsewhere.test"))
 
 
 async def test_the_last_administrator_of_the_server_stays(users, admin, root):

@@ -272,7 +272,7 @@ class Users:
         """Change a user; what is the user's own to change are names, picture and locale.
 
         Errors: NoSuchUser; NotAllowed for other attributes, and for the last administrator of the server; UserExists
-        (address); PolicyRefused.
+        (address); BadAddress, PolicyRefused.
         """
         before = await self.get(actor, changed.user_id)
         changed = _checked(replace(changed, account_id=before.account_id, created_at=before.created_at))
@@ -283,8 +283,10 @@ class Users:
         )
         if not is_theirs:
             actor.must_be_admin()
-        if changed.address != before.address and before.account_id is not None:
-            raise NotAllowed("A user who is an account has its address")
+        if changed.address != before.address:
+            if before.account_id is not None:
+                raise NotAllowed("A user who is an account has its address")
+            changed = replace(changed, address=Address.parse(changed.address).key)
         changed = replace(changed, updated_at=self._clock.now().replace(microsecond=0))
         await self._people.change_user(changed)
         names = ("address", "is_admin", "is_enabled", "given_name", "family_name", "display_name", "avatar_url")
