@@ -14,12 +14,14 @@ from mailstead.model.errors import (
     NotAllowed,
     OverQuota,
     TooManyMatches,
+    TryAgainLater,
 )
 from mailstead.model.flags import FlagOperation
 from mailstead.model.people import Listing
 from mailstead.model.place import Place
 from mailstead.model.search import Contains, HasFlag, Not, TextField
 from mailstead.model.uidset import UidSet
+from mailstead.usecases import mailboxes as mailboxes_module
 from mailstead.usecases import messages as module
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.message_views import MessageChange, MessageQuery
@@ -227,3 +229,15 @@ async def test_attack_072_a_hundred_at_once_overshoot_the_quota_by_one_at_most(m
     usage = await mailboxes.of(actor).usage()
     assert usage.size_octets <= 100_000 + 90_200
     assert usage.message_count == 1
+
+
+async def test_a_search_that_takes_too_long_ends_and_the_index_is_caught_up_first(
+    messages, actor, mailboxes, three, monkeypatch
+):
+    monkeypatch.setattr(mailboxes_module, "INDEX_STEP", 1)
+    monkeypatch.setattr(module, "SEARCH_LIMIT_S", 0)
+    with pytest.raises(TryAgainLater):
+        await messages.find(actor, MessageQuery(Contains(TextField.BODY, "hello")), Listing())
+    assert await mailboxes.of(actor).index_backlog() <= 1  # one step is left to the search itself
+    monkeypatch.undo()
+    assert (await messages.find(actor, MessageQuery(Contains(TextField.BODY, "hello")), Listing())).item_count == 3

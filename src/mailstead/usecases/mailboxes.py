@@ -142,7 +142,7 @@ class Mailboxes:
         store = self.of(actor)
         async with self.turn(actor):
             if asks_for_text(key):
-                await _catch_up(store, progress)  # not limited: however long it takes, it is progress
+                await catch_up(store, progress)  # not limited: however long it takes, it is progress
             try:
                 async with asyncio.timeout(self._search_limit_s):
                     return await store.search(mailbox_id, key)
@@ -203,7 +203,7 @@ def asks_for_text(key: keys.SearchKey) -> bool:
     return False
 
 
-async def _catch_up(store: AccountStore, progress: Progress | None) -> None:
+async def catch_up(store: AccountStore, progress: Progress | None = None) -> None:
     """Let the text index see what it has not seen yet, in steps that others can get between."""
     total = waiting = await store.index_backlog()
     while waiting > INDEX_STEP:

@@ -30,7 +30,7 @@ from mailstead.model.place import Place
 from mailstead.model.search import And, Nothing, SearchKey, SizeBetween
 from mailstead.model.uidset import UidSet
 from mailstead.ports.storage import AccountStore
-from mailstead.usecases.mailboxes import Draft, Mailboxes, asks_for_text
+from mailstead.usecases.mailboxes import Draft, Mailboxes, asks_for_text, catch_up
 from mailstead.usecases.message_views import MessageChange, MessageQuery, MessageView, checked_flags, is_chosen
 
 SORTED_MAX: Final = 20_000
@@ -94,6 +94,7 @@ class Messages:
         if not asks_for_text(asked[1]):
             return await store.newest(*asked)
         async with self._mailboxes.turn(actor):
+            await catch_up(store)  # not limited: however long it takes, it is progress
             try:
                 async with asyncio.timeout(SEARCH_LIMIT_S):
                     return await store.newest(*asked)

@@ -155,7 +155,10 @@ def newest(
             if not mailbox.message_count:
                 continue
             with search.condition_of(db, mailbox_id, key) as (condition, parameters):
-                count += _count(db, mailbox, key, condition, parameters)
+                matching = _count(db, mailbox, key, condition, parameters)
+                if not matching:
+                    continue
+                count += matching
                 found += (
                     (date, mailbox_id, uid)
                     for date, uid in select_packed(
