@@ -1,7 +1,7 @@
 """Masked addresses for password managers, which speak to addy.io or to SimpleLogin: what they ask of those, asked here.
 
-Of both only what programs use to make, list, switch and delete addresses of the token's user. Fields that mean nothing
-here are taken and passed over, as their clients send them.
+Of both only what programs use to make, list, switch and delete addresses of the token's user. Fields that their clients
+send and that mean nothing here are taken without effect; others are refused, as everywhere (attack row 93).
 
 Spec: the public descriptions of addy.io's API (v1) and SimpleLogin's; forms of names, answers and statuses as there.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from mailstead.model.errors import PolicyRefused
 from mailstead.services.api.endpoints import Answer, Auth, Call, Endpoint, Model, Right
@@ -26,48 +26,46 @@ _CUSTOM: Final = "custom"
 _PAGE_MAX: Final = 100
 
 
-class _Lenient(Model):
-    """Of programs that were made for others: what they send beside is no reason to fail them."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-
-class NewMask(_Lenient):
+class NewMask(Model):
     """Body of addy.io's aliases."""
 
     domain: str = Field("", max_length=255)
     format: str = "random_characters"
     local_part: str | None = Field(None, max_length=255)
     description: str | None = Field(None, max_length=5000)
+    recipient_ids: list[str] | None = Field(None, description="Without effect: it leads to the caller.")
 
 
-class MaskChanges(_Lenient):
+class MaskChanges(Model):
     """Body of a change."""
 
     description: str | None = Field(None, max_length=5000)
+    from_name: str | None = Field(None, description="Without effect.")
 
 
-class MaskId(_Lenient):
+class MaskId(Model):
     """Body of addy.io's active-aliases."""
 
     id: str
 
 
-class MasksAsked(_Lenient):
+class MasksAsked(Model):
     """Query of addy.io's list."""
 
     filter: dict[str, Any] = Field(default_factory=dict)
     page: dict[str, Any] = Field(default_factory=dict)
+    sort: str = Field("", description="Without effect: they come by domain and name.")
+    with_: str = Field("", alias="with", description="Without effect.")
 
 
-class RandomAsked(_Lenient):
+class RandomAsked(Model):
     """Query of SimpleLogin's random aliases."""
 
     hostname: str = Field("", max_length=1000)
     mode: str = ""
 
 
-class RandomMask(_Lenient):
+class RandomMask(Model):
     """Body of SimpleLogin's random aliases."""
 
     note: str | None = Field(None, max_length=5000)
@@ -79,6 +77,7 @@ class CustomMask(RandomMask):
     alias_prefix: str = Field(max_length=255)
     signed_suffix: str = Field(max_length=300)
     name: str | None = None
+    mailbox_ids: list[int] = Field(default_factory=list, description="Without effect: it leads to the caller.")
 
 
 # addy.io
