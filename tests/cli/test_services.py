@@ -8,9 +8,11 @@ import sys
 import pytest
 
 from mailstead.cli import containers
+from mailstead.cli.answers import ports_of
 from mailstead.cli.containers import load_here, services_asked
 from mailstead.config.load import load
 from mailstead.model.errors import BadSettings
+from mailstead.wiring.machine_checks import served_ports
 from mailstead.wiring.offers import house_offers, listening
 from mailstead.wiring.services import chosen_services, with_services
 from system.server import Server
@@ -60,6 +62,19 @@ def test_who_runs_one_service_still_offers_those_of_the_house():
         IMAP_LISTEN_TLS=":993", SUBMISSION_LISTEN_TLS=":465", SERVER_SERVICES="mx,submission,queue,web"
     )
     assert {each.service for each in house_offers(with_services(forwarding, ("web",))).offers} == {"submission"}
+
+
+def test_ports_of_the_api_s_own_are_opened_and_asked():
+    settings = settings_of(API_LISTEN_TLS=":8443", API_LISTEN="127.0.0.1:8080")
+    assert [(each.where, each.speaks, each.is_tls) for each in listening(settings)] == [
+        ("127.0.0.1:8080", "http", False),
+        (":8443", "http", True),
+    ]
+    assert served_ports(settings) == (8443,)
+    assert [(port.service, port.number, port.is_tls) for port in ports_of(settings)] == [
+        ("api", 8080, False),
+        ("api", 8443, True),
+    ]
 
 
 @pytest.mark.parametrize(

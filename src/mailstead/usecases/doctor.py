@@ -66,7 +66,7 @@ class Listening:
     @property
     def speaks(self) -> str:
         """The protocol, as `Probes.greeting` calls it."""
-        return {"mx": "smtp", "submission": "smtp", "web": "http"}.get(self.service, self.service)
+        return {"mx": "smtp", "submission": "smtp", "web": "http", "api": "http"}.get(self.service, self.service)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def listening(settings: Settings) -> tuple[Listening, ...]:
 
 def _listening(settings: Settings, services: Iterable[str]) -> tuple[Listening, ...]:
     sections: list[tuple[str, Listeners]] = [
-        (service, getattr(settings, service)) for service in services if service in {*LISTENING, "web"}
+        (service, getattr(settings, service)) for service in services if service in {*LISTENING, "web", "api"}
     ]
     return tuple(
         Listening(service, where, is_tls)
