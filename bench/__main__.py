@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from bench import (
+    api,
     backup,
     chat,
     dav,
@@ -215,9 +216,10 @@ WORKS_ALONE = {
     "dav": dav.measure,
     "log-in": log_in.measure,
     "dav-puts": dav.puts,
+    "api": api.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in", "api"}
 """… in a network of our own, but for these."""
 
 

@@ -40,7 +40,7 @@ class DavClient:
         for is_last in (False, True):
             is_fresh = self._streams is None
             if self._streams is None:
-                self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
+                self._streams = await self.connect()
             reader, writer = self._streams
             try:
                 writer.write(head.encode() + body)
@@ -50,6 +50,9 @@ class DavClient:
                 if is_last or is_fresh:
                     raise
         raise AssertionError
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
 
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:
         head = await reader.readuntil(b"\r\n\r\n")
