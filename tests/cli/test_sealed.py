@@ -44,6 +44,9 @@ def test_seal_recover_change_unseal(run):
     assert "recovery key" in run("account", "password", ALICE, "--password-stdin", code=77, lines=[NEW]).stderr
     run("account", "password", ALICE, "--with-old", "--password-stdin", lines=[PASSWORD, NEW])
     run("account", "recover", ALICE, "--stdin", lines=[key, PASSWORD])
+    assert "sealed" in run("account", "app-password", "add", ALICE, "phone", code=77).stderr
+    run("account", "app-password", "add", ALICE, "phone", "--password-stdin", lines=[PASSWORD])
+    assert run("--json", "account", "sealed", ALICE)["app_password_count"] == 1
     run("account", "unseal", ALICE, "--password-stdin", code=77, lines=[NEW])
     run("account", "unseal", ALICE, "--password-stdin", lines=[PASSWORD])
     assert run("--json", "account", "sealed", ALICE)["is_sealed"] is False

@@ -298,6 +298,18 @@ async def test_app_passwords_open_it_as_text_and_by_scram(flow, sealed):
     assert sorted(kinds) == ["password", "recovery"]
 
 
+async def test_nobody_gives_himself_an_app_password_for_it_be_it_open_or_not(flow, sealed):
+    actor = await log_in(flow)
+    with pytest.raises(NotAllowed):
+        await flow.house.accounts.add_app_password(ADMIN, ALICE, "mine now")
+    with pytest.raises(NotAllowed):
+        await flow.house.accounts.add_app_password(replace(actor, fingerprint=b""), ALICE, "by a token")
+    await lock(flow)
+    made = await flow.house.accounts.add_app_password(ADMIN, ALICE, "by command", password=OLD)
+    await lock(flow)
+    await log_in(flow, made.secret)
+
+
 async def test_scram_never_takes_a_sealed_accounts_main_password(flow, sealed):
     """Its keys would be the cheaper ones to guess at: there are none."""
     with pytest.raises(AuthenticationFailed):

@@ -32,11 +32,20 @@ def add(
         typer.Option(help="Where it may be used from, such as 192.0.2.0/24; several times; else anywhere."),
     ] = None,
     expires: Annotated[str | None, typer.Option(help="Until when: 90d, or 2030-12-31; else for ever.")] = None,
+    with_password: Annotated[
+        bool, typer.Option("--with-password", help="Show the main password, as a sealed account needs it.")
+    ] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read it from the first line of standard input.")
+    ] = False,
 ) -> None:
     """Make an app password and show it, this once."""
     terminal = terminal_of(context)
     account_address = terminal.address(address)
     expires_at = None if expires is None else coming_moment(terminal, expires, "--expires")
+
+    is_asked = with_password or password_stdin
+    password = terminal.secret("Main password", is_from_stdin=password_stdin) if is_asked else None
 
     async def work(house: House) -> NewAppPassword:
         from mailstead.wiring.house import ADMINISTRATOR
@@ -48,6 +57,7 @@ def add(
             frozenset(scope or ()),
             networks=network or (),
             expires_at=expires_at,
+            password=password,
         )
 
     made = terminal.run(work)

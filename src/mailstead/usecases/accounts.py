@@ -543,18 +543,28 @@ class Accounts:
         self, actor: Actor, credentials: Credentials | None, password: Secret, old: Secret | None
     ) -> None:
         """Wrap the key anew, 32 octets, for who has shown that the account is his. Errors: as `set_password`."""
-        if credentials is None or credentials.password is None:
-            raise AccountLocked
-        account, main = credentials.account, credentials.password
-        if old is not None and await self._passwords.matching(old, credentials) is main:
-            await self._unlocking.come_in(credentials, main, old)
-        elif actor.account_id != account.account_id or actor.fingerprint != fingerprint(main):
-            raise NotAllowed("This account is sealed: its password is changed with the old one, or a recovery key")
+        credentials = await self._as_owner(actor, credentials, old)
+        account = credentials.account
         verifier = await self._passwords.make_sealed_verifier(
             password, credentials.scram_salt, credentials.scram_iteration_count
         )
         await self._unlocking.change_password(credentials, verifier, password)
         self._note(actor, "account.password", account)
+
+    async def _as_owner(self, actor: Actor, credentials: Credentials | None, password: Secret | None) -> Credentials:
+        """Check that the actor has come in by the main password of a sealed account, or shows it; then it opens it.
+
+        Whoever looks after the account does not give himself a key, not even while it is open.
+        Errors: NotAllowed, AccountLocked.
+        """
+        if credentials is None or credentials.password is None:
+            raise AccountLocked
+        main = credentials.password
+        if password is not None and await self._passwords.matching(password, credentials) is main:
+            await self._unlocking.come_in(credentials, main, password)
+        elif actor.account_id != credentials.account.account_id or actor.fingerprint != fingerprint(main):
+            raise NotAllowed("This account is sealed: log in with its password or show it; a recovery key sets another")
+        return credentials
 
     async def add_app_password(
         self,
@@ -565,8 +575,11 @@ class Accounts:
         *,
         networks: Sequence[str] = (),
         expires_at: datetime | None = None,
+        password: Secret | None = None,
     ) -> NewAppPassword:
         """Make a further password of 130 bits for one client; its text is given this once.
+
+        `password`: the main one, which a sealed account needs from who has not come in with it.
 
         Errors: NotAllowed, NoSuchAccount, LimitReached, PolicyRefused (label, scopes, networks or end).
         """
@@ -580,6 +593,7 @@ class Accounts:
             secret, credentials.scram_salt, credentials.scram_iteration_count
         )
         if account.is_sealed:
+            credentials = await self._as_owner(actor, credentials, password)
             await self._unlocking.add_app(credentials, verifier, secret)
         made = await self._directory.add_app_password(
             account.account_id, label, scopes, verifier, networks=checked, expires_at=end
