@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import LimitReached, NoSuchPushToken, NotAllowed, PolicyRefused, WebFailed, WebRefused
+from mailstead.model.errors import LimitReached, NoSuchAlias, NoSuchPushToken, PolicyRefused, WebFailed, WebRefused
 from mailstead.model.people import Group, ObjectId, User, UserId
 from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.device_push import NEW_MAX, DevicePush
@@ -206,14 +206,14 @@ async def test_attack_092_a_token_reaches_devices_of_what_its_user_looks_after(s
     user = Actor(None, None, user_id=user_id, groups={"example.test": Group.USER}, token_id=ObjectId("a" * 24))
     assert [each.object_id for each in await tokens.find(user)] == [theirs.object_id]
     assert [each.kept.token for each in await tokens.find(user, alias_id=entry.profile.object_id)] == ["bobs"]
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NoSuchAlias):
         await tokens.find(user, alias_id=ours.listened.object_id)
     for bad in (ours.object_id, theirs.object_id[:16] + "0" * 8, "0" * 24):
         with pytest.raises(NoSuchPushToken):
             await tokens.remove(user, bad)
     with pytest.raises(NoSuchPushToken):
         await tokens.remove(actor, theirs.object_id)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(PolicyRefused):
         await tokens.add(user, APNS, "x", "")
     await tokens.remove(user, theirs.object_id)
     assert await tokens.find(actor_of(bob)) == []

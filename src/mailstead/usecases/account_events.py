@@ -18,7 +18,7 @@ from typing import Final
 
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import MailsteadError, NotAllowed
+from mailstead.model.errors import MailsteadError, NoSuchAlias, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.people import AddressEntry, ObjectId
 from mailstead.ports.changebus import ChangeBus, dav_topic
@@ -63,21 +63,23 @@ class AccountEvents:
     async def listened(self, actor: Actor, object_id: str = "") -> Listened:
         """Give what the actor may listen to: the own account, or by a token an address that the user looks after.
 
-        `object_id` names the address; an owner need not say it. Errors: NotAllowed, one and the same for an address
-        that is not there, has no mailbox, or is others' (attack row 92).
+        `object_id` names the address; an owner need not say it. Errors: NoSuchAlias, one and the same for an address
+        that is not there, has no mailbox, or is others' (attack row 92); PolicyRefused, where a user names none.
         """
         if actor.token_id is None and actor.account_id is not None:
             account = await self._directory.account(actor.account_id)
             entry = await self._people.address_entry_of_account(actor.account_id)
             if account is not None and entry is not None and object_id in {"", entry.profile.object_id}:
                 return Listened(account, entry.profile.object_id, hears_content=True)
-        elif actor.token_id is not None and object_id:
+        elif actor.token_id is not None:
+            if not object_id:
+                raise PolicyRefused("With an API token, alias_id says which mailbox is meant")
             domains = [each.name for each in await self._directory.domains()] if actor.is_admin else list(actor.groups)
             for domain in domains:
                 entry = await self._people.address_entry(domain, object_id)
                 if entry is not None and entry.profile.object_id == object_id:
                     return _looked_after(actor, domain, entry)
-        raise NotAllowed("There is no such mailbox, or it is not yours to listen to")
+        raise NoSuchAlias("There is no such mailbox, or it is not yours to listen to")
 
     def watch(self, listened: Listened, deliver: Deliver) -> AbstractAsyncContextManager[None]:
         """Call `deliver`, on the event loop, with what happens in an account while the context is open.
@@ -114,11 +116,11 @@ class AccountEvents:
 
 
 def _looked_after(actor: Actor, domain: str, entry: AddressEntry) -> Listened:
-    """Errors: NotAllowed."""
+    """Errors: NoSuchAlias."""
     is_own = entry.profile.user_id is not None and entry.profile.user_id == actor.user_id
     if isinstance(entry.owner, Account) and (actor.administers(domain) or is_own):
         return Listened(entry.owner, entry.profile.object_id, hears_content=False)
-    raise NotAllowed("There is no such mailbox, or it is not yours to listen to")
+    raise NoSuchAlias("There is no such mailbox, or it is not yours to listen to")
 
 
 class _Feed:

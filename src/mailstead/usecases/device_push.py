@@ -166,7 +166,7 @@ class DevicePush:
         return sum(status in _TAKEN for status in outcomes)
 
     async def _post(self, kept: Kept, text: bytes, now: datetime) -> int:
-        """Post once; give the status, 0 where there was no answer: that may be our own fault, and counts for nothing."""
+        """Post once; give the status, 0 where there was no answer, which counts for nothing: it may be our fault."""
         to = subscription_of(kept.token)
         own_key, salt = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(web_push.SALT_OCTETS)
         headers = {

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import LimitReached, NoSuchAccount, NoSuchPushToken, NotAllowed, PolicyRefused
+from mailstead.model.errors import LimitReached, NoSuchAccount, NoSuchAlias, NoSuchPushToken, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.people import Listing, ObjectId
 from mailstead.ports.clock import Clock
@@ -94,7 +94,7 @@ class Device:
 
 
 class DeviceTokens:
-    """Errors of all verbs: NotAllowed, for who has no part in the mailbox; those of the store."""
+    """Errors of all verbs: those of `AccountEvents.listened`, and of the store."""
 
     def __init__(self, storage: Storage, clock: Clock, events: AccountEvents, public_key: str = "") -> None:
         """`public_key`: of the house, which browsers want to know when they subscribe (RFC 8292 §3.2)."""
@@ -139,7 +139,7 @@ class DeviceTokens:
         try:
             listened = await self._listened_by_account(actor, account_id)
             devices = await self._devices(listened)
-        except (NotAllowed, NoSuchAccount):
+        except (NoSuchAlias, NoSuchAccount):
             raise NoSuchPushToken from None
         for each in devices:
             if each.object_id == object_id:
@@ -169,7 +169,7 @@ class DeviceTokens:
             for entry in page.items:
                 try:
                     found.append(await self._events.listened(actor, entry.profile.object_id))
-                except NotAllowed:
+                except NoSuchAlias:
                     continue  # it has no mailbox
             if len(found) >= ADDRESSES_MAX:
                 break

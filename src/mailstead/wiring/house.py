@@ -40,8 +40,8 @@ from mailstead.usecases.catch_all_passwords import CatchAllPasswords
 from mailstead.usecases.collections import Collections, CollectionTerms
 from mailstead.usecases.contacts import Contacts
 from mailstead.usecases.dav_push import DavPush
-from mailstead.usecases.device_push import DevicePush
 from mailstead.usecases.deliveries import Deliveries
+from mailstead.usecases.device_push import DevicePush
 from mailstead.usecases.dispatch import Dispatch, DispatchTerms
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.expiry import Expiry

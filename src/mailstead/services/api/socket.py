@@ -25,6 +25,7 @@ from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AuthenticationFailed,
     MailsteadError,
+    NoSuchAlias,
     NotAllowed,
     TlsRequired,
     TooManyFailures,
@@ -148,9 +149,7 @@ class _Conversation:
         except (AuthenticationFailed, Refusal):
             self._limits.failed(peer.address)
             raise
-        if actor.token_id is not None and not alias_id:
-            raise Refusal(400, "With an API token, alias_id says which mailbox is listened to")
-        listened = await self._house.account_events.listened(actor, alias_id)
+        listened = await self._listened(actor, alias_id)
         try:
             stack.enter_context(self._limits.of_account(listened.account.account_id))
         except TooMany:
@@ -191,14 +190,19 @@ class _Conversation:
                 actor = await self._house.accounts.log_in(wanted.username, secret, peer, SERVICE)
             else:
                 actor = await self._house.users.act_with_token(Secret(wanted.username), peer)
-                if not wanted.alias_id:
-                    raise Closed(MALFORMED, "With an API token, alias_id says which mailbox is listened to")
-            return actor, await self._house.account_events.listened(actor, wanted.alias_id)
+            return actor, await self._listened(actor, wanted.alias_id)
         except TooManyFailures:
             raise Closed(TOO_MANY, "Too many wrong log-ins; please try again later") from None
         except AuthenticationFailed as error:
             self._limits.failed(peer.address)
             raise Closed(WRONG, error.public_text) from None
+
+    async def _listened(self, actor: Actor, alias_id: str) -> Listened:
+        """Errors: Refusal."""
+        try:
+            return await self._house.account_events.listened(actor, alias_id)
+        except NoSuchAlias as error:
+            raise Refusal(403, error.public_text) from None
 
     # listening
 

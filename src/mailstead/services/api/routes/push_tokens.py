@@ -140,8 +140,8 @@ ENDPOINTS: Final = (
         status=201,
         description=(
             "For `web-push` and `unified-push`, `token` is a push subscription as JSON (endpoint, keys). Tokens of "
-            "`apns` and `fcm` are kept, but waking these takes credentials of whoever has published the program. A device is "
-            "forgotten 90 days after its last use, or when its service fails three times."
+            "`apns` and `fcm` are kept, but waking these takes credentials of whoever has published the program. A "
+            "device is forgotten 90 days after its last use, or when its service fails three times."
         ),
     ),
     Endpoint(
