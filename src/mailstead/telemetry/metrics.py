@@ -20,6 +20,7 @@ OPENINGS: Final = Counter("mailstead_openings_total", "Accounts that somebody wa
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
 RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 PUSHES: Final = Counter("mailstead_pushes_total", "Tries to wake a device", ["result"])
+API_REQUESTS: Final = Counter("mailstead_api_requests_total", "Requests to the API", ["endpoint", "status"])
 BUGS: Final = Counter("mailstead_bugs_total", "Unexpected exceptions", ["where"])
 TRACE_DROPPED: Final = Counter("mailstead_trace_dropped_total", "Trace events that could not be kept")
 COMMITS: Final = Counter("mailstead_commits_total", "Commits of account stores, queue, memory, trace and reports")

@@ -1,6 +1,7 @@
 """The frame: paths, methods, log-in, rights, bodies, errors, and what every answer carries."""
 
 import pytest
+from prometheus_client import REGISTRY
 
 from mailstead.model.errors import NoSuchAlias, PolicyRefused, StorageUnavailable
 from mailstead.services.api.endpoints import Answer, Auth, Endpoint, Listed, Model, Right, Shown
@@ -245,3 +246,20 @@ async def test_what_is_not_ours_goes_on(api):
     for path in ("/", "/v10/who", "/index.html"):
         await app({"type": "http", "path": path}, None, None)
     assert passed == ["/", "/v10/who", "/index.html"]
+
+
+async def test_requests_are_counted_by_endpoint_and_never_by_path(api):
+    def count(endpoint, status):
+        labels = {"endpoint": endpoint, "status": str(status)}
+        return REGISTRY.get_sample_value("mailstead_api_requests_total", labels) or 0
+
+    before = count("GET /v1/who", 200), count("none", 404), count("GET /v1/who", 401)
+    await api.ask("GET", "/v1/who")
+    await api.ask("GET", "/v1/who", by=None)
+    for name in range(3):
+        await api.ask("GET", f"/v1/none-{name}")
+    assert (count("GET /v1/who", 200), count("none", 404), count("GET /v1/who", 401)) == (
+        before[0] + 1,
+        before[1] + 3,
+        before[2] + 1,
+    )

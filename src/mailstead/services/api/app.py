@@ -41,6 +41,8 @@ LogIn = Callable[[Request, ApiHouse, Peer, Auth], Awaitable[Actor]]
 OURS: Final = "/v1"
 UNLIMITED: Final = "/v1/emails"
 """Not counted by the minute. Spec: reference forwardemail 4.1 (rate limit)."""
+_NAME: Final = "mailstead.endpoint"
+"""In the scope: which endpoint was asked, once that is known."""
 _DRY_RUN: Final = TypeAdapter(bool)
 
 
@@ -82,6 +84,7 @@ class _ApiApp:
             return
         request = Request(scope, receive)
         response = await self._answer(request)
+        metrics.API_REQUESTS.labels(scope.get(_NAME, "none"), response.status_code).inc()
         cors = cors_headers(request, self._house.terms.allowed_origins, methods=None)
         for name, value in cors.items():
             response.headers.setdefault(name, value)
@@ -115,6 +118,7 @@ class _ApiApp:
                 allowed = {"allow": ", ".join(_allowed(methods))}
                 raise Refusal(405, "That method is not offered here", headers=allowed)
             is_ours = endpoint.is_ours
+            request.scope[_NAME] = endpoint.name
             return await self._called(request, endpoint, values_of(endpoint, segments), peer, standing)
         except Refusal as refusal:
             response = refused(refusal, is_ours=is_ours)
