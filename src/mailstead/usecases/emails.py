@@ -112,7 +112,7 @@ class Emails:
         octets, email = await self._email_of(actor, outgoing)
         if (same := await self._same(actor, email)) is not None:
             return await self._view(same)
-        acting = actor if actor.account_id is not None else replace(actor, address=_mail_from(email))
+        acting = actor if actor.user_id is None else replace(actor, address=Address.parse(email.mail_from))
         submission = await self._submissions.begin(acting, peer, "api", _envelope(email, octets, outgoing))
         email = replace(email, queue_id=submission.queue_id)
         try:
@@ -344,10 +344,6 @@ def _envelope(email: Email, octets: bytes, outgoing: OutgoingEmail) -> Envelope:
         require_tls=outgoing.require_tls,
         hold_until=email.not_before,
     )
-
-
-def _mail_from(email: Email) -> Address:
-    return Address.parse(email.mail_from)
 
 
 def _one(values: dict[bytes, bytes], name: bytes) -> Address | None:
