@@ -53,6 +53,7 @@ ENDPOINTS = (
     endpoint("GET", "/v1/for-all", auth=Auth.NONE, right=Right.ANYBODY),
     endpoint("GET", "/v1/server", auth=Auth.TOKEN, right=Right.SERVER_ADMIN),
     endpoint("GET", "/v1/list", query=Listed),
+    endpoint("GET", "/v1/taken", changes_by_get=True),
     endpoint("GET", "/v1/gone", handler=failing(NoSuchAlias())),
     endpoint("GET", "/v1/gone-ours", handler=failing(NoSuchAlias()), is_ours=True),
     endpoint("GET", "/v1/refused", handler=failing(PolicyRefused("The name is too long"))),
@@ -203,6 +204,8 @@ async def test_attack_089_pages_of_elsewhere_change_nothing(api, fields):
     for method in ("POST", "PUT", "DELETE"):
         answer = await api.ask(method, "/v1/who", {"name": "x"}, **fields)
         assert answer.status == 403
+    assert (await api.ask("GET", "/v1/taken", **fields)).status == 403
+    assert (await api.ask("GET", "/v1/taken")).status == 200
     answer = await api.ask("GET", "/v1/who", **fields)
     assert answer.status == 200
     assert "access-control-allow-origin" not in answer.headers

@@ -144,7 +144,7 @@ class _ApiApp:
     ) -> Response:
         house = self._house
         must_be_private(peer, WHAT, allows_clear_text=house.terms.allows_clear_text)
-        if request.method in WRITING:
+        if request.method in WRITING or endpoint.changes_by_get:
             must_be_asked_here(request, house.terms.allowed_origins, house.terms.base_url)
         actor = await self._log_in(request, house, peer, endpoint.auth)
         _must_have_right(actor, endpoint)

@@ -97,6 +97,8 @@ class Endpoint:
     is_idempotent: bool = True
     """POST only: with an Idempotency-Key the same answer is given again. False: the answer holds a secret, of which
     nothing is kept; the key then only keeps the request from being done twice."""
+    changes_by_get: bool = False
+    """GET only: something happens, so pages of elsewhere may not cause it (attack row 89)."""
     offers_dry_run: bool = False
     """``?dry_run=true`` is understood (`Call.is_dry_run`); elsewhere it is refused, lest something happen after all."""
     media_type: str = "application/json"

@@ -166,7 +166,8 @@ ENDPOINTS: Final = (
         handler=change,
         body=AccountChange,
         shows=AccountShown,
-        command="account quota, account forward, account sending-limit, account disable, account enable, account password",
+        command="account quota, account forward, account sending-limit, account disable, account enable, "
+        "account password",
     ),
     _ours(
         "DELETE",

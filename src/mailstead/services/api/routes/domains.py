@@ -570,7 +570,7 @@ ENDPOINTS: Final = (
     ),
     _endpoint(
         "GET", f"{_ONE}/invites", "accept-invite", "Take the invitation of the caller", Right.CALLER, _accept,
-        shows=Domain,
+        shows=Domain, changes_by_get=True,
     ),
     _endpoint(
         "POST", f"{_ONE}/invites", "create-invite", "Invite somebody", Right.DOMAIN_ADMIN, _invite, body=NewInvite,

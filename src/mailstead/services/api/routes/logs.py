@@ -46,6 +46,7 @@ ENDPOINTS: Final = (
         download_logs,
         query=LogsAsked,
         per_day=10,
+        changes_by_get=True,
         media_type="text/plain; charset=utf-8",
     ),
 )
