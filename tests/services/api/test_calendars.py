@@ -2,6 +2,9 @@
 
 import pytest
 
+from mailstead.model.address import Address
+from mailstead.model.dav import CollectionKind
+from mailstead.ports.changebus import dav_topic
 from services.api.asking import asking
 from services.api.golden import same_as_golden
 from usecases.api_home import event
@@ -111,3 +114,35 @@ async def test_attack_092_events_are_their_owners(api):
         assert (await api.ask(method, path, body, by="bob@example.test")).status == 404
     assert (await api.ask("GET", "/v1/calendar-events", by="bob@example.test")).json() == []
     assert (await api.ask("GET", "/v1/calendars", by="server admin")).status == 401
+
+
+async def test_who_is_invited_by_a_program_is_invited(api):
+    """Exactly as by a CalDAV client: what scheduling does hangs on the store, not on who writes."""
+    people = ("ORGANIZER:mailto:alice@example.test", "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:bob@example.test")
+    made = (await put(api, "meet", "20300110T090000Z", "DURATION:PT1H", *people, summary="Lunch")).json()
+    assert made["organizer"] == "alice@example.test"
+    (invited,) = (await api.ask("GET", "/v1/calendar-events", by="bob@example.test")).json()
+    assert (invited["uid"], invited["summary"], invited["id"] != made["id"]) == ("meet", "Lunch", True)
+    body = {"ical": invited["ical"].replace("NEEDS-ACTION", "ACCEPTED")}
+    answer = await api.ask("PUT", f"/v1/calendar-events/{invited['id']}", body, by="bob@example.test")
+    assert answer.status == 200
+    again = (await api.ask("GET", f"/v1/calendar-events/{made['id']}")).json()
+    assert "PARTSTAT=ACCEPTED" in again["ical"].replace("\r\n ", "")
+    await api.ask("DELETE", f"/v1/calendar-events/{made['id']}")
+    left = (await api.ask("GET", "/v1/calendar-events", by="bob@example.test")).json()
+    assert [each["status"] for each in left] == ["CANCELLED"]
+
+
+async def test_dav_clients_are_told_of_what_programs_write(api):
+    """The sync token goes on, and a device that has registered by WebDAV-Push has something to learn."""
+    account = await api.house.storage.directory.find(Address.parse("alice@example.test"))
+    dav = api.house.storage.accounts.of(account.account_id).dav
+    await api.ask("GET", "/v1/calendars")
+    woken = []
+    with api.house.bus.watch(dav_topic(account.account_id), lambda: woken.append(True)):
+        before = (await dav.collection(CollectionKind.CALENDAR, "default")).modseq
+        await put(api, "one")
+        after = await dav.collection(CollectionKind.CALENDAR, "default")
+        changes = await dav.changes_since(after.collection_id, before)
+    assert [each.name for each in changes.changed] == ["one.ics"]
+    assert woken
