@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailstead.model.envelope import Actor, Peer
-from mailstead.model.errors import AuthenticationFailed, LimitReached, PolicyRefused, TooManyFailures
-from mailstead.model.people import Listing
+from mailstead.model.errors import AuthenticationFailed, LimitReached, NotAllowed, PolicyRefused, TooManyFailures
+from mailstead.model.people import Group, Listing
 from mailstead.model.secret import Secret
 from mailstead.policy.failures import PAIR_FREE_COUNT
 from mailstead.usecases.app_passwords import NETWORKS_MAX, SERVICES, is_within
@@ -125,6 +125,23 @@ def test_networks_are_compared_as_addresses():
     assert not is_within("11.1.2.3", ["10.0.0.0/8"])
     assert not is_within("::1", ["0.0.0.0/0"])
     assert is_within("2001:db8::1", ["2001:db8::1/128"])
+
+
+async def test_attack_095_a_token_makes_no_way_into_its_own_users_mail(accounts, users, admin, alice, bob, storage):
+    """Or an API token, for which no second factor is asked, would be worth a log-in."""
+    user = await users.create(admin, alice.address)
+    await storage.people.set_member("example.test", user.user_id, Group.ADMIN)
+    made = await users.tokens.create(admin, "program", user=user)
+    program = await users.act_with_token(made.secret, HOME)
+    for call in (
+        accounts.add_app_password(program, alice.address, "phone"),
+        accounts.set_password(program, alice.address, Secret("pw-never-in-a-log-new")),
+        accounts.list_app_passwords(program, alice.address),
+        accounts.remove_app_password(program, alice.address, 1),
+    ):
+        with pytest.raises(NotAllowed):
+            await call
+    await accounts.add_app_password(program, bob.address, "phone")  # whom its user looks after
 
 
 async def test_attack_061_guesses_from_its_network_do_not_keep_a_mail_program_out(accounts, owner):

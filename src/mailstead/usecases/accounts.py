@@ -659,8 +659,15 @@ class Accounts:
         return account
 
     async def _own_credentials(self, actor: Actor, address: Address) -> tuple[Account, Credentials | None]:
-        """Give account and credentials, to who looks after it or is it. Errors: as `managed`."""
+        """Give account and credentials, to who looks after it or is it. Errors: as `managed`.
+
+        Not to a token of the user who is the account: whoever has it would be in past the second factor (row 95).
+        """
         account = await self._managed_or_own(actor, address)
+        if actor.token_id is not None:
+            user = await self._storage.people.user_of_account(account.account_id)
+            if user is not None and user.user_id == actor.user_id:
+                raise NotAllowed("A token does not change how its own user logs in")
         return account, await self._directory.credentials(account.address)
 
     def _note(self, actor: Actor, verb: str, account: Account, **details: str) -> None:
