@@ -3,18 +3,20 @@
 Whoever has no right is refused as `Endpoint.right` says: 401 for nobody and for the wrong kind of log-in, 403 for whom it
 is there and not allowed, 404 for whom it is not there, in the very words that are used of a domain that does not exist.
 Whoever has the right gets past: what he then names mostly does not exist, so 404 and 400 are answers, 401, 403 and 500
-are not.
+are not. And what comes back then is what the OpenAPI document says.
 """
 
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from mailstead.config.settings import Dns
 from mailstead.model.address import Address
 from mailstead.model.directory import Domain
 from mailstead.model.people import Group, User
 from mailstead.model.secret import Secret
+from mailstead.services.api import openapi
 from mailstead.services.api.endpoints import Auth, Right
 from mailstead.services.api.table import all_endpoints
 from mailstead.wiring.house import ADMINISTRATOR
@@ -22,6 +24,7 @@ from services.api.asking import PASSWORD, asking, basic
 
 OFFLINE = Dns(servers=("127.0.0.1:9",), query_limit_s=0.2, message_limit_s=0.5)
 ENDPOINTS = all_endpoints()
+DOCUMENT = openapi.document()
 GROUPS = {"member": Group.USER, "domain admin": Group.ADMIN}
 ASKS_OTHERS = {"doctor", "domain-doctor", "show-doctor", "run-doctor"}
 """The whole of them looks at the machine and the network: their rights are tried, their work is tried elsewhere."""
@@ -136,6 +139,19 @@ async def test_attack_092_who_has_no_right_is_refused_everywhere(tmp_path, role)
         assert after[1] == before[1]
 
 
+def undocumented(endpoint, answer):
+    """Give what of an answer is not as the document says."""
+    if answer.status not in {endpoint.status, 200}:
+        return [f"{endpoint.name}: answers {answer.status}, not {endpoint.status}"]
+    responses = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["responses"]
+    content = responses.get(str(answer.status), {}).get("content", {})
+    if "application/json" not in content:
+        return []
+    schema = {**content["application/json"]["schema"], "components": DOCUMENT["components"]}
+    faults = Draft202012Validator(schema).iter_errors(answer.json())
+    return [f"{endpoint.name}: {fault.json_path}: {fault.message[:200]}" for fault in faults]
+
+
 class People:
     """Somebody new for each call, so that none finds what another has removed.
 
@@ -178,7 +194,7 @@ class People:
 @pytest.mark.parametrize("role", ["account owner", "member", "domain admin", "server admin"])
 async def test_attack_092_who_has_the_right_gets_past_everywhere(tmp_path, role):
     async with asking(tmp_path, people=(), dns=OFFLINE) as api:
-        people, wrong, tried = People(api), [], 0
+        people, wrong, tried, answered = People(api), [], 0, 0
         for endpoint in ENDPOINTS:
             if endpoint.auth is Auth.NONE or refusals(endpoint, role) or endpoint.name in ASKS_OTHERS:
                 continue
@@ -189,7 +205,11 @@ async def test_attack_092_who_has_the_right_gets_past_everywhere(tmp_path, role)
             refused = {401, 403} if endpoint.right is not Right.CALLER else {401}
             if answer.status == 401 and answer.message == "This takes a session":
                 continue
+            if answer.status < 300:
+                answered += 1
+                wrong += undocumented(endpoint, answer)
             if answer.status in refused or answer.status in {405, 415, 500}:
                 wrong.append(f"{endpoint.name}: {answer.status}: {answer.body[:200]!r}")
         assert wrong == []
         assert tried > 5
+        assert answered > 5
