@@ -18,7 +18,7 @@ from typing import Final
 
 from mailstead.model.directory import Account
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import MailsteadError, NoSuchAlias, PolicyRefused
+from mailstead.model.errors import MailsteadError, NoSuchAccount, NoSuchAlias, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.people import AddressEntry, ObjectId
 from mailstead.ports.changebus import ChangeBus, dav_topic
@@ -172,6 +172,8 @@ class _Feed:
             wait_s = LOOK_S
             try:
                 told = await changes.look()
+            except NoSuchAccount:
+                return  # removed: nothing happens in it any more
             except MailsteadError as error:
                 # Put off: locked, or the store is not available just now.
                 wait_s = RETRY_S

@@ -82,6 +82,12 @@ async def test_a_user_listens_by_a_token_to_what_he_looks_after_and_hears_no_con
         assert (told["event"], told["message"]["uid"]) == ("newMessage", 1)
         assert "Secret" not in str(told)
         assert "bob@" not in str(told)
+        store = api.house.storage.accounts.of((await account_of(api)).account_id)
+        inbox = (await store.mailbox("INBOX")).mailbox_id
+        await store.store_flags(inbox, UidSet.of([1]), FlagOperation.ADD, ["\\Seen", "Secret"])
+        told = await socket.next()
+        assert (told["event"], told["flags"]) == ("flagsUpdated", ["\\Seen"])
+        assert "Secret" not in str(told)
         await api.ask("POST", "/v1/calendar-events", {"ical": event("one", summary="Secret tea").decode()})
         while (told := await socket.next())["event"] != "calendarEventCreated":
             pass

@@ -67,6 +67,8 @@ class Frames:
             "aliasId": listened.object_id,
             **happening.details,
         }
+        if not listened.hears_content:
+            frame.pop("labels", None)  # words of the owner's own
         if happening.message is not None:
             frame["message"] = _message(happening.message, is_whole=listened.hears_content)
         opened = happening.collection
