@@ -15,7 +15,6 @@ from mailstead.model.address import Address
 from mailstead.model.directory import Account, AppPassword, Credentials, Domain, Target, Verifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
-    AccountLocked,
     AddressTaken,
     AppPasswordNeeded,
     AuthenticationFailed,
@@ -528,7 +527,8 @@ class Accounts:
         """
         account, credentials = await self._own_credentials(actor, address)
         if account.is_sealed:
-            await self._set_sealed_password(actor, credentials, password, old)
+            await self._unlocking.set_password(actor, credentials, password, old)
+            self._note(actor, "account.password", account)
             return
         # App passwords can answer SCRAM only while the salt stays; without any, a new one is better.
         if credentials and credentials.app_passwords:
@@ -538,33 +538,6 @@ class Accounts:
         verifier = await self._passwords.make_verifier(password, salt, iteration_count)
         await self._directory.set_password(account.account_id, salt, iteration_count, verifier)
         self._note(actor, "account.password", account)
-
-    async def _set_sealed_password(
-        self, actor: Actor, credentials: Credentials | None, password: Secret, old: Secret | None
-    ) -> None:
-        """Wrap the key anew, 32 octets, for who has shown that the account is his. Errors: as `set_password`."""
-        credentials = await self._as_owner(actor, credentials, old)
-        account = credentials.account
-        verifier = await self._passwords.make_sealed_verifier(
-            password, credentials.scram_salt, credentials.scram_iteration_count
-        )
-        await self._unlocking.change_password(credentials, verifier, password)
-        self._note(actor, "account.password", account)
-
-    async def _as_owner(self, actor: Actor, credentials: Credentials | None, password: Secret | None) -> Credentials:
-        """Check that the actor has come in by the main password of a sealed account, or shows it; then it opens it.
-
-        Whoever looks after the account does not give himself a key, not even while it is open.
-        Errors: NotAllowed, AccountLocked.
-        """
-        if credentials is None or credentials.password is None:
-            raise AccountLocked
-        main = credentials.password
-        if password is not None and await self._passwords.matching(password, credentials) is main:
-            await self._unlocking.come_in(credentials, main, password)
-        elif actor.account_id != credentials.account.account_id or actor.fingerprint != fingerprint(main):
-            raise NotAllowed("This account is sealed: log in with its password or show it; a recovery key sets another")
-        return credentials
 
     async def add_app_password(
         self,
@@ -593,7 +566,7 @@ class Accounts:
             secret, credentials.scram_salt, credentials.scram_iteration_count
         )
         if account.is_sealed:
-            credentials = await self._as_owner(actor, credentials, password)
+            credentials = await self._unlocking.as_owner(actor, credentials, password)
             await self._unlocking.add_app(credentials, verifier, secret)
         made = await self._directory.add_app_password(
             account.account_id, label, scopes, verifier, networks=checked, expires_at=end

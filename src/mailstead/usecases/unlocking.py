@@ -23,7 +23,8 @@ from hashlib import sha256
 from typing import Final
 
 from mailstead.model.directory import Account, Credentials, Verifier
-from mailstead.model.errors import AccountLocked, MailsteadError, TryAgainLater
+from mailstead.model.envelope import Actor
+from mailstead.model.errors import AccountLocked, MailsteadError, NotAllowed, TryAgainLater
 from mailstead.model.ids import AccountId
 from mailstead.model.secret import Secret
 from mailstead.ports.changebus import ChangeBus
@@ -186,6 +187,32 @@ class Unlocking:
         salt = fresh_salt()
         wrapping = Wrapping(WrapKind.RECOVERY, WrapKind.RECOVERY.value, salt, self._clock.now())
         return NewWrapping(wrapping, _by_chance(recovery_key, salt))
+
+    async def as_owner(self, actor: Actor, credentials: Credentials | None, password: Secret | None) -> Credentials:
+        """Check that the actor has come in by the main password of a sealed account, or shows it; then it opens it.
+
+        Whoever looks after the account does not give himself a key, not even while it is open.
+        Errors: NotAllowed, AccountLocked.
+        """
+        if credentials is None or credentials.password is None:
+            raise AccountLocked
+        main = credentials.password
+        if password is not None and await self._passwords.matching(password, credentials) is main:
+            await self.come_in(credentials, main, password)
+        elif actor.account_id != credentials.account.account_id or actor.fingerprint != fingerprint(main):
+            raise NotAllowed("This account is sealed: log in with its password or show it; a recovery key sets another")
+        return credentials
+
+    async def set_password(
+        self, actor: Actor, credentials: Credentials | None, password: Secret, old: Secret | None
+    ) -> None:
+        """Wrap the key anew, 32 octets, for who has come in with the main password, or shows it (`old`).
+
+        Errors: NotAllowed, AccountLocked, PolicyRefused, TryAgainLater.
+        """
+        owned = await self.as_owner(actor, credentials, old)
+        verifier = await self._passwords.make_sealed_verifier(password, owned.scram_salt, owned.scram_iteration_count)
+        await self.change_password(owned, verifier, password)
 
     async def change_password(self, credentials: Credentials, verifier: Verifier, password: Secret) -> None:
         """Let another main password open an open account, and count.
