@@ -87,7 +87,7 @@ async def test_a_password_changed_meanwhile_is_not_put_back(opened, admin, peer,
     new = Secret("pw-never-in-a-log-new")
     await now.set_password(admin, alice.address, new)
     changed = await storage.directory.credentials(alice.address)
-    await now._rehash((await storage.directory.credentials(alice.address)), before, RIGHT)
+    await now._rehashing.run((await storage.directory.credentials(alice.address)), before, RIGHT)
     assert (await storage.directory.credentials(alice.address)).password == changed.password
     await log_in(now, peer, new)
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from hmac import digest
 from typing import Final
 
@@ -43,6 +43,7 @@ from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.app_passwords import (
     AppPasswordUses,
+    Refusals,
     checked_end,
     checked_label,
     checked_networks,
@@ -61,6 +62,7 @@ from mailstead.usecases.passwords import (
     is_same,
     new_app_password,
 )
+from mailstead.usecases.rehashing import Rehashing
 from mailstead.usecases.revocations import Revocations
 from mailstead.usecases.rights import Rights
 from mailstead.usecases.unlocking import Unlocking
@@ -72,8 +74,6 @@ WEB: Final = "web"
 """The service of people, who are asked for a second factor after the main password; all others are for programs."""
 _OLD_TLS: Final = "TLSv1.2"
 """The only version before 1.3 that is spoken at all (`net.tls`)."""
-TOLD_MAX: Final = 10_000
-"""Refused mail programs remembered as told of, so that each is told of once a day."""
 FORWARD_TARGETS_MAX: Final = 10
 """Targets that one account may forward to."""
 
@@ -145,9 +145,8 @@ class Accounts:
         self._uses = AppPasswordUses(self._directory, clock)
         self._has_own_unlocking: Final = unlocking is None
         self._unlocking = unlocking or Unlocking(storage, bus, clock, self._passwords)
-        self._rehashing: set[asyncio.Task[None]] = set()
-        self._told: set[tuple[AccountId | None, str, str]] = set()
-        self._told_on: date | None = None
+        self._rehashing = Rehashing(self._directory, self._passwords)
+        self._refusals = Refusals(self._audit, clock)
         self._revocations = Revocations(storage, bus, clock)
 
     async def close(self) -> None:
@@ -156,7 +155,7 @@ class Accounts:
         if self._has_own_unlocking:
             await self._unlocking.close()
         await self._uses.close()
-        await asyncio.gather(*self._rehashing, return_exceptions=True)
+        await self._rehashing.close()
         if self._has_own_audit:
             await self._audit.close()
         if self._openings is not None:
@@ -210,7 +209,7 @@ class Accounts:
         actor = await self._decided(username, peer, service, credentials, verifier)
         if credentials is not None and verifier is not None:
             if actor.app_password_id is None:
-                self._plan_rehash(credentials, verifier, secret)
+                self._rehashing.plan(credentials, verifier, secret)
             await self._unlocking.come_in(credentials, verifier, secret)
         return actor
 
@@ -234,25 +233,6 @@ class Accounts:
             return False
         account_id = credentials.account.account_id if credentials is not None else AccountId("")
         return await self._second_factors.needed(owner_of(None, account_id))
-
-    def _plan_rehash(self, credentials: Credentials, verifier: Verifier, secret: Secret) -> None:
-        """Hash a main password anew behind the log-in, where its hash costs other than those made now."""
-        if not self._passwords.has_other_cost(verifier):
-            return
-        task = asyncio.create_task(self._rehash(credentials, verifier, secret))
-        self._rehashing.add(task)
-        task.add_done_callback(self._rehashing.discard)
-
-    async def _rehash(self, credentials: Credentials, verifier: Verifier, secret: Secret) -> None:
-        account = credentials.account
-        try:
-            domain = await self._directory.domain(account.address.domain)
-            if domain is not None and domain.terms.opens_accounts:
-                return  # programs chose those passwords: cheaper on purpose (`usecases.openings`)
-            renewed = await self._passwords.with_present_cost(secret, verifier)
-            await self._directory.replace_password(account.account_id, verifier, renewed)
-        except MailsteadError as error:
-            _log.info("a password was not hashed anew", account_id=account.account_id, error=error.public_text)
 
     async def _rehashed(
         self, credentials: Credentials, foreign: Verifier, secret: Secret
@@ -725,21 +705,9 @@ class Accounts:
             return {"service": service}
         _log.info("log-in failed", service=service, peer=peer.address, username=username[:320], reason=reason)
         if actor is not None:
-            self._tell_owner(actor, peer, service, reason)
+            self._refusals.tell(actor, peer, service, reason)
         self._audit.note_failed_log_in(username, peer.address, service, "" if domain is None else domain.name)
         return {"service": service, "peer": peer.address}
-
-    def _tell_owner(self, actor: Actor, peer: Peer, service: str, reason: str) -> None:
-        """Note once a day why a mail program was refused that had a right password."""
-        today = self._clock.now().date()
-        if self._told_on != today or len(self._told) >= TOLD_MAX:
-            self._told_on = today
-            self._told.clear()
-        told = (actor.account_id, service, reason)
-        if told not in self._told and actor.address is not None:
-            self._told.add(told)
-            key, domain = actor.address.key, actor.address.domain
-            self._audit.note(actor, "log-in.refused", key, domain, peer=peer.address, service=service, reason=reason)
 
 
 def _actor(credentials: Credentials, verifier: Verifier) -> tuple[Actor | None, AppPassword | None]:

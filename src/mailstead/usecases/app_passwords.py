@@ -9,15 +9,19 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from mailstead.model.directory import AppPassword
-from mailstead.model.envelope import Peer
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import MailsteadError, PolicyRefused
+from mailstead.model.ids import AccountId
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Directory
 from mailstead.telemetry import log
+from mailstead.usecases.audit import Audit
 
 SERVICES: Final = frozenset({"imap", "smtp", "pop3", "sieve", "dav", "api"})
 """What an app password may be limited to. The web is none of it: people log in there."""
 LABEL_CHARACTERS_MAX: Final = 100
+TOLD_MAX: Final = 10_000
+"""Refused mail programs remembered as told of, so that each is told of once a day."""
 NETWORKS_MAX: Final = 20
 
 _log = log.get("accounts")
@@ -113,3 +117,25 @@ class AppPasswordUses:
             except MailsteadError as error:
                 self._noted -= numbers  # the next log-in tries again
                 _log.warning("uses of app passwords were not noted", error=error.public_text)
+
+
+class Refusals:
+    """Tells owners why a mail program was refused that had a right password: once a day, protocol and reason."""
+
+    def __init__(self, audit: Audit, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._told: set[tuple[AccountId | None, str, str]] = set()
+        self._told_on: date | None = None
+
+    def tell(self, actor: Actor, peer: Peer, service: str, reason: str) -> None:
+        """Note a refusal in the audit log, where the owner reads it."""
+        today = self._clock.now().date()
+        if self._told_on != today or len(self._told) >= TOLD_MAX:
+            self._told_on = today
+            self._told.clear()
+        told = (actor.account_id, service, reason)
+        if told not in self._told and actor.address is not None:
+            self._told.add(told)
+            key, domain = actor.address.key, actor.address.domain
+            self._audit.note(actor, "log-in.refused", key, domain, peer=peer.address, service=service, reason=reason)
