@@ -29,7 +29,7 @@ class Registration(Model):
     password: Password = Field(...)
 
 
-class AccountChange(Model):
+class OwnAccountChange(Model):
     """What is given is changed. Users have other fields than owners of accounts."""
 
     email: Text | None = Field(None, description="Of a user.")
@@ -43,7 +43,7 @@ class AccountChange(Model):
     )
 
 
-class AccountShown(Shown):
+class UserAccount(Shown):
     """A user."""
 
     id: str
@@ -69,13 +69,13 @@ class AccountShown(Shown):
     updated_at: Moment | None
 
 
-class RegisteredShown(AccountShown):
+class RegisteredAccount(UserAccount):
     """A new user, with the one token that is shown this once."""
 
     api_token: str
 
 
-class AliasAccountShown(Shown):
+class AliasAccount(Shown):
     """An account, as its owner sees it."""
 
     id: str
@@ -98,7 +98,7 @@ class AliasAccountShown(Shown):
     updated_at: Moment | None
 
 
-class TokensGone(Shown):
+class TokensEnded(Shown):
     """No token is good any more."""
 
     api_token_disabled: bool = True
@@ -111,12 +111,12 @@ async def show(call: Call) -> Answer:
     """Give the caller."""
     if call.actor.user_id is None:
         return Answer(_alias_account(await call.house.own_addresses.get(call.actor)))
-    return Answer(AccountShown(**await _fields(call, await _own_user(call))))
+    return Answer(UserAccount(**await _fields(call, await _own_user(call))))
 
 
 async def change(call: Call) -> Answer:
     """Change the caller."""
-    asked: AccountChange = call.body
+    asked: OwnAccountChange = call.body
     given = asked.model_dump(exclude_unset=True)
     if call.actor.user_id is None:
         _must_not_have(given, _USER_FIELDS, "Owners of accounts cannot change that here")
@@ -128,7 +128,7 @@ async def change(call: Call) -> Answer:
     if "email" in changes:
         changes["address"] = Address.parse(changes.pop("email").strip()).key
     user = await call.house.users.change(call.actor, _replaced(user, changes))
-    return Answer(AccountShown(**await _fields(call, user)))
+    return Answer(UserAccount(**await _fields(call, user)))
 
 
 async def register(call: Call) -> Answer:
@@ -140,13 +140,13 @@ async def register(call: Call) -> Answer:
     user = await users.register(Address.parse(asked.email.strip()), asked.password, call.peer)
     actor = await users.actor_of(user, call.peer.address)
     token = await users.tokens.create(actor, "API", user=user)
-    return Answer(RegisteredShown(**await _fields(call, user), api_token=token.secret.reveal()))
+    return Answer(RegisteredAccount(**await _fields(call, user), api_token=token.secret.reveal()))
 
 
 async def disable_tokens(call: Call) -> Answer:
     """End all tokens of the caller, also the one that he came with."""
     await call.house.users.tokens.remove_all(call.actor)
-    return Answer(TokensGone())
+    return Answer(TokensEnded())
 
 
 async def _own_user(call: Call) -> User:
@@ -185,9 +185,9 @@ async def _fields(call: Call, user: User) -> dict[str, Any]:
     }
 
 
-def _alias_account(own: OwnAddress) -> AliasAccountShown:
+def _alias_account(own: OwnAddress) -> AliasAccount:
     profile, address = own.entry.profile, own.account.address
-    return AliasAccountShown(
+    return AliasAccount(
         id=profile.object_id,
         name=address.local_part,
         email=str(address),
@@ -220,7 +220,7 @@ ENDPOINTS: Final = (
         Auth.BOTH,
         Right.CALLER,
         show,
-        shows=AccountShown | AliasAccountShown,
+        shows=UserAccount | AliasAccount,
     ),
     Endpoint(
         "PUT",
@@ -231,8 +231,8 @@ ENDPOINTS: Final = (
         Auth.BOTH,
         Right.CALLER,
         change,
-        body=AccountChange,
-        shows=AccountShown | AliasAccountShown,
+        body=OwnAccountChange,
+        shows=UserAccount | AliasAccount,
         description="What is left out stays. An account's password is no matter of this endpoint.",
     ),
     Endpoint(
@@ -245,7 +245,7 @@ ENDPOINTS: Final = (
         Right.ANYBODY,
         register,
         body=Registration,
-        shows=RegisteredShown,
+        shows=RegisteredAccount,
         description="Only where `api.allows_registration` is set. The answer has a token, which is shown this once.",
         per_day=5,
         is_idempotent=False,
@@ -259,6 +259,6 @@ ENDPOINTS: Final = (
         Auth.TOKEN,
         Right.CALLER,
         disable_tokens,
-        shows=TokensGone,
+        shows=TokensEnded,
     ),
 )
