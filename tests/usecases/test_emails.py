@@ -170,6 +170,8 @@ async def test_attack_092_everybody_sees_his_own_emails_only(house, emails, alic
         for verb in (emails.show, emails.cancel):
             with pytest.raises(NoSuchEmail):
                 await verb(actor, view.email.email_id)
+    assert (await emails.find(Actor(None, None, is_admin=True), Listing())).item_count == 1  # the command line
+    assert (await emails.find(replace(bob, is_admin=True), Listing())).item_count == 0  # on behalf of Bob
     with pytest.raises(NotAllowed):
         await emails.find(Actor(None, None), Listing())
     with pytest.raises(NotAllowed):

@@ -305,11 +305,14 @@ class Emails:
 
 
 def _query(actor: Actor) -> EmailQuery:
-    """Give what an actor may see: an administrator of the server everything."""
-    if actor.user_id is None:
-        if actor.account_id is None:
-            raise NotAllowed
+    """Give what an actor may see: an administrator of the server everything. Errors: NotAllowed, for nobody.
+
+    Whoever stands in for an account's owner sees that account's.
+    """
+    if actor.user_id is None and actor.account_id is not None:
         return EmailQuery(account_id=actor.account_id)
+    if actor.user_id is None and not actor.is_admin:
+        raise NotAllowed
     administered = [name for name, group in actor.groups.items() if group is Group.ADMIN]
     return EmailQuery(actor.account_id, actor.user_id, None if actor.is_admin else administered)
 
