@@ -593,3 +593,50 @@ async def test_sending_limits_are_at_most_the_servers_but_for_its_administrators
     kept = {"alias_default_smtp_limit": 200}
     await storage.people.set_domain_profile(DOMAIN, replace(entry.profile, kept=kept))
     assert (await book.create(owner, DOMAIN, wishes("other", has_imap=True))).account.sending_limit == 100
+
+
+@pytest.mark.parametrize("has_imap", [False, True])
+async def test_of_a_change_that_is_refused_nothing_is_done(book, owner, storage, has_imap):
+    made = await book.create(owner, DOMAIN, wishes("sales", recipients=(OUTSIDE,), has_imap=has_imap))
+    start, end = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    refused = (
+        {"recipients": ("nonsense",)},
+        {"recipients": ("sales@example.test",)},
+        {"labels": ("x" * 151,)},
+        {"max_quota": "many", "has_imap": True},
+        {"sending_limit": -2},
+        {"has_imap": True, "vacation": VacationWishes(is_enabled=True)},
+        {"has_imap": True, "vacation": VacationWishes(message="m", start=start, end=end)},
+        {"error_code_if_disabled": 500},
+    )
+    for asked in refused:
+        name = {} if has_imap else {"name": "shop"}
+        with pytest.raises((PolicyRefused, BadTarget, AliasLoop)):
+            await book.change(
+                owner, DOMAIN, "sales", AddressWishes(description="new", is_enabled=False, **name, **asked)
+            )
+        assert await book.get(owner, DOMAIN, "sales") == made, asked
+
+
+async def test_of_an_address_that_is_refused_nothing_is_made(book, owner, storage):
+    for asked in (
+        {"vacation": VacationWishes(is_enabled=True)},
+        {"labels": ("x" * 151,)},
+        {"max_quota": "many"},
+        {"recipients": ("nonsense",)},
+        {"description": "x" * 151},
+        {"name": "mailer-daemon"},
+    ):
+        with pytest.raises((PolicyRefused, BadTarget)):
+            await book.create(owner, DOMAIN, AddressWishes(**{"name": "sales", "has_imap": True, **asked}))
+        assert (await book.list(owner, DOMAIN, ALL)).item_count == 0
+        assert await storage.accounts.ids() == []
+
+
+async def test_an_alias_gets_another_name_and_a_mailbox_at_once(book, owner, storage):
+    made = await book.create(owner, DOMAIN, wishes("old", recipients=(OUTSIDE,)))
+    changed = await book.change(owner, DOMAIN, "old", AddressWishes(name="new", has_imap=True))
+    assert (str(changed.account.address), changed.entry.profile.object_id) == (
+        "new@example.test",
+        made.entry.profile.object_id,
+    )

@@ -9,14 +9,14 @@ Spec: reference forwardemail 4.8; docs/adr/0033.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from mailstead.model.address import Address
 from mailstead.model.directory import CATCH_ALL, Account, Alias, AliasKind, Credentials, Domain, HostTarget, Target
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AddressTaken, BadAddress, LimitReached, NoSuchAlias, PolicyRefused
+from mailstead.model.errors import AddressTaken, AliasLoop, BadAddress, LimitReached, NoSuchAlias, PolicyRefused
 from mailstead.model.ids import AccountId
 from mailstead.model.mailbox import Usage
 from mailstead.model.people import AddressEntry, AddressProfile, DomainEntry, Listing, ObjectId, Page, User
@@ -25,7 +25,7 @@ from mailstead.policy import address_rules
 from mailstead.policy.address_rules import AddressWishes
 from mailstead.policy.names import may_be_given
 from mailstead.policy.patterns import pattern_name
-from mailstead.policy.targets import SAME_LOCAL_PART, SMTP_PORT, read_target
+from mailstead.policy.targets import SAME_LOCAL_PART, SMTP_PORT, read_target, target_key
 from mailstead.policy.words import NAMES_COUNT, two_words
 from mailstead.ports.storage import Storage
 from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
@@ -36,7 +36,7 @@ from mailstead.usecases.domain_entries import domain_entry
 from mailstead.usecases.openings import scram_iteration_count_of
 from mailstead.usecases.passwords import Passwords
 from mailstead.usecases.rights import Rights, as_house
-from mailstead.usecases.vacations import Vacation, Vacations, kept_vacation, vacation_of
+from mailstead.usecases.vacations import Vacation, Vacations, check_vacation, kept_vacation, vacation_of
 
 WishT = TypeVar("WishT")
 
@@ -176,7 +176,7 @@ class AddressBook:
         address_rules.check_mailbox(kind, wishes)
         address_rules.check_numbers(wishes)
         address_rules.labels_of(wishes.labels or (), kind)
-        self._check_vacation(wishes) if wishes.has_imap else self._check_no_vacation(wishes)
+        await self._planned_vacation(None, wishes, has_imap=bool(wishes.has_imap))
         targets = self._targets(of, wishes)
         if wishes.recipients is None and not wishes.has_imap:
             targets = await self._caller(actor)
@@ -203,8 +203,8 @@ class AddressBook:
         kind = address_rules.kind_of(local_part)
         profile = self._profile(AddressProfile(_UNNAMED, actor.user_id), wishes, kind, wishes.description or "")
         await self._people.set_address_profile(name, local_part, profile)
-        if wishes.has_imap:
-            await self._set_vacation(alias.address, wishes)
+        planned = await self._planned_vacation(None, wishes, has_imap=bool(wishes.has_imap))
+        await self._keep_vacation(alias.address, planned)
         return await self._again(of, local_part)
 
     async def _create_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
@@ -230,38 +230,52 @@ class AddressBook:
         """
         of, entry = await self.managed(actor, domain, name_or_id)
         owner, name = entry.owner, of.domain.name
-        kind = address_rules.kind_of(owner.address.local_part)
-        address_rules.check_mailbox(kind, wishes)
-        address_rules.check_numbers(wishes)
+        was = owner.address
         if wishes.name is not None:
-            owner = await self._renamed(actor, of, owner, wishes.name)
-            kind = address_rules.kind_of(owner.address.local_part)
-            address_rules.check_mailbox(kind, replace(wishes, has_imap=isinstance(owner, Account) or wishes.has_imap))
+            owner = self._renamed(actor, of, owner, wishes.name)
         has_imap = isinstance(owner, Account) if wishes.has_imap is None else wishes.has_imap
-        self._check_vacation(wishes) if has_imap else self._check_no_vacation(wishes)
+        kind = address_rules.kind_of(owner.address.local_part)
+        address_rules.check_mailbox(kind, replace(wishes, has_imap=has_imap))
+        address_rules.check_numbers(wishes)
+        vacation = await self._planned_vacation(owner, wishes, has_imap=has_imap)
         targets = owner.forward_to if isinstance(owner, Account) else owner.targets
         if wishes.recipients is not None or wishes.has_recipient_verification:
             targets = self._targets(of, wishes, targets)
         alias = self._with_wishes(_as_alias(owner, entry.profile, targets), wishes)
+        profile = self._profile(entry.profile, wishes, kind, alias.description)
+        if has_imap:
+            self._quota(actor, of, wishes.max_quota)
+            self._limit(actor, of, wishes)
+        alias = await self._checked(actor, alias, has_imap=has_imap)
+        is_renamed = owner.address != was
+        if is_renamed and any(target_key(target) == was.key for target in alias.targets):
+            raise AliasLoop("An alias does not lead to the name that it had")
+        # Now nothing is left that could be refused for what was asked.
+        if is_renamed:
+            await self._directory.rename_alias(was, alias)
+            self._audit.note(actor, "alias.rename", was.key, name, to=alias.address.key)
         if isinstance(owner, Account) and has_imap:
             await self._change_account(actor, of, owner, alias, wishes)
         elif isinstance(owner, Account):
-            alias = await self._aliases.check(as_house(actor), alias)
             found = await self._directory.credentials(owner.address) or await self._without_password(owner, of.domain)
             await self._turns.into_alias(owner, alias, found, is_override=wishes.is_override)
-            self._audit.note(actor, "account.into-alias", owner.address.key, of.domain.name)
+            self._audit.note(actor, "account.into-alias", owner.address.key, name)
         elif has_imap:
             await self._turn_into_account(actor, of, alias, wishes)
-        else:
+        elif not is_renamed:
             await self._aliases.replace(as_house(actor), alias)
-        profile = self._profile(entry.profile, wishes, kind, alias.description)
         await self._people.set_address_profile(name, alias.address.local_part, profile)
-        if has_imap:
-            await self._set_vacation(alias.address, wishes)
+        await self._keep_vacation(alias.address, vacation)
         return await self._again(of, alias.address.local_part)
 
-    async def _turn_into_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
+    async def _checked(self, actor: Actor, alias: Alias, *, has_imap: bool) -> Alias:
+        """Give what an address is to be, checked as an alias or as an account's forwarding. Errors: as `create`."""
+        if not has_imap:
+            return await self._aliases.check(as_house(actor), alias)
         await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias))
+        return alias
+
+    async def _turn_into_account(self, actor: Actor, of: DomainEntry, alias: Alias, wishes: AddressWishes) -> None:
         account = Account(
             AccountId(secrets.token_hex(8)),
             alias.address,
@@ -279,7 +293,6 @@ class AddressBook:
     ) -> None:
         house = as_house(actor)
         if alias.targets != account.forward_to:
-            await self._aliases.check(as_house(actor), _as_far_as_forwarded(alias))
             await self._accounts.set_forwarding(house, account.address, alias.targets, keeps_copy=account.keeps_copy)
         if wishes.max_quota is not None:
             await self._accounts.set_quota(house, account.address, self._quota(actor, of, wishes.max_quota))
@@ -384,8 +397,8 @@ class AddressBook:
             description=alias.description if wishes.description is None else wishes.description,
         )
 
-    async def _renamed(self, actor: Actor, of: DomainEntry, owner: Account | Alias, name: str) -> Account | Alias:
-        """Give an alias another name. Errors: PolicyRefused for an account; AddressTaken."""
+    def _renamed(self, actor: Actor, of: DomainEntry, owner: Account | Alias, name: str) -> Account | Alias:
+        """Give an alias with another name. Errors: PolicyRefused, also for an account; BadAddress."""
         local_part = address_rules.normal_name(name, of.domain.name)
         if local_part.casefold() == owner.address.local_part.casefold():
             return owner
@@ -393,11 +406,7 @@ class AddressBook:
             raise PolicyRefused("What has a mailbox keeps its name; make an alias for the other name")
         if not actor.administers(of.domain.name):
             address_rules.check_for_members(local_part, of.profile.restricted_names)
-        renamed = replace(owner, address=replace(owner.address, local_part=local_part))
-        await self._aliases.check(as_house(actor), renamed)
-        await self._directory.rename_alias(owner.address, renamed)
-        self._audit.note(actor, "alias.rename", owner.address.key, of.domain.name, to=renamed.address.key)
-        return renamed
+        return replace(owner, address=replace(owner.address, local_part=local_part))
 
     def _quota(self, actor: Actor, of: DomainEntry, text: str | None) -> int | None:
         """Give the quota of an account: no more than the domain allows. Errors: PolicyRefused."""
@@ -443,26 +452,20 @@ class AddressBook:
 
     # vacations
 
-    @staticmethod
-    def _check_no_vacation(wishes: AddressWishes) -> None:
-        if wishes.vacation is not None and wishes.vacation.is_enabled:
-            raise PolicyRefused("A vacation responder needs a mailbox: set has_imap, too")
-
-    @staticmethod
-    def _check_vacation(wishes: AddressWishes) -> None:
-        vacation = wishes.vacation
-        has_message = vacation is None or vacation.message is None or bool(vacation.message.strip())
-        if vacation is not None and vacation.is_enabled and not has_message:
-            raise PolicyRefused("A vacation responder needs a message")
-
-    async def _set_vacation(self, address: Address, wishes: AddressWishes) -> None:
-        """Set, switch on, switch off. Errors: PolicyRefused."""
+    async def _planned_vacation(
+        self, owner: Account | Alias | None, wishes: AddressWishes, *, has_imap: bool
+    ) -> tuple[Vacation, bool] | None:
+        """Give the vacation that is asked for, and whether it is on; None: nothing is asked. Errors: PolicyRefused."""
         asked = wishes.vacation
-        account = await self._directory.find(address)
-        if asked is None or not isinstance(account, Account):
-            return
-        actor = Actor(account.account_id, account.address)
-        preferences = await self._storage.accounts.of(account.account_id).preferences()
+        if asked is None:
+            return None
+        if not has_imap:
+            if asked.is_enabled:
+                raise PolicyRefused("A vacation responder needs a mailbox: set has_imap, too")
+            return None
+        preferences: Mapping[str, bytes] = {}
+        if isinstance(owner, Account):
+            preferences = await self._storage.accounts.of(owner.account_id).preferences()
         now = kept_vacation(preferences) or Vacation("")
         is_on = vacation_of(preferences) is not None if asked.is_enabled is None else asked.is_enabled
         vacation = Vacation(
@@ -471,7 +474,16 @@ class AddressBook:
             None if asked.clears_start else asked.start or now.start,
             None if asked.clears_end else asked.end or now.end,
         )
-        await self._vacations.keep(actor, vacation, is_on=is_on)
+        if is_on and not vacation.message.strip():
+            raise PolicyRefused("A vacation responder needs a message")
+        check_vacation(vacation, is_on=is_on)
+        return vacation, is_on
+
+    async def _keep_vacation(self, address: Address, planned: tuple[Vacation, bool] | None) -> None:
+        account = await self._directory.find(address) if planned is not None else None
+        if planned is not None and isinstance(account, Account):
+            vacation, is_on = planned
+            await self._vacations.keep(Actor(account.account_id, account.address), vacation, is_on=is_on)
 
     # inside
 

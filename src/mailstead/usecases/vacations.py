@@ -67,16 +67,7 @@ class Vacations:
 
     async def keep(self, actor: Actor, vacation: Vacation, *, is_on: bool) -> None:
         """Set the texts and times, whether they are switched on or kept for later. Errors: as `set`."""
-        if is_on and not vacation.message.strip():
-            raise PolicyRefused("The message is empty")
-        if len(vacation.message.encode()) > MESSAGE_OCTETS_MAX:
-            raise PolicyRefused(f"The message has at most {MESSAGE_OCTETS_MAX} octets")
-        if len(vacation.subject) > SUBJECT_CHARACTERS_MAX or not vacation.subject.isprintable():
-            raise PolicyRefused(f"The subject is one line of at most {SUBJECT_CHARACTERS_MAX} characters")
-        if "\0" in vacation.message:
-            raise PolicyRefused("The message has a NUL")
-        if vacation.start and vacation.end and vacation.end <= vacation.start:
-            raise PolicyRefused("The vacation ends before it starts")
+        check_vacation(vacation, is_on=is_on)
         await self._store(actor).set_preferences(
             {
                 _ENABLED: b"1" if is_on else None,
@@ -95,6 +86,20 @@ class Vacations:
         if actor.account_id is None:
             raise NotAllowed
         return self._accounts.of(actor.account_id)
+
+
+def check_vacation(vacation: Vacation, *, is_on: bool) -> None:
+    """Errors: PolicyRefused."""
+    if is_on and not vacation.message.strip():
+        raise PolicyRefused("The message is empty")
+    if len(vacation.message.encode()) > MESSAGE_OCTETS_MAX:
+        raise PolicyRefused(f"The message has at most {MESSAGE_OCTETS_MAX} octets")
+    if len(vacation.subject) > SUBJECT_CHARACTERS_MAX or not vacation.subject.isprintable():
+        raise PolicyRefused(f"The subject is one line of at most {SUBJECT_CHARACTERS_MAX} characters")
+    if "\0" in vacation.message:
+        raise PolicyRefused("The message has a NUL")
+    if vacation.start and vacation.end and vacation.end <= vacation.start:
+        raise PolicyRefused("The vacation ends before it starts")
 
 
 def vacation_of(preferences: Mapping[str, bytes]) -> Vacation | None:
