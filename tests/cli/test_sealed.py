@@ -41,6 +41,7 @@ def test_seal_recover_change_unseal(run):
     key = run("--json", "account", "seal", ALICE, "--yes", "--password-stdin", lines=[PASSWORD])["recovery_key"]
     told = run("--json", "account", "sealed", ALICE)
     assert (told["is_sealed"], told["has_recovery_key"], told["waiting_count"]) == (True, True, 0)
+    assert "sealed" in run("account", "list").stdout
     assert "recovery key" in run("account", "password", ALICE, "--password-stdin", code=77, lines=[NEW]).stderr
     run("account", "password", ALICE, "--with-old", "--password-stdin", lines=[PASSWORD, NEW])
     run("account", "recover", ALICE, "--stdin", lines=[key, PASSWORD])

@@ -74,7 +74,7 @@ def list_(
             (
                 str(one.address),
                 str(one.quota_octets or "none"),
-                "" if one.is_enabled else "disabled",
+                ", ".join(("disabled",) * (not one.is_enabled) + ("sealed",) * one.is_sealed),
                 str(day or ""),
                 ", ".join(map(str, one.forward_to)) + ("" if one.keeps_copy else " (without a copy)"),
             )
