@@ -192,3 +192,18 @@ def test_a_password_is_a_secret_as_soon_as_it_is_read():
     read = WithPassword.model_validate({"password": "never-shown"})
     assert "never-shown" not in repr(read)
     assert read.password.reveal() == "never-shown"
+
+
+async def test_attack_098_large_bodies_are_read_beside_the_loop_and_many_small_things_are_413(tmp_path):
+    endpoints = (endpoint("/v1/large", body_octets_max=4 * 1024 * 1024, takes_files=True),)
+    async with asking(tmp_path, people=(), endpoints=endpoints) as api:
+        body = part("name", "n") + part("f", "x" * 1_000_000, "a.txt") + "--x--"
+        answer = await api.ask("POST", "/v1/large", body.encode(), by=None, content_type=MULTIPART)
+        assert (answer.status, len(answer.json()["files"][0][3])) == (200, 1_000_000)
+        answer = await api.ask("POST", "/v1/large", {"words": ["a" * 100] * 10_000}, by=None)
+        assert len(answer.json()["words"]) == 10_000
+        many = b'{"words":[' + b"{}," * 200_000 + b"{}]}"
+        answer = await api.ask("POST", "/v1/large", many, by=None, content_type="application/json")
+        assert answer.status == 413
+        wrong = await api.ask("POST", "/v1/large", {"nam": "a" * 1_000_000}, by=None)
+        assert (wrong.status, wrong.message) == (400, "nam: There is no such field")

@@ -9,6 +9,7 @@ Spec: RFC 9110 §9, §15; reference forwardemail 4.1; attack rows 89, 92, 93, 97
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
 LogIn = Callable[[Request, ApiHouse, Peer, Auth], Awaitable[Actor]]
 """Who finds out who asks; but for calls from the command line it is `services.api.log_in`."""
 OURS: Final = "/v1"
+LARGE_OCTETS: Final = 256 * 1024
+"""Of a body that is read on a thread, so that others need not wait."""
 UNLIMITED: Final = "/v1/emails"
 """Not counted by the minute. Spec: reference forwardemail 4.1 (rate limit)."""
 _NAME: Final = "mailstead.endpoint"
@@ -160,7 +163,10 @@ class _ApiApp:
         if given is not None:
             return given
         try:
-            body, files = _body(request, endpoint, octets)
+            if len(octets) > LARGE_OCTETS:
+                body, files = await asyncio.to_thread(_body, request, endpoint, octets)
+            else:
+                body, files = _body(request, endpoint, octets)
             del octets
             call = Call(endpoint, house, actor, peer, request, path, query, body, files, is_dry_run)
             response = response_of(await endpoint.handler(call), call)

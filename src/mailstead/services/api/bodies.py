@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DEPTH_MAX: Final = 32
 """Of JSON. Attack row 98."""
+CONTAINERS_MAX: Final = 100_000
+"""Objects and lists of JSON: more are work without use."""
 FIELDS_MAX: Final = 1000
 """Of a form."""
 FILES_MAX: Final = 50
@@ -84,8 +86,12 @@ def json_of(octets: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refusal(400, "The body is to be a JSON object")
     level: list[Any] = [value]
+    count = 0
     for _ in range(DEPTH_MAX):
         level = [child for each in level for child in _children(each)]
+        count += len(level)
+        if count > CONTAINERS_MAX:
+            raise Refusal(413, f"The body has more than {CONTAINERS_MAX} objects and lists")
         if not level:
             return value
     raise _too_deep()
