@@ -60,8 +60,22 @@ async def test_a_name_of_ones_own(api):
     assert made.json()["data"]["email"] == "shop@example.test"
     assert (await as_bitwarden_asks_addy(api, format="custom", local_part="shop")).status == 409
     assert (await as_bitwarden_asks_addy(api, format="custom")).status == 400
-    assert (await as_bitwarden_asks_addy(api, nonsense=1)).status == 400  # attack row 93
     assert (await as_bitwarden_asks_addy(api, format="custom", local_part="admin")).status == 400  # attack row 92
+
+
+async def test_attack_093_what_is_sent_beside_has_no_effect(api):
+    beside = {
+        "nonsense": 1,
+        "user_id": "0" * 24,
+        "has_imap": True,
+        "recipients": ["x@example.org"],
+        "is_enabled": False,
+    }
+    made = await as_bitwarden_asks_addy(api, format="custom", local_part="shop", **beside)
+    assert made.status == 201
+    alias = (await api.ask("GET", "/v1/domains/example.test/aliases/shop", by="member")).json()
+    assert (alias["recipients"], alias["has_imap"], alias["is_enabled"]) == (["member@people.test"], False, True)
+    assert alias["user"]["email"] == "member@people.test"
 
 
 async def test_addy_lists_switches_and_deletes(api):

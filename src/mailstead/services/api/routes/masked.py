@@ -1,7 +1,8 @@
 """Masked addresses for password managers, which speak to addy.io or to SimpleLogin: what they ask of those, asked here.
 
-Of both only what programs use to make, list, switch and delete addresses of the token's user. Fields that their clients
-send and that mean nothing here are taken without effect; others are refused, as everywhere (attack row 93).
+Of both only what programs use to make, list, switch and delete addresses of the token's user. What their programs send
+beside, for a server that is not this one, is no reason to fail them: unlike in bodies of our own it is passed over. No
+field reaches a use case but those named here (attack row 93).
 
 Spec: the public descriptions of addy.io's API (v1) and SimpleLogin's; forms of names, answers and statuses as there.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mailstead.model.errors import PolicyRefused
 from mailstead.services.api.endpoints import Answer, Auth, Call, Endpoint, Model, Right
@@ -26,7 +27,13 @@ _CUSTOM: Final = "custom"
 _PAGE_MAX: Final = 100
 
 
-class NewMask(Model):
+class Theirs(Model):
+    """Of programs that were made for other servers: what these need beside is passed over, and never kept."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class NewMask(Theirs):
     """Body of addy.io's aliases."""
 
     domain: str = Field("", max_length=255)
@@ -36,20 +43,20 @@ class NewMask(Model):
     recipient_ids: list[str] | None = Field(None, description="Without effect: it leads to the caller.")
 
 
-class MaskChanges(Model):
+class MaskChanges(Theirs):
     """Body of a change."""
 
     description: str | None = Field(None, max_length=5000)
     from_name: str | None = Field(None, description="Without effect.")
 
 
-class MaskId(Model):
+class MaskId(Theirs):
     """Body of addy.io's active-aliases."""
 
     id: str
 
 
-class MasksAsked(Model):
+class MasksAsked(Theirs):
     """Query of addy.io's list."""
 
     filter: dict[str, Any] = Field(default_factory=dict)
@@ -58,14 +65,14 @@ class MasksAsked(Model):
     with_: str = Field("", alias="with", description="Without effect.")
 
 
-class RandomAsked(Model):
+class RandomAsked(Theirs):
     """Query of SimpleLogin's random aliases."""
 
     hostname: str = Field("", max_length=1000)
     mode: str = ""
 
 
-class RandomMask(Model):
+class RandomMask(Theirs):
     """Body of SimpleLogin's random aliases."""
 
     note: str | None = Field(None, max_length=5000)
