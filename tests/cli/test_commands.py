@@ -350,7 +350,7 @@ def test_signing_keys(house, tmp_path):
     assert len(house("dkim", "list", "example.test", "--json")) == 2
     house("dkim", "retire", "example.test", "nope", code=67)
     (tmp_path / "key.pem").write_text("nonsense")
-    assert "not a private key" in house("dkim", "import", "example.test", "old", "key.pem", code=67).stderr
+    assert "not a private key" in house("dkim", "import", "example.test", "old", "key.pem", code=65).stderr
     assert "cannot be read" in house("dkim", "import", "example.test", "old", "absent.pem", code=65).stderr
 
 

@@ -3,7 +3,7 @@
 A row says what becomes of each of `ROLES`, by a letter: ``+`` it is done; ``N`` NotAllowed; others' things are not there:
 ``D`` NoSuchDomain, ``A`` NoSuchAccount, ``L`` NoSuchAlias, ``U`` NoSuchUser, ``Q`` NoSuchQueueItem, ``T`` NoSuchToken,
 ``I`` NoSuchInvite. Who was let in, and failed then: ``P`` PolicyRefused (names that members may not take),
-``X`` AddressTaken, ``K`` NoSuchKey, ``Z`` nobody answers. A verb without a row fails the last test: deny by default.
+``X`` AddressTaken, ``K`` BadImport, ``Z`` nobody answers. A verb without a row fails the last test: deny by default.
 """
 
 import importlib
@@ -68,7 +68,7 @@ LETTERS = {
     errors.NoSuchInvite: "I",
     errors.PolicyRefused: "P",
     errors.AddressTaken: "X",
-    errors.NoSuchKey: "K",
+    errors.BadImport: "K",
     errors.DnsUnavailable: "Z",
 }
 
@@ -938,7 +938,7 @@ OWN = {
     "Collections", "DeviceTokens", "DavObjects", "DavPush", "Events", "ExportArchives", "Exports", "FactorSettings", "Filters",
     "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "Scripts",
     "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
-    "Addresses", "Emails",
+    "Addresses", "Emails", "Unlocking",
 }  # fmt: skip
 """What an actor does with his own account, or by a right that their own tests go through."""
 OF_DOMAINS = {
@@ -949,7 +949,7 @@ OF_THE_SERVER = {
     "BackupJobs", "Backups", "DailyDoctor", "OidcLinks", "Overviews", "Restores", "Updates", "VmailImports",
 }  # fmt: skip
 """Each verb asks `must_be_admin` first."""
-BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Revocations", "Rights", "Unnoted"}
+BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Refusals", "Revocations", "Rights", "Unnoted"}
 """Do nothing to anybody: they count, tell, judge."""
 
 

@@ -96,7 +96,9 @@ EXITS: Final[dict[type[errors.MailsteadError], Exit]] = {
     errors.BadSettings: Exit(SETTINGS, "`mailstead config reference` explains all settings."),
     errors.BadBackup: Exit(DATA, "See what there is with `mailstead backup list`; another snapshot may be whole."),
     errors.BackupFailed: Exit(LATER, "Check backup.target and what belongs to it: `mailstead config show`."),
-    errors.BadImport: Exit(DATA, "Sources are a Maildir, an mbox file, or a folder of .eml files."),
+    errors.BadImport: Exit(
+        DATA, "Mail comes from a Maildir, an mbox file, or a folder of .eml files; a key from a PEM file."
+    ),
     errors.NoSuchCollection: Exit(
         NO_SUCH, "`mailstead calendar list` and `mailstead addressbook list` show what is there."
     ),
