@@ -120,3 +120,11 @@ def test_what_is_wrong_is_said(house):
     assert "There is no such field" in house("api", "add-suppression", "adress=x@a.test", code=65).output
     assert "Write name=value" in house("api", "list-queue", "limit", code=2).output
     assert "no JSON" in house("api", "hold-queue", "--body", "{", code=65).output
+
+
+def test_what_comes_in_pieces_comes_to_its_end(house):
+    body = json.dumps({"raw": "Subject: piece\r\n\r\nbody\r\n"})
+    made = house("--json", "api", "append-message", "--body", body, "--as", ALICE)
+    shown = house("api", "show-message", f"message_id={made['id']}", "eml=true", "--as", ALICE)
+    assert b"Subject: piece\r\n\r\nbody\r\n" in shown.stdout_bytes
+    assert house("api", "export-account", "--as", ALICE).stdout_bytes.startswith(b"PK")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -106,7 +107,9 @@ async def _asked(
     answered: list[bytes] = []
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": parts.pop() if parts else b"", "more_body": False}
+        if not parts:
+            await asyncio.Event().wait()  # nobody goes away before the answer is there
+        return {"type": "http.request", "body": parts.pop(), "more_body": False}
 
     async def send(message: Any) -> None:
         nonlocal status, media_type
