@@ -170,6 +170,23 @@ async def test_attack_072_a_locked_account_is_full_when_store_and_waiting_mail_a
         assert len(await flow.stored("alice")) == 2
 
 
+async def test_a_process_that_dies_while_it_is_open_has_noted_how_full_it_is(flow, monkeypatch, sealed):
+    noted, note_usage = asyncio.Event(), flow.storage.sealed.note_usage
+    sizes = []
+
+    async def note(account_id, size_octets):
+        sizes.append(size_octets)
+        await note_usage(account_id, size_octets)
+        noted.set()
+
+    monkeypatch.setattr(flow.storage.sealed, "note_usage", note)
+    await flow.receive("alice")
+    await log_in(flow)
+    async with asyncio.timeout(10):
+        await noted.wait()
+    assert sizes == [(await flow.storage.accounts.of(await alice_id(flow)).usage()).size_octets]
+
+
 async def test_a_wrong_password_opens_nothing(flow, sealed):
     with pytest.raises(AuthenticationFailed):
         await log_in(flow, NEW)

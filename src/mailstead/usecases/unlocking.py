@@ -299,10 +299,14 @@ class Unlocking:
         account_id = opened.account.account_id
         with contextlib.suppress(MailsteadError):  # a quota that was changed while nobody could
             await self._storage.accounts.set_quota(account_id, opened.account.quota_octets)
+        is_first = True
         while True:
             opened.woken.clear()
             await self._merged(opened)
             opened.merged.set()
+            if is_first:  # and not only when it is locked: a process may die before that
+                await self._note_usage(account_id)
+                is_first = False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK_S, self._idle_s)):
                     await opened.woken.wait()
@@ -327,6 +331,12 @@ class Unlocking:
     def _is_idle(self, opened: _Opened) -> bool:
         return not opened.hold_count and self._clock.monotonic_s() - opened.used_s >= self._idle_s
 
+    async def _note_usage(self, account_id: AccountId) -> None:
+        """Note what quota is measured by while it is locked. Fails never."""
+        with contextlib.suppress(MailsteadError):
+            usage = await self._storage.accounts.of(account_id).usage()
+            await self._sealed.note_usage(account_id, usage.size_octets)
+
     async def lock_idle(self) -> None:
         """Lock what nobody has used for long."""
         for account_id in tuple(self._open):
@@ -340,9 +350,7 @@ class Unlocking:
         opened = self._open.get(account_id)
         if opened is None:
             return
-        with contextlib.suppress(MailsteadError):
-            usage = await self._storage.accounts.of(account_id).usage()
-            await self._sealed.note_usage(account_id, usage.size_octets)
+        await self._note_usage(account_id)
         if (only_idle and not self._is_idle(opened)) or self._open.get(account_id) is not opened:
             return  # somebody has come in meanwhile
         del self._open[account_id]
