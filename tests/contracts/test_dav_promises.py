@@ -642,3 +642,18 @@ async def test_what_was_deleted_is_known_by_its_key_and_what_moved_is_not_delete
     assert await dav.last_resource_id() > moved.resource_id
     with pytest.raises(NoSuchCollection):
         await dav.deleted_since(999, 0)
+
+
+async def test_outlines_are_of_what_is_found(dav, calendar):
+    query = ResourceQuery(starts_s=100, ends_s=200)
+    await dav.put(
+        calendar.collection_id, [dated("b", 150, 160), dated("a", 90, None), event("c"), dated("d", 300, 310)]
+    )
+    for asked in (ResourceQuery(), query):
+        found = await dav.find(calendar.collection_id, asked)
+        assert [(each.name, each.facts.first_s, each.size_octets) for each in found] == [
+            tuple(each) for each in await dav.outlines(calendar.collection_id, asked)
+        ]
+    assert [each.name for each in await dav.outlines(calendar.collection_id, query)] == ["a", "b", "c"]
+    with pytest.raises(NoSuchCollection):
+        await dav.outlines(999, query)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 from mailstead.model.ids import AccountId, ModSeq
 
@@ -188,6 +188,15 @@ class ResourceChanges:
     """Ask again with this."""
     is_complete: bool
     """False: there is more; ask on from `modseq`."""
+
+
+class ResourceOutline(NamedTuple):
+    """What a list is made of before its page is read."""
+
+    name: str
+    first_s: int | None
+    """See `ResourceFacts`."""
+    size_octets: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from mailstead.model.dav import (
     Resource,
     ResourceChanges,
     ResourceId,
+    ResourceOutline,
     ResourceQuery,
     Share,
     Subscription,
@@ -77,6 +78,9 @@ class DavStore(Protocol):
         with_octets: bool = True,
     ) -> list[Resource]:
         """What may match a query, by name, in pages: the next begins after the last name of this one."""
+
+    async def outlines(self, collection_id: CollectionId, query: ResourceQuery) -> list[ResourceOutline]:
+        """Of all that may match a query, no more than lists are made of, by name."""
 
     async def find_uid(self, kind: CollectionKind, uid: str) -> list[Resource]:
         """All resources with that UID in collections of a kind, with their octets; the oldest first."""

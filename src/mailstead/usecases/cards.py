@@ -23,7 +23,7 @@ from mailstead.pim.vcard import card
 from mailstead.usecases.collections import Opened
 from mailstead.usecases.contacts import SUFFIX, Contacts
 from mailstead.usecases.dav_objects import PAGE_OCTETS_MAX, DavObjects, Placed, must_have_room, name_of
-from mailstead.usecases.resources import OCTETS_PAGE, PAGE, off_loop
+from mailstead.usecases.resources import OCTETS_PAGE, off_loop
 
 KIND: Final = CollectionKind.ADDRESSBOOK
 _UID_LINE: Final = re.compile(rb"(?im)^(?:[A-Za-z0-9-]+\.)?UID[;:]")
@@ -65,15 +65,16 @@ class Cards:
         left, skipped, count, room_octets = listing.limit, listing.skipped_count, 0, PAGE_OCTETS_MAX
         found: list[ShownContact] = []
         for opened in await self._objects.collections(actor, KIND):
-            names = await self._names(opened, listing.text)
+            query = ResourceQuery(text=listing.text.casefold())
+            names = await opened.store.outlines(opened.collection.collection_id, query)
             count += len(names)
             chosen = names[skipped : skipped + left]
             skipped = max(0, skipped - len(names))
             left -= len(chosen)
-            room_octets -= sum(size_octets for _, size_octets in chosen)
+            room_octets -= sum(each.size_octets for each in chosen)
             must_have_room(room_octets)
             for start in range(0, len(chosen), OCTETS_PAGE):
-                part = [name for name, _ in chosen[start : start + OCTETS_PAGE]]
+                part = [each.name for each in chosen[start : start + OCTETS_PAGE]]
                 there = await opened.store.resources(opened.collection.collection_id, part, with_octets=True)
                 found += await off_loop(sum(len(each.octets) for each in there), _shown_all, opened, there)
         return Page(tuple(found), count)
@@ -124,17 +125,6 @@ class Cards:
         precondition = Precondition(etags=frozenset({etag})) if etag else ALWAYS
         await self._contacts.delete(placed.opened, placed.resource.name, precondition)
         return shown_contact(placed)
-
-    async def _names(self, opened: Opened, text: str) -> list[tuple[str, int]]:
-        """Give the names and sizes of all that match, without reading them."""
-        query, names, after = ResourceQuery(text=text.casefold()), list[tuple[str, int]](), ""
-        collection_id = opened.collection.collection_id
-        while True:
-            page = await opened.store.find(collection_id, query, after=after, limit=PAGE, with_octets=False)
-            names += [(each.name, each.size_octets) for each in page]
-            if len(page) < PAGE:
-                return names
-            after = page[-1].name
 
     async def _again(self, opened: Opened, resource: Resource) -> ShownContact:
         return shown_contact(Placed(opened, await self._contacts.get(opened, resource.name)))

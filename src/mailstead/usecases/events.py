@@ -7,12 +7,19 @@ Spec: reference forwardemail 4.3 (calendar events), 4.10 (CalendarEvent).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mailstead.model.dav import Access, CollectionKind, DeletedResource, Precondition, Resource
+from mailstead.model.dav import (
+    Access,
+    CollectionKind,
+    DeletedResource,
+    Precondition,
+    Resource,
+    ResourceOutline,
+    ResourceQuery,
+)
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadObject, NoSuchResource, PreconditionFailed, UidConflict
 from mailstead.model.ids import ModSeq
@@ -92,10 +99,9 @@ class Events:
             calendars = await self._objects.collections(actor, KIND)
         keys: list[_Key] = []
         for number, opened in enumerate(calendars):
-            async for resource in self._matching(opened, query):
-                first_s = resource.facts.first_s
-                first = float("-inf") if first_s is None else first_s
-                keys.append((first, number, resource.name, resource.size_octets))
+            for each in await self._matching(opened, query):
+                first = float("-inf") if each.first_s is None else each.first_s
+                keys.append((first, number, each.name, each.size_octets))
         keys.sort()
         deleted: list[tuple[Opened, DeletedResource]] = []
         if query.is_deleted_wanted:
@@ -166,20 +172,19 @@ class Events:
 
     # within
 
-    async def _matching(self, opened: Opened, query: EventQuery) -> AsyncIterator[Resource]:
-        """Yield what a calendar has of it, without octets."""
+    async def _matching(self, opened: Opened, query: EventQuery) -> list[ResourceOutline]:
+        """Give what a calendar has of it."""
         if query.starts_at is None and query.ends_at is None:
-            async for page in self._calendar_objects.listed(opened):
-                for resource in page:
-                    yield resource
-            return
+            return await opened.store.outlines(opened.collection.collection_id, ResourceQuery())
         span = TimeRange(query.starts_at, query.ends_at)
         wanted = Wanted(floating_zone=self._calendar_objects.floating_zone(opened))
+        matching: list[ResourceOutline] = []
         for component in COMPONENTS:
             condition = CompFilter("VCALENDAR", comps=(CompFilter(component, time_range=span),))
             async for found in self._calendar_objects.query(opened, condition, wanted):
-                for each in found:
-                    yield each.resource
+                resources = (each.resource for each in found)
+                matching += [ResourceOutline(each.name, each.facts.first_s, each.size_octets) for each in resources]
+        return matching
 
     async def _deleted(self, calendars: list[Opened]) -> list[tuple[Opened, DeletedResource]]:
         """Give what was deleted, the last one first; what was moved before that only once."""

@@ -26,6 +26,7 @@ from mailstead.model.dav import (
     Resource,
     ResourceChanges,
     ResourceId,
+    ResourceOutline,
     ResourceQuery,
 )
 from mailstead.model.directory import Account
@@ -128,6 +129,11 @@ class PeopleBook:
             for each in found
             if (query.uid is None or each.facts.uid == query.uid) and query.text in each.facts.text
         ][:limit]
+
+    async def outlines(self, collection_id: CollectionId, query: ResourceQuery) -> list[ResourceOutline]:
+        """See `DavStore.outlines`."""
+        found = await self.find(collection_id, query)
+        return [ResourceOutline(each.name, None, each.size_octets) for each in found]
 
     async def find_uid(self, kind: CollectionKind, uid: str) -> list[Resource]:
         """See `DavStore.find_uid`."""

@@ -22,6 +22,7 @@ from mailstead.model.dav import (
     Resource,
     ResourceChanges,
     ResourceId,
+    ResourceOutline,
     ResourceQuery,
 )
 from mailstead.model.ids import AccountId, ModSeq
@@ -98,6 +99,10 @@ class EmbeddedDavStore:
     ) -> list[Resource]:
         """See `DavStore.find`."""
         return await self._read(lambda db: dav_reads.find(db, collection_id, query, after, limit, with_octets))
+
+    async def outlines(self, collection_id: CollectionId, query: ResourceQuery) -> list[ResourceOutline]:
+        """See `DavStore.outlines`."""
+        return await self._read(lambda db: dav_reads.outlines(db, collection_id, query))
 
     async def find_uid(self, kind: CollectionKind, uid: str) -> list[Resource]:
         """See `DavStore.find_uid`."""

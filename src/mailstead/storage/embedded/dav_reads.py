@@ -27,6 +27,7 @@ from mailstead.model.dav import (
     ResourceChanges,
     ResourceFacts,
     ResourceId,
+    ResourceOutline,
     ResourceQuery,
 )
 from mailstead.model.errors import BadSyncToken, NoSuchResource
@@ -93,7 +94,28 @@ def find(
     """
     dav_collections.by_id(db, collection_id)
     off_names = "+" if query.uid is not None or query.starts_s is not None else ""
-    where, parameters = f"r.collection_id = ? AND {off_names}r.name > ?", [collection_id, after]
+    where, parameters = _condition(query)
+    where = f"r.collection_id = ? AND {off_names}r.name > ?{where}"
+    return _selected(db, where, [collection_id, after, *parameters], f"{off_names}r.name", limit, with_octets)
+
+
+def outlines(db: apsw.Connection, collection_id: CollectionId, query: ResourceQuery) -> list[ResourceOutline]:
+    """Give of all that may match no more than lists are made of, by name. Errors: NoSuchCollection."""
+    dav_collections.by_id(db, collection_id)
+    where, parameters = _condition(query)
+    found = select_packed(
+        db,
+        "name, first_s, size_octets",
+        "FROM (SELECT r.name, r.first_s, r.size_octets FROM resource AS r"
+        f" WHERE r.collection_id = ?{where} ORDER BY r.name)",
+        (collection_id, *parameters),
+    )
+    return [ResourceOutline(name, None if first_s == -FOREVER_S else first_s, size) for name, first_s, size in found]
+
+
+def _condition(query: ResourceQuery) -> tuple[str, list[Any]]:
+    """Give what a query asks for, beside the collection: SQL that begins with AND, and its parameters."""
+    where, parameters = "", list[Any]()
     if query.components:
         where += " AND r.component IN (SELECT value FROM json_each(?))"
         parameters.append(json.dumps(sorted(query.components)))
@@ -112,7 +134,7 @@ def find(
             " AND (instr(t.text, ?) > 0 OR length(t.text) >= ?))"
         )
         parameters += [query.text, TEXT_MAX]
-    return _selected(db, where, parameters, f"{off_names}r.name", limit, with_octets)
+    return where, parameters
 
 
 def find_uid(db: apsw.Connection, kind: CollectionKind, uid: str) -> list[Resource]:

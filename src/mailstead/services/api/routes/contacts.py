@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
@@ -15,6 +16,8 @@ from mailstead.services.api.values import Moment
 from mailstead.usecases.cards import Cards, ContactWish, ShownContact
 
 CONTENT_OCTETS_MAX: Final = 10 * 1024 * 1024
+INLINE_MAX: Final = 200
+"""Contacts that are put together on the event loop; more would hold up everybody else."""
 _Text = Annotated[str, Field(max_length=1000)]
 
 
@@ -114,8 +117,8 @@ def contact_of(shown: ShownContact) -> Contact:
 async def list_contacts(call: Call) -> Answer:
     """Contacts of all address books."""
     page = await _cards(call).find(call.actor, listing_of(call.query))
-    items = tuple(contact_of(each) for each in page.items)
-    return Answer(list(items), page=Page(items, page.item_count))
+    shown = [contact_of(each) for each in page.items] if len(page.items) <= INLINE_MAX else await _in_thread(page)
+    return Answer(shown, page=Page(tuple(shown), page.item_count))
 
 
 async def create_contact(call: Call) -> Answer:
@@ -137,6 +140,10 @@ async def delete_contact(call: Call) -> Answer:
     """Remove one; the answer is as it was."""
     gone = await _cards(call).delete(call.actor, call.path["contact_id"], wanted_etag(call.request))
     return Answer(contact_of(gone))
+
+
+async def _in_thread(page: Page[ShownContact]) -> list[Contact]:
+    return await asyncio.to_thread(lambda: [contact_of(each) for each in page.items])
 
 
 def _cards(call: Call) -> Cards:
