@@ -6,6 +6,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from mailstead.model.address import Address
 from mailstead.model.envelope import Peer
 from mailstead.model.errors import AuthenticationFailed
 from mailstead.model.secret import Secret
@@ -219,6 +220,19 @@ async def test_attack_064_a_new_password_ends_all_other_sessions(api):
     assert (await api.ask("GET", "/v1/sessions", authorization=bearer(changed.json()["session_token"]))).status == 200
     with pytest.raises(AuthenticationFailed):
         await api.house.accounts.log_in(ALICE, Secret(PASSWORD), Peer("127.0.0.1", 1), "imap")
+
+
+async def test_a_sealed_account_changes_its_password_and_opens_by_the_new_one(api):
+    house, alice, peer = api.house, Address.parse(ALICE), Peer("127.0.0.1", 1)
+    owner = await house.accounts.log_in(ALICE, Secret(PASSWORD), peer, "imap")
+    recovery_key = house.sealed_accounts.new_recovery_key()
+    await house.sealed_accounts.seal(owner, alice, Secret(PASSWORD), recovery_key, peer)
+    token = bearer((await log_in(api))["session_token"])
+    asked = {"old_password": PASSWORD, "new_password": NEW}
+    changed = await api.ask("PUT", "/v1/password", asked, authorization=token)
+    assert changed.status == 200, changed.body
+    await house.accounts.log_in(ALICE, Secret(NEW), peer, "imap")
+    assert (await house.sealed_accounts.get(owner, alice)).is_open
 
 
 async def test_attack_095_tokens_and_app_passwords_change_nothing_of_a_log_in(api):
