@@ -25,9 +25,12 @@ from mailstead.model.queue import Destination, DestinationKind, ItemKind, NewIte
 from mailstead.model.reports import ReportQuery
 from mailstead.model.secret import Secret
 from mailstead.model.trace import TraceEvent, TraceQuery
+from mailstead.policy.address_rules import AddressWishes
 from mailstead.policy.srs import Srs
 from mailstead.ports.probes import ProbeFailed
+from mailstead.usecases import rights
 from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.audit import Audit
 from mailstead.usecases.checks import Checks
@@ -42,6 +45,7 @@ from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.member_mail import MemberMail
 from mailstead.usecases.members import Members
 from mailstead.usecases.outgoing import Outgoing
+from mailstead.usecases.passwords import HashCost, Passwords
 from mailstead.usecases.people import Users
 from mailstead.usecases.publications import HouseOffers
 from mailstead.usecases.reporting import Reporting
@@ -912,11 +916,11 @@ async def test_what_was_done_is_in_the_audit_log(house):
 
 
 async def test_an_administrator_of_a_domain_does_not_lift_the_servers_quota(house, storage):
-    rights, actor = Rights(storage, quota_octets=1000), house.actors["admin"]
+    judge, actor = Rights(storage, quota_octets=1000), house.actors["admin"]
 
     async def outcome(octets):
         try:
-            return await rights.bounded_quota(actor, DOMAIN, octets)
+            return await judge.bounded_quota(actor, DOMAIN, octets)
         except errors.LimitReached:
             return "refused"
 
@@ -930,7 +934,26 @@ async def test_an_administrator_of_a_domain_does_not_lift_the_servers_quota(hous
         assert [await outcome(octets) for octets in (None, 900, 2000)] == expected
     await house[Domains].set_terms(house.admin, DOMAIN, {"account_quota_octets": "5000"})
     assert await outcome(2000) == 2000
-    assert await rights.bounded_quota(house.admin, DOMAIN, 1 << 50) == 1 << 50
+    assert await judge.bounded_quota(house.admin, DOMAIN, 1 << 50) == 1 << 50
+
+
+async def test_a_member_has_so_many_addresses(house, storage, accounts, clock, monkeypatch):
+    monkeypatch.setattr(rights, "ADDRESSES_PER_MEMBER_MAX", 3)
+    aliases, book = house[Aliases], AddressBook(storage, accounts, house[Aliases], Passwords(clock, HashCost(1, 8)))
+    target, wishes = [address("y@elsewhere.test")], AddressWishes(recipients=("y@elsewhere.test",))
+    await aliases.create(house.actors["member"], house.address("one"), target)
+    await book.create(house.actors["member"], DOMAIN, wishes)  # and bob is the third
+    for verb in (
+        aliases.create(house.actors["member"], house.address("two"), target),
+        aliases.mask(house.actors["member"], DOMAIN, target),
+        house[Accounts].create(house.actors["member"], house.address("two"), PASSWORD),
+        book.create(house.actors["member"], DOMAIN, wishes),
+    ):
+        with pytest.raises(errors.LimitReached):
+            await verb
+    await book.create(house.actors["admin"], DOMAIN, wishes)
+    await aliases.remove(house.actors["member"], house.address("one"))
+    await book.create(house.actors["member"], DOMAIN, wishes)
 
 
 OWN = {

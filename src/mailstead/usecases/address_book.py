@@ -173,6 +173,7 @@ class AddressBook:
         kind = address_rules.kind_of(local_part)
         if not actor.administers(name):
             address_rules.check_for_members(local_part, of.profile.restricted_names)
+            await self._rights.must_have_room(actor, name)
         address_rules.check_mailbox(kind, wishes)
         address_rules.check_numbers(wishes)
         address_rules.labels_of(wishes.labels or (), kind)

@@ -19,6 +19,8 @@ from mailstead.model.people import AddressProfile, Listing, ObjectId
 from mailstead.policy.address_rules import check_for_members
 from mailstead.ports.storage import Storage
 
+ADDRESSES_PER_MEMBER_MAX: Final = 1000
+"""Accounts, aliases and masked addresses of one member in one domain."""
 _PAGE: Final = 1000
 _UNNAMED: Final = ObjectId("")
 """The store gives ids."""
@@ -58,12 +60,25 @@ class Rights:
             raise NotAllowed("That account administers more than you do; ask an administrator of the server")
 
     async def must_add(self, actor: Actor, address: Address) -> None:
-        """Errors: NoSuchDomain, for who is no member; PolicyRefused, for names that members may not take."""
+        """Errors: NoSuchDomain, for who is no member; LimitReached; PolicyRefused, for names not for members."""
         actor.must_be_member(address.domain)
         if actor.administers(address.domain):
             return
         entry = await self._people.domain_entry(address.domain)
         check_for_members(address.local_part, entry.profile.restricted_names if entry is not None else ())
+        await self.must_have_room(actor, address.domain)
+
+    async def must_have_room(self, actor: Actor, domain: str) -> None:
+        """Errors: LimitReached, for a member who has as many addresses as members may have.
+
+        Of two that are made at once by one member both may come through: it keeps scripts that run wild from filling
+        the server, and nothing hangs on the last one.
+        """
+        if actor.administers(domain):
+            return
+        page = await self._people.address_entries(domain, Listing(limit=0), user_id=actor.user_id)
+        if page.item_count >= ADDRESSES_PER_MEMBER_MAX:
+            raise LimitReached(f"A member has at most {ADDRESSES_PER_MEMBER_MAX} addresses in a domain", domain=domain)
 
     async def make_own(self, actor: Actor, address: Address) -> None:
         """Let an address that a member has just made be his."""
