@@ -1,5 +1,6 @@
 """Mail sent over the API: what is sent, what becomes of it, who may see it; on the real store and queue."""
 
+import asyncio
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -155,6 +156,13 @@ async def test_the_same_email_is_taken_once(house, emails, alice):
     assert len(await house.queued()) == 1
     other = await emails.send(alice, PEER, mail(fields.replace("x@far", "y@far")))
     assert other.email.email_id != first.email.email_id
+
+
+async def test_the_same_email_at_once_is_taken_once(house, emails, alice):
+    fields = f"Message-ID: <once@example.test>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n{TO_FAR}"
+    views = await asyncio.gather(*(emails.send(alice, PEER, mail(fields)) for _ in range(5)))
+    assert len({view.email.email_id for view in views}) == 1
+    assert len(await house.queued()) == 1
 
 
 async def test_attack_092_everybody_sees_his_own_emails_only(house, emails, alice, user):

@@ -8,12 +8,14 @@ Spec: reference forwardemail 4.6, 4.10 (Email), 6.5; RFC 3461 (DSN), RFC 4865 (r
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from mailstead.mime.address import addresses_of
 from mailstead.mime.date import date_of
@@ -100,18 +102,27 @@ class Emails:
         self._submissions = submissions
         self._clock = submissions.receptions.clock
         self._recipients_max = recipients_max
+        self._sending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, actor: Actor, peer: Peer, outgoing: OutgoingEmail) -> EmailView:
         """Send a message, or take it to be sent at its Date; the same one is taken once.
 
+        Two requests at once in two processes may both be taken; an Idempotency-Key settles that.
         Errors: BadMessage for no From, no or too many recipients, a Date too far ahead; NotAllowed for others' senders;
         PolicyRefused for recipients here that cannot be had; RateLimited, OverQuota … as of submissions.
         """
         if actor.account_id is None and actor.user_id is None:
             raise NotAllowed
         octets, email = await self._email_of(actor, outgoing)
-        if (same := await self._same(actor, email)) is not None:
-            return await self._view(same)
+        lock = self._sending.get(email.message_id)
+        if lock is None:
+            lock = self._sending[email.message_id] = asyncio.Lock()
+        async with lock:
+            if (same := await self._same(actor, email)) is not None:
+                return await self._view(same)
+            return await self._send(actor, peer, outgoing, octets, email)
+
+    async def _send(self, actor: Actor, peer: Peer, outgoing: OutgoingEmail, octets: bytes, email: Email) -> EmailView:
         acting = actor if actor.user_id is None else replace(actor, address=Address.parse(email.mail_from))
         submission = await self._submissions.begin(acting, peer, "api", _envelope(email, octets, outgoing))
         email = replace(email, queue_id=submission.queue_id)
