@@ -72,11 +72,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CredentialChanges:
-    """Whose passwords changed, for those who hold sessions of these accounts."""
+    """Whose rights changed, for those who hold something open by them."""
 
     latest: int
     """Ask again with this."""
-    account_ids: frozenset[AccountId]
+    account_ids: frozenset[str]
+    """Accounts that were removed or switched off, or had a password changed or removed; and owners
+    (`model.people.owner_of`) of users that had anything of theirs changed or removed.
+    """
 
 
 class Directory(Protocol):
@@ -186,7 +189,7 @@ class Directory(Protocol):
         """Errors: NoSuchKey."""
 
     async def credential_changes(self, since: int) -> CredentialChanges:
-        """Accounts that were removed, or had a password changed or removed, after `since` (0: ever)."""
+        """Whose log-ins may be good no more, after `since` (0: ever)."""
 
     async def set_password(
         self, account_id: AccountId, scram_salt: bytes, scram_iteration_count: int, password: Verifier
