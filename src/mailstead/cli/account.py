@@ -128,9 +128,7 @@ def into_alias(
         from mailstead.policy.address_rules import AddressWishes
         from mailstead.wiring.house import ADMINISTRATOR
 
-        wishes = AddressWishes(
-            has_imap=False, recipients=tuple(targets) if targets else None, is_override=removes_mail
-        )
+        wishes = AddressWishes(has_imap=False, recipients=tuple(targets) if targets else None, is_override=removes_mail)
         name, domain = account_address.local_part, account_address.domain
         await house.address_book.change(ADMINISTRATOR, domain, name, wishes)
 
