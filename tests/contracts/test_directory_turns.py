@@ -7,7 +7,15 @@ import pytest
 
 from mailstead.model.address import Address
 from mailstead.model.directory import Account, Alias, Domain, Verifier
-from mailstead.model.errors import LimitReached, NoSuchAccount, NoSuchAlias, NoSuchDomain, NoSuchKey, TryAgainLater
+from mailstead.model.errors import (
+    AddressTaken,
+    LimitReached,
+    NoSuchAccount,
+    NoSuchAlias,
+    NoSuchDomain,
+    NoSuchKey,
+    TryAgainLater,
+)
 from mailstead.model.ids import AccountId
 from mailstead.model.people import CatchAllPassword, ObjectId
 from mailstead.storage.embedded.bus import LocalBus
@@ -134,3 +142,32 @@ async def test_all_passwords_of_a_catch_all_have_one_salt_and_there_are_not_too_
         await here.add_catch_all_password(catch_all(11), bytes(16), 4096, verifier(11))
     with pytest.raises(NoSuchDomain):
         await here.add_catch_all_password(catch_all(12, "example.org"), SALT, 4096, verifier(12))
+
+
+@pytest.mark.parametrize("local_part", ["shop", "/^shop/", "*"])
+async def test_an_alias_gets_another_address_at_one_moment_and_another_process_sees_it(directories, local_part):
+    here, there = directories
+    await here.add_alias(Alias(SALES, (BOB,), description="shop"))
+    assert isinstance(await there.find(SALES), Alias)
+    renamed = Alias(Address(local_part, "example.test"), (BOB, Address("amy", "example.org")), description="other")
+    await here.rename_alias(SALES, renamed)
+    assert await there.find(SALES) is None
+    assert await there.aliases("example.test") == [renamed]
+    assert await there.patterns("example.test") == [renamed] * (local_part != "shop")
+
+
+async def test_an_address_that_is_somebodys_is_not_taken_over(directories):
+    here, _ = directories
+    sales, shop = Alias(SALES, (BOB,)), Alias(Address("shop", "example.test"), (BOB,))
+    account = Account(AccountId("1" * 16), Address("amy", "example.test"))
+    await here.add_alias(sales)
+    await here.add_alias(shop)
+    await here.add_account(account, SALT, 4096, verifier(1))
+    for taken in (shop.address, account.address):
+        with pytest.raises(AddressTaken):
+            await here.rename_alias(SALES, replace(sales, address=taken))
+    for other in (Address("nobody", "example.test"), account.address):  # what has a mailbox keeps its address
+        with pytest.raises(NoSuchAlias):
+            await here.rename_alias(other, replace(sales, address=Address("new", "example.test")))
+    assert await here.aliases() == [sales, shop]
+    assert await here.find(account.address) == account
