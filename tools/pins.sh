@@ -7,3 +7,4 @@ uv pip compile pyproject.toml --extra build --extra dev -c constraints/run.txt "
 echo 'moto[server]' | uv pip compile - "$@" -o constraints/moto.txt
 printf '%s\n' django-forwardemail pyaddy simplelogin simplelogin-client |
     uv pip compile - "$@" -o constraints/api-clients.txt
+echo schemathesis | uv pip compile - "$@" -o constraints/schemathesis.txt

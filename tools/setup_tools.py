@@ -202,6 +202,7 @@ def main() -> None:
     unpack_debian()
     install_apart("moto")  # its S3 server
     install_apart("api-clients")  # clients of the APIs that ours is compatible with
+    install_apart("schemathesis")  # its HTTP library and that of caldav stand in each other's way
     install_npm()
     left = debian_missing()
     print(f"setup-tools: {'all there' if not left else 'still missing: ' + ' '.join(left)}")

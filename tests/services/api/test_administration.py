@@ -147,7 +147,7 @@ async def test_the_records_of_host_and_domain_are_told(api):
 
 async def test_without_a_dns_provider_nothing_is_written_and_it_is_said_why(api):
     refused = await api.ask("POST", "/v1/domains/example.test/dns", {}, by=ADMIN)
-    assert refused.status == 503
+    assert refused.status == 409
     assert "dns_provider.kind" in refused.message
 
 
@@ -176,6 +176,7 @@ async def test_terms_are_told_with_their_help_and_changed(api):
     changed = (await api.ask("PUT", path, {"terms": {"keeps_trace": "no"}}, by="domain admin")).json()
     assert {term["name"]: term["value"] for term in changed["terms"]}["keeps_trace"] == "no"
     refused = await api.ask("PUT", path, {"terms": {"keeps_traces": "no"}}, by="domain admin")
+    assert refused.status == 400
     assert "did you mean keeps_trace" in refused.message
     profiles = (await api.ask("GET", "/v1/profiles", by="member")).json()
     assert [profile["name"] for profile in profiles] == ["mail", "chatmail"]
@@ -220,6 +221,8 @@ async def test_owners_say_whose_mail_is_taken(api):
     assert (await api.ask("DELETE", "/v1/senders/denied/y.test")).json() == {"entries": ["eve@x.test"]}
     assert (await api.ask("GET", "/v1/senders/denied", by="bob@example.test")).json() == {"entries": []}
     assert (await api.ask("GET", "/v1/senders/denied", by=ADMIN)).status == 401
+    refused = await api.ask("POST", "/v1/senders/denied", {"entries": "$¼å"})
+    assert (refused.status, "is no entry" in refused.message) == (400, True)
 
 
 # audit

@@ -121,6 +121,8 @@ class _ApiApp:
                 allowed = {"allow": ", ".join(_allowed(methods))}
                 raise Refusal(405, "That method is not offered here", headers=allowed)
             is_ours = endpoint.is_ours
+            if "" in segments:
+                raise Refusal(404, "There is nothing here")
             request.scope[_NAME] = endpoint.name
             return await self._called(request, endpoint, values_of(endpoint, segments), peer, standing)
         except Refusal as refusal:

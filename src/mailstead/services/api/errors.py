@@ -73,7 +73,7 @@ STATUSES: Final[dict[type[MailsteadError], int]] = {
     errors.WebFailed: 503,
     errors.BadTarget: 400,
     errors.NoSuchKey: 404,
-    errors.BadSettings: 503,
+    errors.BadSettings: 400,
     errors.BadImport: 400,
     errors.BadBackup: 400,
     errors.BackupFailed: 503,

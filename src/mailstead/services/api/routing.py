@@ -49,12 +49,10 @@ class Routes:
     def find(self, raw_path: str) -> tuple[dict[str, Endpoint], tuple[str, ...]]:
         """Give the endpoints of a path by method, and its segments; nothing, where there are none.
 
-        `raw_path`: with its percent signs, as a slash within a segment is written with one.
+        `raw_path`: with its percent signs, as a slash within a segment is written with one. A segment that is no text
+        is empty: it names nothing, but the endpoint is known.
         """
-        try:
-            segments = tuple(_decoded(segment) for segment in _segments(raw_path))
-        except ValueError:
-            return {}, ()
+        segments = tuple(_decoded(segment) for segment in _segments(raw_path))
         if len(segments) > SEGMENTS_MAX:
             return {}, ()
         return _found(self._root, segments), segments
@@ -81,8 +79,8 @@ def _segments(path: str) -> list[str]:
 
 
 def _decoded(segment: str) -> str:
-    """Errors: ValueError, for what is no UTF-8, or no text."""
-    text = unquote_to_bytes(segment).decode()
-    if not text or not all(character.isprintable() for character in text):
-        raise ValueError
-    return text
+    try:
+        text = unquote_to_bytes(segment).decode()
+    except ValueError:
+        return ""
+    return text if text.isprintable() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from mailstead.model.errors import BadSettings
+from mailstead.model.errors import Conflict
 from mailstead.policy.dns_records import TTL_S, Record, zone_line
 from mailstead.services.api.endpoints import Answer, Auth, Call, Endpoint, Model, Right, Shown
 from mailstead.usecases.dns_writing import Compared, RecordState
@@ -64,7 +64,7 @@ async def write(call: Call) -> Answer:
     asked: Write = call.body
     writer = call.house.administration.dns_writer()
     if writer is None:
-        raise BadSettings("dns_provider.kind is empty: set who publishes the zone, and its credentials")
+        raise Conflict("dns_provider.kind is empty: set who publishes the zone, and its credentials")
     entry = await call.house.administration.find_domain(call.actor, call.path["domain_id"])
     compared = await writer.look(call.actor, entry.domain.name, has_optional=asked.optional)
     chosen = [each for each in compared if _is_chosen(each, replaces=asked.replace)]
