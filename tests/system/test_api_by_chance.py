@@ -51,6 +51,5 @@ def test_every_answer_is_one_that_the_document_names_and_none_is_a_bug(api, tmp_
         timeout=SECONDS + 120,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    tested, cases = (re.search(pattern, done.stdout) for pattern in (r"Tested: (\d+)", r"(\d+) generated"))
-    assert tested and int(tested[1]) > 150, done.stdout[-2000:]
-    assert cases and int(cases[1]) > 1000, done.stdout[-2000:]
+    for pattern, least in ((r"Tested: (\d+)", 150), (r"(\d+) generated", 1000)):
+        assert int(re.search(pattern, done.stdout)[1]) >= least, done.stdout[-2000:]
