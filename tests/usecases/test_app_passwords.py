@@ -97,7 +97,7 @@ async def test_the_day_of_the_last_use_is_noted_once_a_day(accounts, owner, cloc
         {"networks": ["192.0.2.0/24"] * (NETWORKS_MAX + 1)},
         {"expires_at": datetime(2025, 1, 1, tzinfo=UTC)},
         {"scopes": frozenset({"web"})},
-        {"scopes": frozenset({"imap", "ftp"})},
+        {"scopes": frozenset({"ftp"})},
     ],
     ids=str,
 )

@@ -54,7 +54,10 @@ async def filled(account, make):
         ("DELETE FROM resource_octets WHERE resource_id = 1", "resource 1 has no octets"),
         ("UPDATE resource_octets SET octets = x'00' WHERE resource_id = 1", "other octets than its etag"),
         ("UPDATE resource_octets SET is_compressed = 0, octets = x'00' WHERE resource_id = 1", "other octets"),
-        ("INSERT INTO resource_tombstone (collection_id, name, modseq) VALUES (1, 'a', 1)", "there and deleted at once"),
+        (
+            "INSERT INTO resource_tombstone (collection_id, name, modseq) VALUES (1, 'a', 1)",
+            "there and deleted at once",
+        ),
         ("UPDATE resource_tombstone SET modseq = 1000", "after the last change of its collection"),
         ("UPDATE attachment SET octets = x'00'", "attachment m has another size"),
     ],
