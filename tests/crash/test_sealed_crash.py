@@ -26,7 +26,7 @@ from system.server import DOMAIN, MAILSTEAD, PASSWORD, Server, tls_context
 
 pytestmark = pytest.mark.crash
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
+ROUNDS = max(5, int(os.environ.get("CRASH_ROUNDS", "20")) // 4)
 ACCOUNTS = [f"sealed{number}@{DOMAIN}" for number in range(3)]
 TURNING = ACCOUNTS[2]
 """Sealed and unsealed in turn; the others stay sealed."""
