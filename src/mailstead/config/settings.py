@@ -251,6 +251,12 @@ class Web(Listeners):
     listen_shared: tuple[str, ...] = setting(
         (), "Addresses with port, as :443, that the web shares with IMAP and submission: clients choose by ALPN."
     )
+    proxy_from: tuple[str, ...] = setting(
+        (),
+        "Addresses of web proxies before us that end TLS, as 10.0.0.0/8: whom they name in X-Forwarded-For has come, "
+        "and over TLS if X-Forwarded-Proto says https. Nobody else may reach us from there. Calendars and the API have "
+        "settings of their own for it.",
+    )
     custom_folder: str = setting(
         "",
         "Folder whose files take the place of ours in all domains, one by one: pages as www/src/index.md or "

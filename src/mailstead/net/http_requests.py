@@ -53,7 +53,8 @@ class Proxies:
             return scope
         is_encrypted = fields.get(b"x-forwarded-proto") == ["https"]
         state = {**scope.get("state", {}), "tls_version": TLS if is_encrypted else None}
-        return {**scope, "client": (str(address), 0), "state": state}
+        scheme = ("ws" if scope["type"] == "websocket" else "http") + ("s" if is_encrypted else "")
+        return {**scope, "client": (str(address), 0), "scheme": scheme, "state": state}
 
     def _has(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)

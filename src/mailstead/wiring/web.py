@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp
 
 from mailstead.net.certificates import Certificates
+from mailstead.net.http_requests import Proxies
 from mailstead.services.web.invitation import InvitationPage
 from mailstead.services.web.service import WebService
 from mailstead.usecases.invitations import Invitations
@@ -45,6 +46,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         custom_folder=settings.web.custom_folder,
         invitation_links=house.invitation_links,
         further=[*make_pages(house), *InvitationPage(house.members, settings.server.hostname).routes()],
+        proxies=Proxies(settings.web.proxy_from, "web.proxy_from"),
         beside=beside,
         beside_s=beside_s,
         has_sockets="api" in services,

@@ -28,6 +28,17 @@ def test_a_proxy_names_who_has_come():
     assert seen("10.1.2.3", ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "http")) == ("192.0.2.7", None)
 
 
+def test_the_scheme_is_that_of_the_way_to_the_proxy():
+    headers = [(b"x-forwarded-for", b"192.0.2.7")]
+    scope = {"client": ("10.1.2.3", 7), "scheme": "as it came"}
+    for kind, clear, encrypted in (("http", "http", "https"), ("websocket", "ws", "wss")):
+        given = {**scope, "type": kind, "headers": headers}
+        assert PROXIES.seen_through(given)["scheme"] == clear
+        given["headers"] = [*headers, (b"x-forwarded-proto", b"https")]
+        assert PROXIES.seen_through(given)["scheme"] == encrypted
+        assert Proxies().seen_through(given)["scheme"] == "as it came"
+
+
 def test_what_others_wrote_before_the_proxy_does_not_count():
     https = ("x-forwarded-proto", "https")
     assert seen("10.1.2.3", ("x-forwarded-for", "127.0.0.1, 192.0.2.7"), https)[0] == "192.0.2.7"

@@ -129,11 +129,16 @@ def oidc(provider):
 
 
 @pytest.fixture
-def settings(tmp_path, oidc):
+def proxy_from():
+    return ()
+
+
+@pytest.fixture
+def settings(tmp_path, oidc, proxy_from):
     return Settings(
         server=Server(hostname=HOST, data_dir=tmp_path / "data"),
         store=Store(master_key=Secret("00" * 32)),
-        web=WebSettings(listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",)),
+        web=WebSettings(listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",), proxy_from=proxy_from),
         oidc=Oidc(**oidc),
     )
 
@@ -196,6 +201,41 @@ async def test_who_is_linked_comes_in_and_goes_out(linked, browser):
     assert browser.cookies == {}
     browser.cookies[SESSION] = token
     assert await browser.is_in_as() is None
+
+
+PROXIED = ("X-Forwarded-For: 203.0.113.9, 192.0.2.7", "X-Forwarded-Proto: https")
+
+
+@pytest.mark.parametrize("proxy_from", [("127.0.0.1",)])
+async def test_a_proxy_that_ends_tls_brings_people_in(linked, browser):
+    begun = await browser.get(PATH + "/start", tls=False, headers=PROXIED)
+    consent = linked.provider.consent(begun.headers["location"], "alice-1")
+    answer = await browser.get(here(consent), tls=False, headers=PROXIED)
+    assert (answer.status, answer.headers["location"]) == (303, PATH)
+    account = await linked.house.storage.directory.find(ALICE)
+    (session,) = await linked.house.storage.factors.sessions(owner_of(None, account.account_id))
+    assert session.peer == "192.0.2.7"
+    shown = await browser.get(PATH, tls=False, headers=PROXIED)
+    assert str(ALICE).encode() in shown.body
+
+
+@pytest.mark.parametrize("proxy_from", [("127.0.0.1",)])
+async def test_what_came_to_the_proxy_in_clear_text_is_not_answered(web, browser):
+    for headers in ((), PROXIED[:1], PROXIED[1:], (PROXIED[0], "X-Forwarded-Proto: http")):
+        assert (await browser.get(PATH, tls=False, headers=headers)).status == 404
+
+
+@pytest.mark.parametrize("proxy_from", [(), ("10.0.0.0/8",)])
+async def test_who_is_no_proxy_of_ours_does_not_say_that_there_is_tls(web, browser):
+    assert (await browser.get(PATH, tls=False, headers=PROXIED)).status == 404
+    assert (await browser.get(PATH)).status == 200
+
+
+@pytest.mark.parametrize("proxy_from", [("traefik",)])
+async def test_a_proxy_that_is_no_network_is_told(settings, tmp_path):
+    async with cheap_house(settings) as house:
+        with pytest.raises(BadSettings, match=r"web\.proxy_from"):
+            make_web_service(house, open_certificates("", "", tmp_path / "data", "localhost", 5.0))
 
 
 async def test_the_provider_is_asked_as_it_should_be(web, browser):

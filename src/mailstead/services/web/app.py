@@ -1,7 +1,8 @@
 """What is answered over HTTP, by host and path. No page, no state, no log-in.
 
 The host decides first: only names of ours are answered, all others get 421 (attack row 91). It is taken from the one
-Host field alone; what proxies claim about another one says nothing.
+Host field alone; what proxies claim about another one says nothing. Who has come, and whether over TLS, is told by
+those proxies that the settings name.
 
 Spec: RFC 9110 §7.2 (Host), §15.5.20 (421); RFC 8461 §3.2, §3.3; RFC 8555 §8.3 (http-01).
 """
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mailstead.model.address import normal_domain
 from mailstead.model.directory import Domain
 from mailstead.model.errors import BadAddress, MailsteadError
+from mailstead.net.http_requests import Proxies
 from mailstead.policy.client_setup import autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
@@ -62,11 +64,13 @@ def make_app(
     custom_folder: str = "",
     invitation_links: InvitationLinks | None = None,
     further: Sequence[Route] = (),
+    proxies: Proxies | None = None,
 ) -> ASGIApp:
     """Give the application.
 
     Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
-    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours.
+    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours. Without
+    `proxies` who is connected is who has come.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -92,7 +96,7 @@ def make_app(
         routes += relay_pages.routes()
     app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})
     app.router.redirect_slashes = False
-    return _OurHostsOnly(app, publications, challenge_answer)
+    return _OurHostsOnly(app, publications, challenge_answer, proxies or Proxies())
 
 
 _AUTODISCOVER_PATHS: Final = (
@@ -156,9 +160,14 @@ class _OurHostsOnly:
     """Answers 421 for hosts that are none of ours, and adds to all answers what browsers should know."""
 
     def __init__(
-        self, app: ASGIApp, publications: Publications, challenge_answer: Callable[[str], str | None] | None
+        self,
+        app: ASGIApp,
+        publications: Publications,
+        challenge_answer: Callable[[str], str | None] | None,
+        proxies: Proxies,
     ) -> None:
         self._app = app
+        self._proxies = proxies
         self._publications = publications
         self._challenge_answer = challenge_answer
 
@@ -166,6 +175,7 @@ class _OurHostsOnly:
         """Spec: ASGI."""
         if scope["type"] != "http":
             return
+        scope = self._proxies.seen_through(scope)
 
         async def send_with_headers(message: object) -> None:
             assert isinstance(message, dict)

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from mailstead.net.http_requests import Proxies
 from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
@@ -41,12 +42,13 @@ class WebService(HttpServer):
         custom_folder: str = "",
         invitation_links: InvitationLinks | None = None,
         further: Sequence[Route] = (),
+        proxies: Proxies | None = None,
         beside: Callable[[ASGIApp], ASGIApp] | None = None,
         beside_s: Callable[[str], float] | None = None,
         has_sockets: bool = False,
         is_port_shared: bool = False,
     ) -> None:
-        """`context` gives what serves the next handshake; `challenge_answer` is for `make_app`.
+        """`context` gives what serves the next handshake; `challenge_answer` and `proxies` are for `make_app`.
 
         `further` pages come before the others. `beside` puts another application before the pages, which keeps what is
         its own and passes on the rest; `beside_s` gives how long its requests may last, `has_sockets` says that it has
@@ -62,6 +64,7 @@ class WebService(HttpServer):
             custom_folder=custom_folder,
             invitation_links=invitation_links,
             further=further,
+            proxies=proxies,
         )
 
         def request_s(path: str) -> float:
