@@ -128,4 +128,4 @@ def _first_line(section_type: type) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    return ["# " + line for line in wrap(text, _WIDTH)]
+    return ["# " + line for line in wrap(text, _WIDTH, break_on_hyphens=False)]
