@@ -39,7 +39,7 @@ async def prepared(house: Any) -> dict[str, tuple[str, str]]:
         "wrong password": (f"known@{DOMAIN}", WRONG),
         "unknown": (f"nobody@{DOMAIN}", WRONG),
         "disabled": (f"disabled@{DOMAIN}", PASSWORD),
-        "unknown again": (f"noone@{DOMAIN}", WRONG),  # the same reason: what is seen between these two is noise
+        "unknown again": (f"nemo@{DOMAIN}", WRONG),  # the same reason: what is seen between these two is noise
     }
 
 

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_said(house):
     assert "lists them" in house("api", "make-coffee", code=78).output
     assert "queue_id" in house("api", "show-queue-item", code=78).output
     assert "queue id x" in house("api", "show-queue-item", "queue_id=x", code=67).output
-    assert "There is no such field" in house("api", "add-suppression", "adress=x@a.test", code=65).output
+    assert "There is no such field" in house("api", "add-suppression", "addr=x@a.test", code=65).output
     assert "Write name=value" in house("api", "list-queue", "limit", code=2).output
     assert "no JSON" in house("api", "hold-queue", "--body", "{", code=65).output
 

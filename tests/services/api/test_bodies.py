@@ -205,5 +205,5 @@ async def test_attack_098_large_bodies_are_read_beside_the_loop_and_many_small_t
         many = b'{"words":[' + b"{}," * 200_000 + b"{}]}"
         answer = await api.ask("POST", "/v1/large", many, by=None, content_type="application/json")
         assert answer.status == 413
-        wrong = await api.ask("POST", "/v1/large", {"nam": "a" * 1_000_000}, by=None)
-        assert (wrong.status, wrong.message) == (400, "nam: There is no such field")
+        wrong = await api.ask("POST", "/v1/large", {"title": "a" * 1_000_000}, by=None)
+        assert (wrong.status, wrong.message) == (400, "title: There is no such field")

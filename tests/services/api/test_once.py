@@ -97,7 +97,7 @@ async def test_a_key_is_one_caller_s_and_one_request_s(api, work):
 
 async def test_errors_are_not_kept(api, work):
     assert (await api.ask("POST", "/v1/made", {"name": "bad"}, idempotency_key="k")).status == 400
-    assert (await api.ask("POST", "/v1/made", {"nam": "a"}, idempotency_key="k")).status == 400
+    assert (await api.ask("POST", "/v1/made", {"title": "a"}, idempotency_key="k")).status == 400
     assert (await api.ask("POST", "/v1/made", {"name": "a"}, idempotency_key="k")).status == 201
     assert work.done == ["a"]
 
