@@ -1,16 +1,19 @@
 """dkimpy as the other side: what it signs and seals we verify, and what we sign and seal it verifies."""
 
 from base64 import b64encode
+from datetime import UTC, datetime
 
 import dkim as dkimpy
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailauth.keyzone import ED25519, MESSAGE, NOW, RSA, KeyZone, published
+from mailauth.keyzone import ED25519, MESSAGE, RSA, KeyZone, published
 from mailstead.mailauth import arc, dkim
 from mailstead.model.authentication import ArcResult, Result
 
 ZONE = published(RSA, ED25519)
+NOW = datetime.now(UTC)
+"""dkimpy signs with the time of the machine."""
 RECEIVED = b"Authentication-Results: %b; arc=%b; spf=pass smtp.mailfrom=example.test\r\n"
 
 

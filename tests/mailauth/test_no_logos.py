@@ -22,6 +22,8 @@ FETCHERS = {
     "net/zones/held.py",
     "net/zones/route53.py",
     "usecases/dav_push.py",
+    "usecases/device_push.py",
+    "usecases/oidc_provider.py",
     "usecases/push.py",
     "usecases/record_checks.py",
     "usecases/reporting.py",
