@@ -26,7 +26,8 @@ from mailstead.model.secret import Secret
 from mailstead.policy.failures import PAIR_FREE_COUNT
 from mailstead.services.imap.errors import reply_for
 from mailstead.usecases import passwords
-from mailstead.usecases.factor_settings import STRONG_FOR, MailPrograms
+from mailstead.usecases.factor_settings import MailPrograms
+from mailstead.usecases.factors import STRONG_FOR
 from mailstead.usecases.passkeys import LIFE, Purpose
 from usecases.coming_in import ALICE, PEER, PROGRAM, RIGHT, STEP_S, WRONG, SecurityKey, open_coming_in
 from usecases.conftest import ROOT_PASSWORD

@@ -135,9 +135,6 @@ class Directory(Protocol):
     async def set_enabled(self, account_id: AccountId, *, is_enabled: bool, disabled_code: int | None) -> None:
         """Let nobody log in, and (with a code) take no mail; or let in again. Errors: NoSuchAccount."""
 
-    async def set_sealed(self, account_id: AccountId, is_sealed: bool) -> None:
-        """Note whether only its owner's passwords open the account's store. Errors: NoSuchAccount."""
-
     async def turn_into_account(
         self, account: Account, scram_salt: bytes, scram_iteration_count: int, password: Verifier
     ) -> None:

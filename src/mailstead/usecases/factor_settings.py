@@ -11,7 +11,6 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -21,7 +20,6 @@ from mailstead.model.directory import AppPassword
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     AuthenticationFailed,
-    FactorNeeded,
     LimitReached,
     NoSuchFactor,
     NotAllowed,
@@ -43,8 +41,6 @@ RECOVERY_CODES: Final = 10
 DEVICES_MAX: Final = 5
 PASSKEYS_MAX: Final = 20
 LABEL_CHARACTERS_MAX: Final = 100
-STRONG_FOR: Final = timedelta(minutes=15)
-"""For so long after a second factor was shown, its owner may change what protects the account."""
 
 
 class MailPrograms(StrEnum):
@@ -259,10 +255,7 @@ class FactorSettings:
     async def _may_change(self, actor: Actor, password: Secret) -> str:
         """Give the owner, after the password, and (where one is on) the second factor, were shown just now."""
         owner = _own(actor)
-        if await self._second_factors.needed(owner) and (
-            actor.strong_at is None or self._clock.now() - actor.strong_at > STRONG_FOR
-        ):
-            raise FactorNeeded
+        await self._second_factors.must_be_shown(owner, actor.strong_at)
         assert actor.address is not None  # or it had no owner
         shown = await self._users.check_password(actor.address.key, password, Peer(actor.peer, 0), "web")
         if owner_of(shown.user_id, shown.account_id) != owner:  # the address was another's before

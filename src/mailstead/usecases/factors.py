@@ -13,12 +13,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
 from mailstead.model.envelope import Peer
-from mailstead.model.errors import AuthenticationFailed, TooManyFailures
+from mailstead.model.errors import AuthenticationFailed, FactorNeeded, TooManyFailures
 from mailstead.model.people import Factor, FactorKind
 from mailstead.model.secret import Secret
 from mailstead.policy.failures import Failures
@@ -34,6 +35,8 @@ STEPS_ASIDE: Final = 1
 DIGITS: Final = 6
 RECOVERY_LETTERS: Final = 22
 """22 times 5 bits."""
+STRONG_FOR: Final = timedelta(minutes=15)
+"""For so long after a second factor was shown, its owner may change what protects the account."""
 
 _log = log.get("accounts")
 
@@ -58,6 +61,11 @@ class SecondFactors:
     async def needed(self, owner: str) -> bool:
         """Whether a password alone is not enough."""
         return bool(await self.kinds(owner))
+
+    async def must_be_shown(self, owner: str, strong_at: datetime | None) -> None:
+        """Errors: FactorNeeded, where one is on and was not shown lately; `strong_at`: when it was, if at all."""
+        if await self.needed(owner) and (strong_at is None or self._clock.now() - strong_at > STRONG_FOR):
+            raise FactorNeeded
 
     async def kinds(self, owner: str) -> frozenset[FactorKind]:
         """Which kinds may be shown: none without a device or a passkey."""

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from mailstead.model.address import Address
 from mailstead.model.directory import Account, Credentials, Verifier
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import AuthenticationFailed, NoSuchAccount, NotAllowed, PolicyRefused
+from mailstead.model.people import owner_of
 from mailstead.model.secret import Secret
 from mailstead.ports.sealed import WrapKind
 from mailstead.ports.storage import Storage
-from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.accounts import SCRAM_ITERATION_COUNT, SCRAM_SALT_OCTETS, Accounts
 from mailstead.usecases.audit import Audit
+from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.passwords import APP_PASSWORD_ALPHABET, Passwords, is_foreign, is_unset
 from mailstead.usecases.sealed_merging import SealedMerging
 from mailstead.usecases.unlocking import Unlocking, plain_letters
@@ -45,6 +48,8 @@ class Sealing:
     """App passwords that open it; others of its app passwords do once they were used while it was open."""
     waiting_count: int
     waiting_octets: int
+    opened_at: datetime | None
+    """Since when this process has it open."""
 
 
 class SealedAccounts:
@@ -58,6 +63,7 @@ class SealedAccounts:
         unlocking: Unlocking,
         merging: SealedMerging,
         audit: Audit,
+        second_factors: SecondFactors,
     ) -> None:
         self._storage = storage
         self._directory = storage.directory
@@ -67,6 +73,7 @@ class SealedAccounts:
         self._unlocking = unlocking
         self._merging = merging
         self._audit = audit
+        self._second_factors = second_factors
 
     @staticmethod
     def new_recovery_key() -> Secret:
@@ -87,14 +94,15 @@ class SealedAccounts:
             len({each.mark for each in wrappings if each.kind in {WrapKind.APP, WrapKind.APP_SCRAM}}),
             waiting.message_count if waiting else 0,
             waiting.size_octets if waiting else 0,
+            self._unlocking.opened_at(account.account_id),
         )
 
     async def seal(self, actor: Actor, address: Address, password: Secret, recovery_key: Secret, peer: Peer) -> None:
         """Seal an account with its main password and a recovery key.
 
         Sessions end and log in anew. App passwords go on; each opens the account once it was used while it was open.
-        Errors: AuthenticationFailed, TooManyFailures (password); PolicyRefused, where it cannot be sealed; NotAllowed,
-        NoSuchAccount, TryAgainLater.
+        Errors: AuthenticationFailed, TooManyFailures (password); FactorNeeded, in a session with a second factor that
+        was not shown lately; PolicyRefused, where it cannot be sealed; NotAllowed, NoSuchAccount, TryAgainLater.
         """
         _check_recovery_key(recovery_key)
         account, credentials, main = await self._proven(actor, address, password, peer)
@@ -144,11 +152,18 @@ class SealedAccounts:
     async def recover(self, address: Address, recovery_key: Secret, new: Secret, peer: Peer) -> None:
         """Set a new main password with the recovery key, which stays. Nobody need be logged in.
 
+        The new password is hashed first, for everybody: how long it takes tells nobody who is here and sealed (attack
+        row 62), and who tries many keys at once waits in the same row as those who try passwords.
+
         Errors: AuthenticationFailed, one and the same for a wrong key, an account that is not sealed or not there;
-        TooManyFailures; PolicyRefused for the new password.
+        TooManyFailures; TryAgainLater; PolicyRefused for the new password.
         """
         username = str(address)
         await self._accounts.begin_attempt(username, peer, "web")
+        verifier = await self._passwords.make_sealed_verifier(
+            new, secrets.token_bytes(SCRAM_SALT_OCTETS), SCRAM_ITERATION_COUNT
+        )
+        self._accounts.check_attempt(username, peer, "web")
         credentials = await self._directory.credentials(address)
         is_proven = (
             credentials is not None
@@ -160,9 +175,6 @@ class SealedAccounts:
             raise AuthenticationFailed
         self._accounts.attempt_succeeded(username, peer, "web")
         account = credentials.account
-        verifier = await self._passwords.make_sealed_verifier(
-            new, credentials.scram_salt, credentials.scram_iteration_count
-        )
         await self._unlocking.change_password(credentials, verifier, new)
         self._note(Actor(account.account_id, account.address, peer=peer.address), "account.recover", account)
 
@@ -184,6 +196,9 @@ class SealedAccounts:
     ) -> tuple[Account, Credentials, Verifier]:
         """Check the main password by a log-in, which opens the account. Errors: as `seal`."""
         account = await self._account(actor, address)
+        if actor.session_id is not None:  # who comes without one, by a password alone, has no second factor
+            owner = owner_of(actor.user_id, actor.account_id)
+            await self._second_factors.must_be_shown(owner, actor.strong_at)
         came = await self._accounts.log_in(str(account.address), password, peer, "web")
         if came.app_password_id is not None or came.account_id != account.account_id:
             raise AuthenticationFailed("The main password is needed, not an app password")

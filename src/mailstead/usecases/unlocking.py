@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -55,6 +56,7 @@ class _Opened:
 
     account: Account
     used_s: float
+    opened_at: datetime
     hold_count: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     merged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,6 +131,11 @@ class Unlocking:
                     await self._opened(account)
                     return True
         return False
+
+    def opened_at(self, account_id: AccountId) -> datetime | None:
+        """Since when this process has an account open; None: it has not."""
+        opened = self._open.get(account_id)
+        return None if opened is None else opened.opened_at
 
     def holding(self, account_id: AccountId) -> AbstractContextManager[None]:
         """Keep an account open that is, until the context is left; for sessions."""
@@ -286,7 +293,7 @@ class Unlocking:
         account_id = account.account_id
         opened = self._open.get(account_id)
         if opened is None:
-            opened = self._open[account_id] = _Opened(account, self._clock.monotonic_s())
+            opened = self._open[account_id] = _Opened(account, self._clock.monotonic_s(), self._clock.now())
             # Watched before the first look: what comes in between is not missed.
             opened.watch.enter_context(self._bus.watch(sealed_topic(account_id), opened.woken.set))
             opened.task = asyncio.create_task(self._look_after(opened))

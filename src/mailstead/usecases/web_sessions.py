@@ -39,7 +39,7 @@ from mailstead.ports.storage import Storage
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.audit import Audit
-from mailstead.usecases.factors import SecondFactors
+from mailstead.usecases.factors import STRONG_FOR, SecondFactors
 from mailstead.usecases.passkeys import Passkeys, Purpose, new_object_id
 from mailstead.usecases.people import Users
 
@@ -52,7 +52,6 @@ IDLE: Final = timedelta(days=7)
 PENDING_LIFE: Final = timedelta(minutes=5)
 SEEN_EVERY: Final = timedelta(minutes=10)
 """How exactly the last use is known: each note of it is a write."""
-STRONG_FOR: Final = timedelta(minutes=15)
 SESSIONS_MAX: Final = 50
 """Of one owner; the oldest ends when there would be more."""
 PROGRAM_CHARACTERS_MAX: Final = 200

@@ -125,6 +125,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         masked=MaskedAddresses(house.storage, house.address_book),
         own_addresses=OwnAddresses(house.storage, house.clock),
         script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
+        sealed_accounts=house.sealed_accounts,
         sealed_rules=house.sealed_rules,
         second_factors=house.second_factors,
         users=house.users,

@@ -387,7 +387,9 @@ async def make_house(
             accounts=accounts,
             unlocking=unlocking,
             sealed_merging=sealed_merging,
-            sealed_accounts=SealedAccounts(storage, accounts, passwords, unlocking, sealed_merging, audit),
+            sealed_accounts=SealedAccounts(
+                storage, accounts, passwords, unlocking, sealed_merging, audit, second_factors
+            ),
             users=users,
             second_factors=second_factors,
             factor_settings=FactorSettings(storage, clock, users, second_factors, passkeys, audit, issuer=hostname),

@@ -34,6 +34,7 @@ from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
 from mailstead.usecases.script_entries import ScriptEntries
+from mailstead.usecases.sealed_accounts import SealedAccounts
 from mailstead.usecases.sealed_rules import SealedRules
 from mailstead.usecases.web_sessions import WebSessions
 
@@ -87,6 +88,7 @@ class ApiHouse:
     masked: MaskedAddresses
     own_addresses: OwnAddresses
     script_entries: ScriptEntries
+    sealed_accounts: SealedAccounts
     sealed_rules: SealedRules
     second_factors: SecondFactors
     users: Users

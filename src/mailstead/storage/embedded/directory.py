@@ -201,10 +201,6 @@ class EmbeddedDirectory:
         """Errors: NoSuchAccount."""
         await self.change(directory_writes.set_sending_limit, account_id, sending_limit)
 
-    async def set_sealed(self, account_id: AccountId, is_sealed: bool) -> None:
-        """Errors: NoSuchAccount."""
-        await self.change(directory_writes.set_sealed, account_id, is_sealed)
-
     async def add_alias(self, alias: Alias) -> None:
         """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
         await self.change(directory_writes.add_alias, alias)

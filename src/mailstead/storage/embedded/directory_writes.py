@@ -141,13 +141,6 @@ def set_sending_limit(db: apsw.Connection, account_id: AccountId, sending_limit:
     touch_account(db, account_id)
 
 
-def set_sealed(db: apsw.Connection, account_id: AccountId, is_sealed: bool) -> None:
-    """Errors: NoSuchAccount."""
-    db.execute("UPDATE account SET is_sealed = ? WHERE account_id = ?", (int(is_sealed), account_id))
-    _must_have_changed(db, NoSuchAccount(account_id=account_id))
-    touch_account(db, account_id)
-
-
 def add_alias(db: apsw.Connection, alias: Alias) -> None:
     """Insert if absent. Errors: AddressTaken, NoSuchDomain."""
     _take_address(db, alias.address, None)
