@@ -76,6 +76,8 @@ class AddressPasswords:
         if new is not None:
             check_new_password(new.reveal())
         to = Address.parse(instructions_to.strip()) if instructions_to.strip() else None
+        if to is not None and account.is_sealed:
+            raise PolicyRefused("No link sets the password of a sealed mailbox; its recovery key does")
         if to is not None and not self._mail.has_pages:
             raise PolicyRefused("The server has no pages that a link could lead to; leave emailed_instructions out")
         if to is not None and new is not None:

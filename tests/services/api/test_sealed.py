@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mailstead.model.address import Address
-from mailstead.services.api.routes import app_passwords, sealed, second_factors, sessions
+from mailstead.services.api.routes import aliases, app_passwords, sealed, second_factors, sessions
 from services.api.asking import PASSWORD, asking, basic
 from services.api.test_security import Clock, bearer, log_in, turn_on
 
@@ -22,7 +22,8 @@ def clock():
 
 @pytest.fixture
 async def api(tmp_path, clock):
-    endpoints = (*app_passwords.ENDPOINTS, *second_factors.ENDPOINTS, *sealed.ENDPOINTS, *sessions.ENDPOINTS)
+    modules = (aliases, app_passwords, second_factors, sealed, sessions)
+    endpoints = tuple(endpoint for module in modules for endpoint in module.ENDPOINTS)
     async with asking(tmp_path, clock=clock, endpoints=endpoints) as made:
         yield made
 
@@ -166,3 +167,15 @@ async def test_attack_062_recovery_answers_alike_after_the_same_work(api, monkey
     assert len(answers) == 1
     assert answers.pop()[0] == 401
     assert len(worked) == 4
+
+
+async def test_no_administrator_sets_its_password_nor_mails_a_link_for_it(api):
+    await seal(api)
+    path = "/v1/domains/example.test/aliases/alice/generate-password"
+    for asked in ({"is_override": True}, {"emailed_instructions": "x@elsewhere.test", "is_override": True}):
+        refused = await api.ask("POST", path, asked, by="domain admin")
+        assert refused.status == 400
+    linked = {"emailed_instructions": "x@elsewhere.test", "password": PASSWORD}
+    refused = await api.ask("POST", path, linked, by="domain admin")
+    assert "recovery key" in refused.message
+    assert (await state(api))["is_sealed"]
