@@ -257,6 +257,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
     parser.add_argument("--without-peers", action="store_true")
+    parser.add_argument("--peers", default="radicale,xandikos", help="of `dav`")
     parser.add_argument("--cipher", default="chacha20")
     options = parser.parse_args()
     names = options.only.split(",")
