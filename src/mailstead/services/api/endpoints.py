@@ -103,6 +103,8 @@ class Endpoint:
     """``?dry_run=true`` is understood (`Call.is_dry_run`); elsewhere it is refused, lest something happen after all."""
     media_type: str = "application/json"
     """Of the answer."""
+    other_media_type: str = ""
+    """What the query may ask for instead, as it is."""
     command: str = ""
     """What does the same at the command line, without ``mailstead``: ``queue list``."""
 

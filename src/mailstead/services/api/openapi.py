@@ -224,6 +224,8 @@ def _responses(endpoint: Endpoint, schemas: Mapping[str, dict[str, Any]]) -> dic
         success["content"] = {endpoint.media_type: {"schema": schemas[f"{endpoint.name} shows"]}}
     elif endpoint.media_type != "application/json":
         success["content"] = {endpoint.media_type: {"schema": {"type": "string"}}}
+    if endpoint.other_media_type:
+        success["content"][endpoint.other_media_type] = {"schema": {"type": "string"}}
     if _is_list(endpoint):
         headers: dict[str, Any] = {
             name: {"description": text, "schema": {"type": "integer"}} for name, text in _LIST_HEADERS.items()

@@ -441,6 +441,7 @@ ENDPOINTS: Final = (
         handler=show_message,
         query=MessageAsked,
         shows=MessageShown,
+        other_media_type="message/rfc822",
     ),
     _endpoint(
         "PUT",
