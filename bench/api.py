@@ -22,7 +22,7 @@ from bench import memory
 from bench.dav_client import DavClient
 from bench.imap_client import ImapClient
 from bench.messages import message
-from bench.peers import DOMAIN, PASSWORD, Mailstead, client_context, start_mailstead, wait_for_port
+from bench.peers import DOMAIN, PASSWORD, client_context, start_mailstead, wait_for_port
 from bench.peers import free_ports as ports
 from bench.report import record
 
@@ -43,7 +43,8 @@ class ApiClient(DavClient):
 @dataclass(frozen=True)
 class Work:
     name: str
-    user: str
+    users: list[str]
+    """One for each client, or one for all."""
     password: str
     ask: Callable[[int], tuple[str, str, bytes]]
     """Method, path and body of the request with this number."""
@@ -54,12 +55,17 @@ def _prepare(aliases: int, token: list[str]) -> Callable[[Any], Any]:
     async def prepare(house: Any) -> None:
         from mailstead.model.address import Address
         from mailstead.model.directory import Alias
+        from mailstead.model.secret import Secret
         from mailstead.policy.targets import read_target
         from mailstead.wiring.house import ADMINISTRATOR
 
-        user = await house.users.create(ADMINISTRATOR, Address.parse(OWNER), is_admin=True)
-        made = await house.users.tokens.create(ADMINISTRATOR, "bench", user=user)
-        token.append(made.secret.reveal())
+        # A user each, as a user makes so many aliases in a day and no more.
+        for number in range(CLIENTS):
+            address = Address.parse(OWNER if not number else f"admin{number}@elsewhere.test")
+            password = Secret(PASSWORD) if number else None
+            user = await house.users.create(ADMINISTRATOR, address, password, is_admin=True)
+            made = await house.users.tokens.create(ADMINISTRATOR, "bench", user=user)
+            token.append(made.secret.reveal())
         target = read_target("somebody@elsewhere.test")
         for at in range(0, aliases, 500):
             await asyncio.gather(
@@ -78,14 +84,15 @@ async def _run(port: int, works: list[Work], seconds: float, numbers: dict[str, 
     stop_at = time.perf_counter() + seconds
 
     async def client(at: int) -> None:
-        clients = {work.user: ApiClient(port, work.user, work.password) for work in works}
+        users = {work.name: work.users[at % len(work.users)] for work in works}
+        clients = {users[work.name]: ApiClient(port, users[work.name], work.password) for work in works}
         for turn in count(at):
             if time.perf_counter() >= stop_at:
                 break
             work = works[turn % len(works)]
             method, path, body = work.ask(next(numbers[work.name]))
             begin = time.perf_counter()
-            answer = await clients[work.user].ask(method, path, body, Content_Type="application/json")
+            answer = await clients[users[work.name]].ask(method, path, body, Content_Type="application/json")
             times.append((time.perf_counter() - begin) * 1000)
             if answer.status != work.status:
                 raise RuntimeError(f"{work.name}: {answer.status}: {answer.body[:300]!r}")
@@ -96,7 +103,7 @@ async def _run(port: int, works: list[Work], seconds: float, numbers: dict[str, 
     return sorted(times)
 
 
-def _works(system: Mailstead, port: int, token: str) -> list[Work]:
+def _works(port: int, tokens: list[str]) -> list[Work]:
     client = ApiClient(port, ALICE, PASSWORD)
 
     async def newest() -> str:
@@ -113,18 +120,18 @@ def _works(system: Mailstead, port: int, token: str) -> list[Work]:
 
     pages = ALIASES // 50
     return [
-        Work("list 50 aliases", token, "", lambda n: ("GET", f"{aliases}?limit=50&page={1 + n % pages}", b"")),
-        Work("create alias", token, "", new_alias),
-        Work("get message of 100 KB", ALICE, PASSWORD, lambda _: ("GET", f"/v1/messages/{large}", b"")),
+        Work("list 50 aliases", tokens, "", lambda n: ("GET", f"{aliases}?limit=50&page={1 + n % pages}", b"")),
+        Work("create alias", tokens, "", new_alias),
+        Work("get message of 100 KB", [ALICE], PASSWORD, lambda _: ("GET", f"/v1/messages/{large}", b"")),
         Work(
             "list 50 messages",
-            ALICE,
+            [ALICE],
             PASSWORD,
             lambda n: ("GET", f"/v1/messages?lightweight=true&limit=50&page={1 + n % 20}", b""),
         ),
         Work(
             "list 50 messages, parsed",
-            ALICE,
+            [ALICE],
             PASSWORD,
             lambda n: ("GET", f"/v1/messages?raw=false&limit=50&page={1 + n % 20}", b""),
         ),
@@ -153,7 +160,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             client.command(b"CREATE Large")
             client.append(b"Large", [message(102_400, 0)])
             client.close()
-            works = _works(system, port, token[0])
+            works = _works(port, token)
             name = f"mailstead --workers {workers}" if workers > 1 else "mailstead"
             numbers = {work.name: count() for work in works}
             for chosen in [*([work] for work in works), works[:4]]:
