@@ -138,7 +138,7 @@ class Emails:
             await self._emails.add(email)
             try:
                 await submission.accept()
-            except Exception:
+            except Exception:  # whatever it was, it goes on; the record of what was not sent must not stay
                 await self._emails.remove(email.email_id)
                 raise
         finally:

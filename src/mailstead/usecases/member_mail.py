@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import timedelta
 from typing import Final
 
-from mailstead.mime.compose import Heading, composed
 from mailstead.model.address import Address
-from mailstead.model.envelope import Actor, Recipient
+from mailstead.model.envelope import Actor
 from mailstead.model.people import Group, Invite
-from mailstead.model.queue import ItemKind, NewItem
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.usecases.house_mail import HouseMail
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
-
-EXPIRES: Final = timedelta(days=2)
 
 _PARTS: Final = {
     Group.ADMIN: "to look after the domain, as one of its administrators",
@@ -31,11 +26,7 @@ class MemberMail:
     def __init__(
         self, storage: Storage, routes: Routes, sealing: Sealing, clock: Clock, *, hostname: str, url: str = ""
     ) -> None:
-        self._storage = storage
-        self._routes = routes
-        self._sealing = sealing
-        self._clock = clock
-        self._hostname = hostname
+        self._mail = HouseMail(storage, routes, sealing, clock, hostname=hostname)
         self._url = url
 
     def link(self, token: Secret) -> str:
@@ -49,30 +40,13 @@ class MemberMail:
         """
         if not self._url:
             return False
-        domain, now = invite.domain, self._clock.now()
-        message_id = f"{secrets.token_hex(12)}@{self._hostname}"
+        domain, hostname = invite.domain, self._mail.hostname
         inviter = actor.address if actor.user_id is not None else None
-        heading = Heading(
-            f"Mailstead <mailer-daemon@{domain}>", [str(to)], f"Invitation to {domain}", now, f"<{message_id}>"
-        )
         text = (
-            f"{inviter or 'The administrator'} invites you {_PARTS[invite.group]} {domain} at {self._hostname}.\n\n"
+            f"{inviter or 'The administrator'} invites you {_PARTS[invite.group]} {domain} at {hostname}.\n\n"
             f"To accept, open this link, which is good until {invite.expires_at:%Y-%m-%d %H:%M} UTC:\n\n"
             f"{self.link(token)}\n\n"
             "If you do not know what this is about, there is nothing to do.\n"
         )
-        octets = b"Auto-Submitted: auto-generated\r\n" + composed(heading, text)
-        item = NewItem(
-            queue_id=message_id.partition("@")[0],
-            kind=ItemKind.NOTICE,
-            mail_from=None,
-            recipients=(await self._routes.to_address(Recipient(to, frozenset({"NEVER"})), domain),),
-            octets=await self._sealing.sign(octets, domain),
-            accepted_at=now,
-            expires_at=now + EXPIRES,
-            domain=domain,
-            message_id=message_id,
-            smtputf8=not to.is_ascii,
-        )
-        await self._storage.queue.put([item])
+        await self._mail.send(domain, to, f"Invitation to {domain}", text)
         return True
