@@ -6,7 +6,6 @@ state in two runs is told; what comes and goes is not.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,16 +13,15 @@ from typing import Final
 
 import msgspec
 
-from mailstead.mime.compose import Heading, composed
 from mailstead.model.address import Address
 from mailstead.model.diagnosis import Diagnosis, Health
-from mailstead.model.envelope import Actor, Recipient
-from mailstead.model.queue import ItemKind, NewItem
+from mailstead.model.envelope import Actor
 from mailstead.policy.names import POSTMASTER
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
 from mailstead.telemetry import log
 from mailstead.usecases.doctor import Doctor
+from mailstead.usecases.house_mail import HouseMail
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
 
@@ -32,7 +30,6 @@ _log = log.get("doctor")
 EVERY: Final = timedelta(hours=23, minutes=50)
 """A little less than a day, so that it stays at its hour."""
 KEPT: Final = timedelta(days=30)
-EXPIRES: Final = timedelta(days=2)
 _KIND: Final = "doctor"
 
 
@@ -60,9 +57,7 @@ class DailyDoctor:
         self._storage = storage
         self._clock = clock
         self._doctor = doctor
-        self._routes = routes
-        self._sealing = sealing
-        self._hostname = hostname
+        self._mail = HouseMail(storage, routes, sealing, clock, hostname=hostname)
 
     async def go_round(self, actor: Actor, now: datetime) -> list[Difference]:
         """Do it if it is time; a chore of housekeeping, which comes more often. A new house is first set up."""
@@ -118,30 +113,10 @@ class DailyDoctor:
         if not differences or not domains:
             return
         domain = domains[0].name
-        now, to = self._clock.now(), Address(POSTMASTER, domain)
-        message_id = f"{secrets.token_hex(12)}@{self._hostname}"
         worst = any(each.now.status is Health.ERROR for each in differences)
-        heading = Heading(
-            f"Mailstead <mailer-daemon@{domain}>",
-            [str(to)],
-            f"{self._hostname}: {len(differences)} {'problem' if worst else 'change'}{'s' * (len(differences) > 1)}",
-            now,
-            f"<{message_id}>",
-        )
-        octets = b"Auto-Submitted: auto-generated\r\n" + composed(heading, text_of(differences))
-        recipient = await self._routes.to_address(Recipient(to, frozenset({"NEVER"})), domain)
-        item = NewItem(
-            queue_id=message_id.partition("@")[0],
-            kind=ItemKind.NOTICE,
-            mail_from=None,
-            recipients=(recipient,),
-            octets=await self._sealing.sign(octets, domain),
-            accepted_at=now,
-            expires_at=now + EXPIRES,
-            domain=domain,
-            message_id=message_id,
-        )
-        await self._storage.queue.put([item])
+        what = f"{'problem' if worst else 'change'}{'s' * (len(differences) > 1)}"
+        subject = f"{self._mail.hostname}: {len(differences)} {what}"
+        await self._mail.send(domain, Address(POSTMASTER, domain), subject, text_of(differences))
 
 
 def text_of(differences: Sequence[Difference]) -> str:

@@ -33,10 +33,18 @@ class HouseMail:
 
         Spec: RFC 3834 §5 (Auto-Submitted); RFC 3461 §4.1 (NOTIFY=NEVER).
         """
+        message_id = self.message_id()
+        sender, now = f"Mailstead <mailer-daemon@{domain}>", self._clock.now()
+        heading = Heading(sender, [str(to)], subject, now, f"<{message_id}>")
+        await self.post(domain, to, message_id, b"Auto-Submitted: auto-generated\r\n" + composed(heading, text))
+
+    def message_id(self) -> str:
+        """Give a new Message-ID, without brackets."""
+        return f"{secrets.token_hex(12)}@{self.hostname}"
+
+    async def post(self, domain: str, to: Address, message_id: str, octets: bytes) -> None:
+        """Sign and queue a mail that is composed already. Errors: of the store."""
         now = self._clock.now()
-        message_id = f"{secrets.token_hex(12)}@{self.hostname}"
-        heading = Heading(f"Mailstead <mailer-daemon@{domain}>", [str(to)], subject, now, f"<{message_id}>")
-        octets = b"Auto-Submitted: auto-generated\r\n" + composed(heading, text)
         item = NewItem(
             queue_id=message_id.partition("@")[0],
             kind=ItemKind.NOTICE,

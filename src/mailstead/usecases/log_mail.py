@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import gzip
 import re
-import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from mailstead.mime.composition import Attached, Composition, Correspondent, compose
-from mailstead.model.envelope import Actor, Recipient
+from mailstead.model.envelope import Actor
 from mailstead.model.errors import NoSuchDomain, NotAllowed
-from mailstead.model.queue import ItemKind, NewItem
 from mailstead.model.trace import TraceEvent, TraceQuery
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
+from mailstead.usecases.house_mail import HouseMail
 from mailstead.usecases.routes import Routes
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.tables import csv_rows
 from mailstead.usecases.traces import Traces
 
-EXPIRES: Final = timedelta(days=2)
 MESSAGES_MAX: Final = 1000
 STEPS_MAX: Final = 20_000
 
@@ -62,10 +59,8 @@ class LogMail:
     ) -> None:
         self._storage = storage
         self._traces = traces
-        self._routes = routes
-        self._sealing = sealing
         self._clock = clock
-        self._hostname = hostname
+        self._mail = HouseMail(storage, routes, sealing, clock, hostname=hostname)
 
     async def send(self, actor: Actor, wishes: LogWishes) -> int:
         """Queue the mail to the user's own address; how many rows it has.
@@ -100,15 +95,15 @@ class LogMail:
         now = self._clock.now()
         if not domain:
             ours = {each.name for each in await self._storage.directory.domains()}
-            domain = next((name for name in (actor.address.domain, *sorted(ours)) if name in ours), self._hostname)
-        message_id = f"{secrets.token_hex(12)}@{self._hostname}"
+            domain = next((name for name in (actor.address.domain, *sorted(ours)) if name in ours), self._mail.hostname)
+        message_id = self._mail.message_id()
         octets = compose(
             Composition(
                 now.replace(microsecond=0),
                 f"<{message_id}>",
                 authors=(Correspondent("Mailstead", f"mailer-daemon@{domain}"),),
                 to=(Correspondent("", str(actor.address)),),
-                subject=f"Log of {self._hostname}, {now:%Y-%m-%d %H:%M} UTC",
+                subject=f"Log of {self._mail.hostname}, {now:%Y-%m-%d %H:%M} UTC",
                 fields=(("Auto-Submitted", "auto-generated"),),
                 text="The log that you asked for is attached, as comma-separated values (gzip).\n",
                 attachments=(
@@ -116,20 +111,7 @@ class LogMail:
                 ),
             )
         )
-        to = Recipient(actor.address, frozenset({"NEVER"}))
-        item = NewItem(
-            queue_id=message_id.partition("@")[0],
-            kind=ItemKind.NOTICE,
-            mail_from=None,
-            recipients=(await self._routes.to_address(to, domain),),
-            octets=await self._sealing.sign(octets, domain),
-            accepted_at=now,
-            expires_at=now + EXPIRES,
-            domain=domain,
-            message_id=message_id,
-            smtputf8=not actor.address.is_ascii,
-        )
-        await self._storage.queue.put([item])
+        await self._mail.post(domain, actor.address, message_id, octets)
 
 
 def _row(step: TraceEvent, number: int) -> list[str]:
