@@ -28,6 +28,9 @@ from bench.report import record
 
 ALIASES, MESSAGES = 10_000, 100_000
 CLIENTS = 16
+USERS = 4 * CLIENTS
+"""Who ask for aliases; a user makes 300 in a day and no more."""
+TURNS_OF_A_USER = 200
 OWNER = f"user0@{DOMAIN}"
 ALICE = f"user1@{DOMAIN}"
 _CONTEXT = client_context()
@@ -44,7 +47,7 @@ class ApiClient(DavClient):
 class Work:
     name: str
     users: list[str]
-    """One for each client, or one for all."""
+    """Those of each client in turn, or one for all."""
     password: str
     ask: Callable[[int], tuple[str, str, bytes]]
     """Method, path and body of the request with this number."""
@@ -59,8 +62,7 @@ def _prepare(aliases: int, token: list[str]) -> Callable[[Any], Any]:
         from mailstead.policy.targets import read_target
         from mailstead.wiring.house import ADMINISTRATOR
 
-        # A user each, as a user makes so many aliases in a day and no more.
-        for number in range(CLIENTS):
+        for number in range(USERS):
             address = Address.parse(OWNER if not number else f"admin{number}@elsewhere.test")
             password = Secret(PASSWORD) if number else None
             user = await house.users.create(ADMINISTRATOR, address, password, is_admin=True)
@@ -84,15 +86,17 @@ async def _run(port: int, works: list[Work], seconds: float, numbers: dict[str, 
     stop_at = time.perf_counter() + seconds
 
     async def client(at: int) -> None:
-        users = {work.name: work.users[at % len(work.users)] for work in works}
-        clients = {users[work.name]: ApiClient(port, users[work.name], work.password) for work in works}
+        clients: dict[str, ApiClient] = {}
         for turn in count(at):
             if time.perf_counter() >= stop_at:
                 break
             work = works[turn % len(works)]
+            user = work.users[(at + CLIENTS * (turn // TURNS_OF_A_USER)) % len(work.users)]
+            if user not in clients:
+                clients[user] = ApiClient(port, user, work.password)
             method, path, body = work.ask(next(numbers[work.name]))
             begin = time.perf_counter()
-            answer = await clients[users[work.name]].ask(method, path, body, Content_Type="application/json")
+            answer = await clients[user].ask(method, path, body, Content_Type="application/json")
             times.append((time.perf_counter() - begin) * 1000)
             if answer.status != work.status:
                 raise RuntimeError(f"{work.name}: {answer.status}: {answer.body[:300]!r}")

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 
 import pytest
 from starlette.requests import Request
@@ -127,3 +129,28 @@ async def test_a_slow_body_within_its_time_is_read(serve):
         writer.write(b"ended")
         assert (await reader.readline()).split()[1] == b"200"
         writer.close()
+
+
+async def test_a_head_goes_out_together_with_its_body(tmp_path):
+    """As one TLS record, so that a client is not woken up for each."""
+    certificates = open_certificates("", "", tmp_path / "data", "localhost", 5.0)
+    server = HttpServer(answer, HttpTerms("test"), [], ["127.0.0.1:0"], certificates.context)
+    server.bind()
+    stop = asyncio.Event()
+    running = asyncio.create_task(server.run(stop))
+    try:
+        got = await asyncio.wait_for(asyncio.to_thread(first_record, server.bound[0].port), LIMIT_S)
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, LIMIT_S)
+    assert got.startswith(b"HTTP/1.1 200")
+    assert got.endswith(b"\r\n\r\n5")
+
+
+def first_record(port):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port)) as plain, context.wrap_socket(plain) as encrypted:
+        encrypted.settimeout(LIMIT_S)
+        encrypted.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+        return encrypted.recv(16_384)  # gives no more than one record

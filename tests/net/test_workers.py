@@ -87,3 +87,26 @@ def test_workers_end_when_the_parent_is_killed():
     process.kill()
     _, lines, _ = finish(process)  # ends only when both workers have closed the pipe
     assert lines == ["done 0", "done 1"]
+
+
+def test_each_worker_keeps_to_a_processor_where_it_is_told_to():
+    program = """
+    def tell(index):
+        os.write(1, f"{index} {sorted(os.sched_getaffinity(0))}\\n".encode())
+        return until_term(index)
+
+    sys.exit(supervise(len(os.sched_getaffinity(0)) + 1, tell, has_cpu_affinity=%s))
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    for is_told, wanted in ((True, [[cpu] for cpu in [*cpus, cpus[0]]]), (False, [cpus] * (len(cpus) + 1))):
+        process = start(program % is_told)
+        told = {}
+        while len(told) < len(wanted):
+            line = process.stdout.readline()
+            assert line
+            if not line.startswith("ready"):
+                index, _, found = line.partition(" ")
+                told[int(index)] = found.strip()
+        process.send_signal(signal.SIGTERM)
+        assert finish(process)[0] == 0
+        assert told == {index: str(each) for index, each in enumerate(wanted)}

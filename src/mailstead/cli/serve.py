@@ -321,4 +321,5 @@ def _run(settings: Settings, when_ready: Callable[[], None] | None) -> int:
         return work(0, is_port_shared=False)
     from mailstead.net.workers import supervise
 
-    return supervise(settings.server.workers, work, stop_limit_s=settings.server.stop_limit_s + 5)
+    server = settings.server
+    return supervise(server.workers, work, stop_limit_s=server.stop_limit_s + 5, has_cpu_affinity=server.cpu_affinity)

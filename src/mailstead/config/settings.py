@@ -39,6 +39,9 @@ class Server:
     )
     data_dir: Path = setting(Path("/var/lib/mailstead"), "Folder of all stores.")
     workers: int = setting(1, "How many processes share the ports and the stores on this host.", minimum=1)
+    cpu_affinity: bool = setting(
+        True, "With several workers, whether each keeps to a processor of its own, which makes them faster."
+    )
     services: tuple[str, ...] = setting(
         ("mx", "submission", "imap", "pop3", "sieve", "caldav", "carddav", "queue", "web", "api"),
         "Services to run; smtp means mx and submission, worker the queue. One that has no address to listen on is left "

@@ -32,6 +32,8 @@ HEAD_OCTETS_MAX: Final = 16 * 1024
 STOP_LIMIT_S: Final = 2
 SOCKET_OCTETS_MAX: Final = 16 * 1024
 """Of a frame that a client sends."""
+GATHERED_OCTETS_MAX: Final = 64 * 1024
+"""Of an answer that waits for the end of a turn of the loop."""
 PING_S: Final = 30.0
 """Between pings of a WebSocket, and how long an answer may take."""
 
@@ -181,6 +183,45 @@ class _Server(uvicorn.Server):
         await asyncio.get_running_loop().connect_accepted_socket(make, accepted, ssl=context)
 
 
+class _Gathering:
+    """A transport that sends what is written in one turn of the loop at once.
+
+    Uvicorn writes a head and its body apart, each of which is a TLS record, a system call and a client woken up.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._octets = 0
+
+    def write(self, octets: bytes) -> None:
+        """See asyncio.WriteTransport."""
+        if not octets:
+            return
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(octets)
+        self._octets += len(octets)
+        if self._octets > GATHERED_OCTETS_MAX:
+            self._send()
+
+    def close(self) -> None:
+        """See asyncio.BaseTransport."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._pieces:
+            octets = b"".join(self._pieces)
+            self._pieces.clear()
+            self._octets = 0
+            self._transport.write(octets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _Connection(H11Protocol):
     """One that ends after a time, and does not begin where there are too many."""
 
@@ -193,7 +234,7 @@ class _Connection(H11Protocol):
         """See asyncio.Protocol."""
         terms = self.server_of.terms
         metrics.CONNECTIONS.labels(terms.service).inc()
-        super().connection_made(transport)
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # what it needs of one
         if len(self.connections) > terms.connections_max:
             metrics.refused(terms.service, "closed", "too-many")
             transport.abort()

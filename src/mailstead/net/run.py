@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 from collections.abc import Callable, Sequence
 
@@ -101,3 +102,14 @@ def raise_file_limit(wanted: int) -> int:
 def forbid_core_dumps() -> None:
     """Let no crash write the memory of this process, with its keys and messages, to a disk (attack row 73)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def calm_collector() -> None:
+    """Let Python look for garbage in cycles seldom, and never in what is there now. Call it when all is loaded.
+
+    What a request leaves behind is freed by counting references; looking after each 700 objects took a tenth of the
+    time of long lists.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

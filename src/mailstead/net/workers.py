@@ -26,12 +26,15 @@ EXIT_BUG: Final = 70
 """sysexits.h EX_SOFTWARE."""
 
 
-def supervise(count: int, work: Callable[[int], int], *, stop_limit_s: float = 15.0) -> int:
+def supervise(
+    count: int, work: Callable[[int], int], *, stop_limit_s: float = 15.0, has_cpu_affinity: bool = False
+) -> int:
     """Run `work(0)` … `work(count - 1)` in processes of their own; give the exit status for the whole.
 
     Call it before any thread or event loop starts, as the workers are forked. `work` gives its exit status and ends
     itself on SIGTERM. Workers bind their ports themselves, with `Listener(is_port_shared=True)`.
-    Effects: workers that are not done `stop_limit_s` after the stop are killed.
+    Effects: workers that are not done `stop_limit_s` after the stop are killed; with `has_cpu_affinity` each keeps to
+    one processor of those that we may use, in turn.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS | {signal.SIGCHLD})
     workers: dict[int, int] = {}
@@ -39,18 +42,22 @@ def supervise(count: int, work: Callable[[int], int], *, stop_limit_s: float = 1
         for index in range(count):
             pid = os.fork()
             if pid == 0:
-                _be_worker(index, work, before)
+                _be_worker(index, work, before, has_cpu_affinity=has_cpu_affinity)
             workers[pid] = index
         return _watch(workers, stop_limit_s)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _be_worker(index: int, work: Callable[[int], int], mask: set[signal.Signals | int]) -> None:
+def _be_worker(
+    index: int, work: Callable[[int], int], mask: set[signal.Signals | int], *, has_cpu_affinity: bool
+) -> None:
     """The child's life; never returns."""
     status = EXIT_BUG
     try:
         _end_with_parent()
+        if has_cpu_affinity:
+            _keep_to_one_cpu(index)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = work(index)
     except SystemExit as error:
@@ -67,6 +74,17 @@ def _end_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent dies, even by SIGKILL, so that no worker keeps the ports."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _keep_to_one_cpu(index: int) -> None:
+    """Let all threads of this process run on one processor.
+
+    One of them has the interpreter's lock at a time. On several processors they take it from each other there, which
+    doubles the time that they need (docs/performance.md, "The API").
+    """
+    if sys.platform == "linux":
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[index % len(cpus)]})
 
 
 def _watch(workers: dict[int, int], stop_limit_s: float) -> int:

@@ -14,7 +14,7 @@ from mailstead.config.settings import Settings
 from mailstead.model.errors import BadSettings
 from mailstead.net.certificates import open_certificates
 from mailstead.net.endpoint import Endpoint
-from mailstead.net.run import Servers, forbid_core_dumps, raise_file_limit
+from mailstead.net.run import Servers, calm_collector, forbid_core_dumps, raise_file_limit
 from mailstead.net.supervision import hang_up_means_reload, notify
 from mailstead.telemetry import log
 from mailstead.usecases.reporting import Counting
@@ -95,6 +95,7 @@ async def serve(
             if worker == 0:
                 notify("READY=1")
 
+        calm_collector()
         _log.info("ready", services=server.services, addresses=[str(at) for at in bound])
         async with asyncio.TaskGroup() as group:
             if "queue" in services:

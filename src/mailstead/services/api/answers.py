@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from datetime import datetime
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
-from pydantic_core import to_json
+import msgspec
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mailstead.services.api import errors, paging
 from mailstead.services.api.endpoints import Answer, Call
 from mailstead.services.api.errors import Refusal
+from mailstead.services.api.values import Moment, text_of_moment
 
 HEADERS: Final = (
     (b"cache-control", b"no-store"),
@@ -38,7 +43,7 @@ def response_of(answer: Answer, call: Call) -> Response:
         return Response(None, status, headers)
     if isinstance(answer.content, AsyncIterator):
         return StreamingResponse(answer.content, status, headers, endpoint.media_type)
-    octets, media_type = _written(answer.content, endpoint.media_type)
+    octets, media_type = _octets_of(answer.content, endpoint.media_type)
     return Response(octets, status, headers, media_type)
 
 
@@ -75,9 +80,54 @@ _EXPOSED: Final = (
 _ALLOWED: Final = "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
 
 
-def _written(content: Any, media_type: str) -> tuple[bytes, str]:
+def _octets_of(content: Any, media_type: str) -> tuple[bytes, str]:
     if isinstance(content, bytes):
         return content, media_type
     if isinstance(content, str):
         return content.encode(), TEXT if media_type == errors.JSON else media_type
-    return to_json(content, by_alias=True), media_type
+    return written(content), media_type
+
+
+def written(content: Any) -> bytes:
+    """Write models, lists of them and plain values as JSON. Errors: TypeError."""
+    return _ENCODER.encode(content)
+
+
+def _opened(shown: Any) -> dict[str, Any]:
+    """Give what a model shows. Errors: TypeError."""
+    if not isinstance(shown, BaseModel):
+        raise TypeError(f"{type(shown).__name__} has no form in JSON")
+    moments, renamed = odd_fields(type(shown))
+    if not moments and not renamed:
+        return shown.__dict__
+    opened = dict(shown.__dict__)
+    for name in moments:
+        if opened[name] is not None:
+            opened[name] = text_of_moment(opened[name])
+    for name, alias in renamed:
+        opened[alias] = opened.pop(name)
+    return opened
+
+
+@cache
+def odd_fields(model: type[BaseModel]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Give the fields of a model that are moments, or none, and those that have another name outside.
+
+    msgspec writes moments in another form than the reference, and knows no aliases.
+    Errors: TypeError, where moments lie deeper.
+    """
+    moments, renamed = [], []
+    for name, described in model.model_fields.items():
+        if "datetime" in repr(described.annotation):
+            is_optional = get_origin(described.annotation) in {Union, UnionType}
+            kinds = get_args(described.annotation) if is_optional else (described.annotation,)
+            if not set(kinds) <= {datetime, Moment, NoneType}:
+                raise TypeError(f"{model.__name__}.{name}: a moment is a field, or None")
+            moments.append(name)
+        if described.serialization_alias is not None:
+            renamed.append((name, described.serialization_alias))
+    return tuple(moments), tuple(renamed)
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_opened)
+"""Twice as fast as pydantic's where octets go as lists of numbers."""

@@ -62,15 +62,16 @@ def _secret(value: Any) -> Any:
     return Secret(value)
 
 
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+def text_of_moment(moment: datetime) -> str:
+    """Write it as all answers do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"  # without +00:00
 
 
 Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
 """A list, or a string split at commas, blanks and line breaks."""
 Lines = Annotated[list[str], BeforeValidator(_lines, json_schema_input_type=list[str] | str)]
 """A list, or a string split at line breaks: of what has blanks in it."""
-Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(_written, return_type=str)]
+Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(text_of_moment, return_type=str)]
 """A moment; without a zone it is UTC. Shown as ``2026-01-01T00:00:00.000Z``."""
 Day = Annotated[date, BeforeValidator(_day)]
 Octets = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str), Field(ge=0, le=2**53)]
