@@ -326,6 +326,24 @@ class WebFailed(TryAgainLater):
     default_text = "The web server does not answer"
 
 
+class SourceRefused(MailsteadError):
+    """A mail server elsewhere that mail cannot be fetched from: not allowed (attack row 37), or it refuses us."""
+
+    default_text = "Mail cannot be fetched from that server"
+
+
+class SourceFailed(TryAgainLater):
+    """A mail server elsewhere does not answer as it should."""
+
+    default_text = "The mail server does not answer"
+
+
+class NoSuchImport(MailsteadError):
+    """An account has no import from another provider."""
+
+    default_text = "There is no import"
+
+
 class BadTarget(MailsteadError):
     """A text is no target of an alias."""
 

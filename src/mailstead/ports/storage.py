@@ -55,6 +55,7 @@ from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.dav import DavStore, Sharing
 from mailstead.ports.emails import Emails
+from mailstead.ports.import_jobs import ImportJobs
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
@@ -466,6 +467,10 @@ class Storage(Protocol):
     @property
     def emails(self) -> Emails:
         """What was sent over the API."""
+
+    @property
+    def import_jobs(self) -> ImportJobs:
+        """Imports from other providers."""
 
     @property
     def reports(self) -> Reports:

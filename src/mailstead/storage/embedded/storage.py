@@ -13,6 +13,7 @@ from mailstead.ports.changebus import ChangeBus
 from mailstead.ports.clock import Clock
 from mailstead.ports.dav import Sharing
 from mailstead.ports.emails import Emails
+from mailstead.ports.import_jobs import ImportJobs
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
@@ -23,6 +24,7 @@ from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
 from mailstead.storage.embedded.emails import EmbeddedEmails
 from mailstead.storage.embedded.factors import EmbeddedFactors
+from mailstead.storage.embedded.import_jobs import EmbeddedImportJobs
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
 from mailstead.storage.embedded.people import EmbeddedPeople
@@ -52,6 +54,7 @@ class EmbeddedStorage:
         self._trace = EmbeddedTrace(side_files)
         self._reports = EmbeddedReports(side_files)
         self._emails = EmbeddedEmails(side_files)
+        self._import_jobs = EmbeddedImportJobs(side_files)
 
     @classmethod
     async def open(
@@ -129,6 +132,11 @@ class EmbeddedStorage:
     def emails(self) -> Emails:
         """What was sent over the API."""
         return self._emails
+
+    @property
+    def import_jobs(self) -> ImportJobs:
+        """Imports from other providers."""
+        return self._import_jobs
 
     @property
     def reports(self) -> Reports:
