@@ -9,6 +9,8 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
+import catalogues
+
 from mailstead.config import reference
 from mailstead.services.api import openapi
 
@@ -53,24 +55,26 @@ def conformance() -> str:
     return "\n".join(lines) + "\n"
 
 
-def pages() -> dict[Path, str]:
-    return {
+def pages() -> dict[Path, bytes]:
+    texts = {
         ROOT / "docs" / "rfc" / "conformance.md": conformance(),
         ROOT / "docs" / "settings.md": reference.reference_page(),
         ROOT / "docs" / "mailstead.example.toml": reference.example_file(),
         ROOT / ".env.example": reference.environment_file(),
         ROOT / "docs" / "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
     }
+    return {path: text.encode() for path, text in texts.items()} | catalogues.files()
 
 
 def main() -> int:
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_bytes() != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not what `make docs` writes", file=sys.stderr)
         return 1 if stale else 0
     for path, text in pages().items():
-        path.write_text(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
     return 0
 
 

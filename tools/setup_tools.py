@@ -57,6 +57,7 @@ DEBIAN = {
     "xandikos": "xandikos",
     "syncevolution": "syncevolution",
     "dbus-run-session": "dbus-daemon",
+    "chromium": "chromium",
 }
 """Command → Debian package."""
 

@@ -1,4 +1,4 @@
-"""Every error of the house has its own answer at every face of the house: SMTP, IMAP, POP3, ManageSieve, DAV, API, command line."""
+"""Every error of the house has its own answer at every face of the house: SMTP, IMAP, POP3, ManageSieve, DAV, HTTP, command line."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from mailstead.cli.errors import EXITS
 from mailstead.model import errors
-from mailstead.services.api.errors import STATUSES as API
+from mailstead.net.http_statuses import STATUSES as HTTP
 from mailstead.services.dav.errors import STATUSES as DAV
 from mailstead.services.imap.errors import CODES as IMAP
 from mailstead.services.managesieve.errors import CODES as SIEVE
@@ -21,7 +21,7 @@ def kinds(of=errors.MailsteadError):
             yield from kinds(child)
 
 
-TABLES = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "managesieve": SIEVE, "cli": EXITS, "dav": DAV, "api": API}
+TABLES = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "managesieve": SIEVE, "cli": EXITS, "dav": DAV, "api": HTTP}
 
 
 @pytest.mark.parametrize("face", TABLES)

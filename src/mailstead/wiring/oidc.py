@@ -68,7 +68,7 @@ def _make_log_ins(house: House) -> OidcLogIns:
     from mailstead.usecases.oidc_log_ins import OidcLogIns
 
     settings = house.settings
-    redirect_url = settings.oidc.redirect_url or _base_url(settings) + CALLBACK
+    redirect_url = settings.oidc.redirect_url or base_url(settings) + CALLBACK
     if (
         urlsplit(redirect_url).path != CALLBACK
         or urlsplit(redirect_url).query
@@ -88,7 +88,7 @@ def _make_log_ins(house: House) -> OidcLogIns:
     )
 
 
-def _base_url(settings: Settings) -> str:
+def base_url(settings: Settings) -> str:
     """Give where our pages are, without slash at the end."""
     ports = [int(where.rpartition(":")[2]) for where in (*settings.web.listen_tls, *settings.web.listen_shared)]
     at = "" if not ports or 443 in ports else f":{ports[0]}"

@@ -18,6 +18,7 @@ from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers
 from mailstead.wiring.oidc import make_pages
 from mailstead.wiring.services import chosen_services, place
+from mailstead.wiring.site import make_site
 
 
 def make_web_service(house: House, certificates: Certificates, *, is_port_shared: bool = False) -> WebService:
@@ -34,6 +35,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         from mailstead.wiring import api
 
         beside, beside_s = _before(functools.partial(api.make_app, house), beside), _longest(api.request_s, beside_s)
+    site = make_site(house)
     return WebService(
         Publications(house.storage, house_offers(settings)),
         [place(at, settings) for at in settings.web.listen],
@@ -45,8 +47,9 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
         invitation_links=house.invitation_links,
-        further=[*make_pages(house), *InvitationPage(house.members, settings.server.hostname).routes()],
+        further=[*site.routes(), *make_pages(house), *InvitationPage(house.members, settings.server.hostname).routes()],
         proxies=Proxies(settings.web.proxy_from, "web.proxy_from"),
+        home=site.home,
         beside=beside,
         beside_s=beside_s,
         has_sockets="api" in services,

@@ -1,4 +1,4 @@
-"""The one table from the house's errors to HTTP, and the two forms in which an error is told.
+"""The two forms in which an error is told.
 
 Where other programs know an endpoint from Forward Email, they get its body of ``statusCode``, ``error`` and
 ``message``; endpoints of our own answer with problem details.
@@ -15,95 +15,8 @@ from typing import Final, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from mailstead.model import errors
 from mailstead.model.errors import MailsteadError
-
-STATUSES: Final[dict[type[MailsteadError], int]] = {
-    errors.MailsteadError: 500,
-    errors.BadAddress: 400,
-    errors.NoSuchAddress: 404,
-    errors.NotOurDomain: 404,
-    errors.NoSuchDomain: 404,
-    errors.DomainExists: 409,
-    errors.DomainInUse: 409,
-    errors.AddressTaken: 409,
-    errors.NoSuchAccount: 404,
-    errors.NoSuchAlias: 404,
-    errors.AliasLoop: 400,
-    errors.AuthenticationFailed: 401,
-    errors.NotAllowed: 403,
-    errors.SenderNotOwned: 403,
-    errors.NoSuchMailbox: 404,
-    errors.MailboxExists: 409,
-    errors.BadMailboxName: 400,
-    errors.MailboxHasChildren: 409,
-    errors.NoSuchMessage: 404,
-    errors.OverQuota: 403,
-    errors.LimitReached: 403,
-    errors.MessageTooLarge: 413,
-    errors.PolicyRefused: 400,
-    errors.EncryptionNeeded: 400,
-    errors.WrongAuthor: 400,
-    errors.SignatureNeeded: 400,
-    errors.MailLoop: 400,
-    errors.BadMessage: 400,
-    errors.TryAgainLater: 503,
-    errors.TooManyConnections: 503,
-    errors.TooManyFailures: 429,
-    errors.StorageFull: 503,
-    errors.StorageUnavailable: 503,
-    errors.StoreDamaged: 503,
-    errors.DnsUnavailable: 503,
-    errors.RateLimited: 429,
-    errors.Greylisted: 503,
-    errors.RecipientsDiffer: 503,
-    errors.Deferred: 503,
-    errors.AddressPaused: 503,
-    errors.AddressDisabled: 403,
-    errors.TlsRequired: 403,
-    errors.TlsTooOld: 403,
-    errors.RequireTlsImpossible: 400,
-    errors.NoSuchQueueItem: 404,
-    errors.NoSuchScript: 404,
-    errors.ScriptExists: 409,
-    errors.ScriptActive: 400,
-    errors.BadScript: 400,
-    errors.BadScriptName: 400,
-    errors.WebRefused: 400,
-    errors.WebFailed: 503,
-    errors.BadTarget: 400,
-    errors.NoSuchKey: 404,
-    errors.BadSettings: 400,
-    errors.BadImport: 400,
-    errors.BadBackup: 400,
-    errors.BackupFailed: 503,
-    errors.NoSuchCollection: 404,
-    errors.CollectionExists: 409,
-    errors.BadCollectionName: 400,
-    errors.NoSuchResource: 404,
-    errors.PreconditionFailed: 412,
-    errors.UidConflict: 409,
-    errors.BadObject: 400,
-    errors.ObjectTooLarge: 413,
-    errors.BadSyncToken: 400,
-    errors.TooManyMatches: 400,
-    errors.NoSuchShare: 404,
-    errors.NoSuchUser: 404,
-    errors.UserExists: 409,
-    errors.NoSuchInvite: 404,
-    errors.NoSuchToken: 404,
-    errors.NoSuchFactor: 404,
-    errors.FactorExists: 409,
-    errors.FactorNeeded: 401,
-    errors.AppPasswordNeeded: 401,
-    errors.NoSuchSession: 404,
-    errors.IdempotencyMismatch: 409,
-    errors.AccountLocked: 503,
-    errors.NoSuchPushToken: 404,
-    errors.NoSuchEmail: 404,
-    errors.Conflict: 409,
-}
-"""Every type of `model.errors`; a test walks them all."""
+from mailstead.net.http_statuses import status_of
 
 RETRY_AFTER_S: Final = 60
 CHALLENGE: Final = 'Basic realm="Mailstead", charset="UTF-8"'
@@ -134,11 +47,6 @@ class Refusal(Exception):
         self.faults: Final = tuple(faults)
         self.headers: Final = dict(headers or {})
         super().__init__(message)
-
-
-def status_of(error: MailsteadError) -> int:
-    """Give the status of an error, or of the nearest kind that it is one of."""
-    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
 def refusal_of(error: MailsteadError) -> Refusal:

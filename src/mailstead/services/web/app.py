@@ -27,7 +27,7 @@ from mailstead.policy.client_setup import autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.log_in import LogInPage
-from mailstead.services.web.relay import RelayPages
+from mailstead.services.web.relay import Home, RelayPages
 from mailstead.services.web.respond import RespondPage
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.invitation_links import InvitationLinks
@@ -65,12 +65,13 @@ def make_app(
     invitation_links: InvitationLinks | None = None,
     further: Sequence[Route] = (),
     proxies: Proxies | None = None,
+    home: Home | None = None,
 ) -> ASGIApp:
     """Give the application.
 
     Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
-    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours. Without
-    `proxies` who is connected is who has come.
+    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours, `home`
+    answers for `/` of hosts that are no relays. Without `proxies` who is connected is who has come.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -91,7 +92,12 @@ def make_app(
         routes += RespondPage(invitation_links, publications.hostname).routes()
     if invitations is not None:
         relay_pages = RelayPages(
-            pages.relay, invitations, clock or SystemClock(), publications.hostname, custom_folder=custom_folder
+            pages.relay,
+            invitations,
+            clock or SystemClock(),
+            publications.hostname,
+            custom_folder=custom_folder,
+            home=home,
         )
         routes += relay_pages.routes()
     app = Starlette(routes=routes, exception_handlers={MailsteadError: _unavailable, Exception: _bug})

@@ -41,18 +41,29 @@ _PAGE_HEADERS: Final = {"content-security-policy": CONTENT_SECURITY}
 
 FindRelay = Callable[[Request], Awaitable[Domain | None]]
 """Gives the domain that a request is for, if it is a relay."""
+Home = Callable[[Request], Awaitable[Response]]
+"""Answers for `/`."""
 
 
 class RelayPages:
     """The routes of relays; each answers 404 where the host is none."""
 
     def __init__(
-        self, find: FindRelay, invitations: Invitations, clock: Clock, mail_host: str, *, custom_folder: str = ""
+        self,
+        find: FindRelay,
+        invitations: Invitations,
+        clock: Clock,
+        mail_host: str,
+        *,
+        custom_folder: str = "",
+        home: Home | None = None,
     ) -> None:
+        """`home` answers for `/` where the host is no relay."""
         self._find = find
         self._invitations = invitations
         self._clock = clock
         self._mail_host = mail_host
+        self._home = home
         self._custom_folder = custom_folder
         self._rendering = Rendering(custom_folder)
         self._rate = SendRate()
@@ -75,7 +86,7 @@ class RelayPages:
         domain = await self._find(request)
         page = request.path_params.get("page", "index")
         if domain is None:
-            return _not_found()
+            return _not_found() if self._home is None or request.url.path != "/" else await self._home(request)
         languages = domain.terms.languages
         language = request.path_params.get("language", languages[0])
         if request.url.path == "/":

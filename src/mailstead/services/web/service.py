@@ -13,6 +13,7 @@ from mailstead.net.http_requests import Proxies
 from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
+from mailstead.services.web.relay import Home
 from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.log_in_links import LogInLinks
@@ -43,6 +44,7 @@ class WebService(HttpServer):
         invitation_links: InvitationLinks | None = None,
         further: Sequence[Route] = (),
         proxies: Proxies | None = None,
+        home: Home | None = None,
         beside: Callable[[ASGIApp], ASGIApp] | None = None,
         beside_s: Callable[[str], float] | None = None,
         has_sockets: bool = False,
@@ -50,8 +52,8 @@ class WebService(HttpServer):
     ) -> None:
         """`context` gives what serves the next handshake; `challenge_answer` and `proxies` are for `make_app`.
 
-        `further` pages come before the others. `beside` puts another application before the pages, which keeps what is
-        its own and passes on the rest; `beside_s` gives how long its requests may last, `has_sockets` says that it has
+        `further` pages come before the others, `home` answers for `/`. `beside` puts another application before the
+        pages, which keeps what is its own and passes on the rest; `beside_s` gives how long its requests may last, `has_sockets` says that it has
         WebSockets.
         Errors: BadSettings.
         """
@@ -65,6 +67,7 @@ class WebService(HttpServer):
             invitation_links=invitation_links,
             further=further,
             proxies=proxies,
+            home=home,
         )
 
         def request_s(path: str) -> float:

@@ -1,0 +1,23 @@
+// What every page gets: moments in the reader's own zone, choices that apply at once, buttons that copy.
+const language = document.documentElement.lang;
+const form = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const at = new Date(time.dateTime);
+  if (!Number.isNaN(at.getTime())) {
+    time.title = time.textContent;
+    time.textContent = form.format(at);
+  }
+}
+
+for (const select of document.querySelectorAll(".look select")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = button.dataset.copied;
+  });
+}

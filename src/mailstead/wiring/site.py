@@ -1,0 +1,29 @@
+"""The pages for people who log in."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import urlsplit
+
+from mailstead import __version__
+from mailstead.services.web.site.house import SiteHouse, SiteTerms
+from mailstead.services.web.site.site import Site
+from mailstead.services.web.site.table import all_pages
+from mailstead.usecases.overview import Overviews
+from mailstead.wiring.doctor import make_doctor, make_probes
+from mailstead.wiring.house import House
+from mailstead.wiring.oidc import base_url
+
+
+def make_site(house: House) -> Site:
+    """Give them."""
+    settings = house.settings
+    provider = settings.oidc.name or urlsplit(settings.oidc.issuer).hostname or "OpenID Connect"
+    terms = SiteTerms(settings.server.hostname, base_url(settings), provider if settings.oidc.issuer else "")
+    site_house = SiteHouse(
+        terms=terms,
+        doctor=partial(make_doctor, house),
+        overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
+        web_sessions=house.web_sessions,
+    )
+    return Site(site_house, all_pages())

@@ -1,0 +1,88 @@
+"""Every page of the site in a real browser: both themes, two sizes, no complaint, and usable by everybody (axe)."""
+
+import pytest
+
+from mailstead.services.web.site.pages import Who
+from mailstead.services.web.site.table import all_pages
+from system.browser import ADMIN, ALICE, SIZES, open_site
+
+pytestmark = pytest.mark.full
+
+SEEN = [page for page in all_pages() if "GET" in page.methods]
+
+
+@pytest.fixture
+async def site(tmp_path):
+    async with open_site(tmp_path) as site:
+        yield site
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_every_page_is_usable_by_everybody(site, size, theme):
+    outside = await site.window(size=size, theme=theme)
+    inside = await site.window(size=size, theme=theme)
+    await inside.log_in()
+    faults = {}
+    for page in SEEN:
+        window = outside if page.who is Who.ANYBODY else inside
+        answer = await window.go(page.path)
+        assert answer.status == 200, page.path
+        if found := await window.faults():
+            faults[page.path] = found
+    assert faults == {}
+
+
+async def test_the_keyboard_reaches_the_content_first(site):
+    window = await site.window()
+    await window.log_in(ALICE)
+    await window.page.keyboard.press("Tab")
+    await window.page.keyboard.press("Enter")
+    assert await window.page.evaluate("document.activeElement.id") == "main"
+
+
+async def test_it_works_without_scripts(site):
+    window = await site.window(has_scripts=False)
+    await window.log_in(ADMIN)
+    assert await window.page.get_by_role("heading", name="Administration").count() == 1
+    await window.page.get_by_label("Colours").select_option("dark")
+    await window.page.get_by_label("Language").select_option("fr")
+    await window.page.get_by_role("button", name="Apply").click()
+    html = window.page.locator("html")
+    assert (await html.get_attribute("data-theme"), await html.get_attribute("lang")) == ("dark", "fr")
+    await window.page.locator(".who button").click()
+    await window.page.wait_for_url("**/log-in")
+
+
+async def test_who_comes_without_session_comes_back_after_the_log_in(site):
+    window = await site.window()
+    await window.go("/me")
+    assert "/log-in?then=%2Fme" in window.page.url
+    await window.page.get_by_label("Address").fill(str(ALICE))
+    await window.page.get_by_label("Password").fill("wrong")
+    await window.page.get_by_role("button", name="Log in", exact=True).click()
+    assert await window.page.get_by_role("alert").inner_text() == "Authentication failed."
+    await window.page.get_by_label("Password").fill("pw-never-in-a-log-of-pages")
+    await window.page.get_by_role("button", name="Log in", exact=True).click()
+    await window.page.get_by_role("heading", name="My account").wait_for()
+
+
+async def test_a_passkey_logs_in_alone(site):
+    window = await site.window()
+    session = await window.page.context.new_cdp_session(window.page)
+    await session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    await window.log_in(ALICE)
+    await window.page.get_by_role("button", name="Log out").click()
+    await window.page.get_by_role("button", name="Log in with a passkey").click()
+    # There is none yet: it is told, and the password still works.
+    await window.page.get_by_text("The passkey was not used").wait_for()
+    await window.log_in(ALICE)
