@@ -82,6 +82,13 @@ def special_use(text: str) -> str:
     return _USES.get(text.lower(), text)
 
 
+def flag(text: str) -> str:
+    """Read a single flag or keyword. Spec: RFC 5232 §2."""
+    if canonical(text) not in SYSTEM_FLAGS and not _KEYWORD.fullmatch(text):
+        raise BadWords(f'"{_shown(text)}" cannot be a flag or label; no spaces or brackets, ASCII only')
+    return text
+
+
 def flags_of(run: Run, texts: Iterable[str]) -> list[str]:
     """Read lists of flags: each string may hold several; what can be no flag is passed over.
 
