@@ -8,11 +8,12 @@ import pytest
 from mailstead.model.errors import (
     LimitReached,
     NoSuchScript,
+    PreconditionFailed,
     ScriptActive,
     ScriptExists,
     TryAgainLater,
 )
-from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX, JunkCounts, SieveScript
+from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX, JunkCounts, SieveScript, SieveText
 from mailstead.model.ids import AccountId
 from mailstead.model.uidset import UidSet
 from mailstead.ports.changebus import FILTERS
@@ -54,6 +55,32 @@ async def test_replacing_the_active_script_keeps_it_active(account):
     await account.put_script("a", b"stop;")
     filtering = await account.filtering()
     assert (filtering.script_name, filtering.script) == ("a", b"stop;")
+
+
+async def test_a_script_is_exchanged_only_for_what_was_seen(account):
+    first, second = SieveText("a", b"keep;"), SieveText("a", b"stop;")
+    await account.exchange_script(None, first)
+    await account.exchange_script(first, second)
+    for seen in (None, first, SieveText("b", b"stop;")):
+        with pytest.raises(PreconditionFailed):
+            await account.exchange_script(seen, SieveText("a", b"discard;"))
+    await account.put_script("b", b"keep;")
+    with pytest.raises(ScriptExists):
+        await account.exchange_script(second, SieveText("b", b"discard;"))
+    await account.exchange_script(second, SieveText("c", b"discard;"))
+    filtering = await account.filtering()
+    assert (filtering.script_name, filtering.script) == ("c", b"discard;")
+    assert [await account.script(name) for name in "ab"] == [b"stop;", b"keep;"]
+
+
+async def test_of_two_who_exchange_a_script_at_once_one_is_told(account):
+    before = SieveText("a", b"keep;")
+    await account.exchange_script(None, before)
+    outcomes = await asyncio.gather(
+        *(account.exchange_script(before, SieveText("a", f"# {number}".encode())) for number in range(5)),
+        return_exceptions=True,
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", *["PreconditionFailed"] * 4]
 
 
 async def test_the_active_script_is_not_deleted(account):

@@ -21,6 +21,14 @@ class SieveScript:
 
 
 @dataclass(frozen=True, slots=True)
+class SieveText:
+    """A script's name and text."""
+
+    name: str
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Filtering:
     """What a delivery needs to know of an account before it files a message; read at one moment."""
 

@@ -35,7 +35,7 @@ from mailstead.model.directory import (
     Target,
     Verifier,
 )
-from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
+from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript, SieveText
 from mailstead.model.flags import Flag, FlagOperation
 from mailstead.model.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
@@ -320,6 +320,12 @@ class AccountStore(Protocol):
 
     async def put_script(self, name: str, octets: bytes) -> None:
         """Make or replace a script; the caller has checked it. Errors: LimitReached."""
+
+    async def exchange_script(self, before: SieveText | None, after: SieveText) -> None:
+        """Put a script and make it the active one, if `before` is that and says what it said (None: none is active).
+
+        Another name than before is that of a new script. Errors: PreconditionFailed; ScriptExists, LimitReached.
+        """
 
     async def delete_script(self, name: str) -> None:
         """Errors: NoSuchScript, ScriptActive."""

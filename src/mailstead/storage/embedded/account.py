@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import apsw
 
-from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript
+from mailstead.model.filtering import Filtering, JunkCounts, JunkLesson, SieveScript, SieveText
 from mailstead.model.flags import Flag, FlagOperation
 from mailstead.model.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Mailbox, Snapshot, Usage
@@ -201,6 +201,10 @@ class EmbeddedAccountStore:
     async def put_script(self, name: str, octets: bytes) -> None:
         """See `AccountStore.put_script`."""
         await self._change_filters(lambda transaction: filters.put_script(transaction, name, octets), grows=True)
+
+    async def exchange_script(self, before: SieveText | None, after: SieveText) -> None:
+        """See `AccountStore.exchange_script`."""
+        await self._change_filters(lambda transaction: filters.exchange_script(transaction, before, after), grows=True)
 
     async def delete_script(self, name: str) -> None:
         """See `AccountStore.delete_script`."""

@@ -9,8 +9,8 @@ from typing import Final
 
 import apsw
 
-from mailstead.model.errors import LimitReached, NoSuchScript, ScriptActive, ScriptExists
-from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX, Filtering, SieveScript
+from mailstead.model.errors import LimitReached, NoSuchScript, PreconditionFailed, ScriptActive, ScriptExists
+from mailstead.model.filtering import SCRIPT_OCTETS_MAX, SCRIPTS_MAX, Filtering, SieveScript, SieveText
 from mailstead.storage.embedded import rows
 from mailstead.storage.embedded.rows import select, select_one
 from mailstead.storage.embedded.transaction import Transaction
@@ -66,6 +66,18 @@ def put_script(transaction: Transaction, name: str, octets: bytes) -> None:
     db.execute(
         "INSERT INTO script VALUES (?, 0, ?) ON CONFLICT (name) DO UPDATE SET octets = excluded.octets", (name, octets)
     )
+
+
+def exchange_script(transaction: Transaction, before: SieveText | None, after: SieveText) -> None:
+    """See `AccountStore.exchange_script`."""
+    db = transaction.db
+    active = select_one(db, "SELECT name, octets FROM script WHERE is_active = 1")
+    if active != (None if before is None else (before.name, before.octets)):
+        raise PreconditionFailed("The script was changed meanwhile; look at it again")
+    if (before is None or after.name != before.name) and _exists(db, after.name):
+        raise ScriptExists(name=after.name)
+    put_script(transaction, after.name, after.octets)
+    activate_script(transaction, after.name)
 
 
 def delete_script(transaction: Transaction, name: str) -> None:
