@@ -969,7 +969,7 @@ OF_DOMAINS = {
 }  # fmt: skip
 """Made of the verbs above; whose domain it is, they ask `domain_entries`. Their tests: test_address_book and so on."""
 OF_THE_SERVER = {
-    "BackupJobs", "Backups", "DailyDoctor", "OidcLinks", "Overviews", "Restores", "Updates", "VmailImports",
+    "BackupJobs", "Backups", "DailyDoctor", "OidcLinks", "Overviews", "Restores", "Statistics", "Updates", "VmailImports",
 }  # fmt: skip
 """Each verb asks `must_be_admin` first."""
 BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Refusals", "Revocations", "Rights", "Unnoted"}

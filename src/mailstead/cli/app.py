@@ -44,6 +44,7 @@ from mailstead.cli import (
     serve,
     session,
     sieve,
+    statistics,
     suppression,
     systemd,
     token,
@@ -146,6 +147,7 @@ app.add_typer(junk.app, name="junk")
 app.add_typer(suppression.app, name="suppression")
 app.command("trace")(trace.trace)
 app.command("reports")(reports.reports)
+app.command("statistics")(statistics.statistics)
 app.add_typer(config.app, name="config")
 app.command("import")(imports.import_)
 app.command("import-env")(import_env.import_env)

@@ -60,6 +60,7 @@ from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
 from mailstead.ports.sealed import Sealed
+from mailstead.ports.statistics import Statistics
 from mailstead.ports.trace import Reports, Trace
 
 
@@ -481,6 +482,10 @@ class Storage(Protocol):
     @property
     def reports(self) -> Reports:
         """What others report about our domains."""
+
+    @property
+    def statistics(self) -> Statistics:
+        """Figures by hour and by day."""
 
     def check(self) -> AsyncIterator[Finding]:
         """Check every account store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present.

@@ -18,6 +18,7 @@ CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
 OPENINGS: Final = Counter("mailstead_openings_total", "Accounts that somebody wanted to open by logging in", ["result"])
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])
+JUNK: Final = Counter("mailstead_junk_total", "Copies of messages that were taken for junk")
 RELAYED: Final = Counter("mailstead_relayed_total", "What attempts gave, by recipient", ["state"])
 PUSHES: Final = Counter("mailstead_pushes_total", "Tries to wake a device", ["result"])
 API_REQUESTS: Final = Counter("mailstead_api_requests_total", "Requests to the API", ["endpoint", "status"])

@@ -209,6 +209,7 @@ class Dispatch:
         )
         await self._after(message, all_filed)
         self._note(message, copies, items, targets)
+        metrics.JUNK.inc(sum(_is_junk(target) for target in targets))
 
     async def decide_late(self, message: Accepted, target: Target) -> tuple[Filed, list[NewItem]]:
         """Ask the filters of an account that was locked when the message came, and give what they redirect.
@@ -489,9 +490,13 @@ class Dispatch:
                 message.trace.note("queued", "", f"{item.kind} to {shown}{via}", recipient=recipient.recipient.address)
 
 
+def _is_junk(target: Target) -> bool:
+    return target.judgement is not None and target.judgement.decision is Decision.QUARANTINE
+
+
 def _is_for_reading(target: Target, filed: Filed) -> bool:
     """Whether a copy goes where its owner looks: neither into Junk nor, by a filter, into Trash."""
-    if target.judgement is not None and target.judgement.decision is Decision.QUARANTINE:
+    if _is_junk(target):
         return False
     return any(each.special_use not in _UNREAD_USES and each.mailbox not in _UNREAD_NAMES for each in filed.filings)
 

@@ -14,6 +14,7 @@ from mailstead.usecases.backup_jobs import BackupJobs
 from mailstead.usecases.domain_entries import domain_entry
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 from mailstead.wiring.doctor import make_dns_plan, make_dns_writer, make_doctor, make_probes
 from mailstead.wiring.house import ADMINISTRATOR, House
@@ -35,6 +36,7 @@ def make_administration(house: House) -> Administration:
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         reporting=house.reporting,
         sender_lists=house.sender_lists,
+        statistics=Statistics(house.storage, house.clock),
         traces=Traces(house.storage),
         account_quota_octets=settings.store.account_quota_octets or None,
     )

@@ -17,6 +17,7 @@ from mailstead.usecases.homecoming import Homecoming
 from mailstead.usecases.housekeeping import Housekeeping
 from mailstead.usecases.relays import Relays, RelaysTerms
 from mailstead.usecases.reporting import Counting, ReportSending
+from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.webhooks import Webhooks
 from mailstead.wiring.house import ADMINISTRATOR, House
 
@@ -87,6 +88,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "public links": house.sharings.forget_old_links,
         "push registrations": house.dav_push.forget_old,
         "sealed mail": lambda _: house.sealed_merging.tidy(),
+        "statistics": Statistics(house.storage, house.clock).look_after,
     }
     if settings.relay.sends_tls_reports:
         chores["tls reports"] = lambda _: sending.send_tls(outcomes)

@@ -18,6 +18,7 @@ from mailstead.net.run import Servers, calm_collector, forbid_core_dumps, raise_
 from mailstead.net.supervision import hang_up_means_reload, notify
 from mailstead.telemetry import log
 from mailstead.usecases.reporting import Counting
+from mailstead.usecases.statistics import StatisticsCounting
 from mailstead.wiring.acme import make_ordering, orders_certificates
 from mailstead.wiring.house import open_house
 from mailstead.wiring.listeners import make_listeners
@@ -110,6 +111,7 @@ async def serve(
             nothing_comes = asyncio.Event()
             group.create_task(house.push.run(nothing_comes))
             group.create_task(house.device_push.run(nothing_comes))
+            group.create_task(StatisticsCounting(house.storage, house.clock).run(nothing_comes))
             orders = group.create_task(ordering.run()) if ordering is not None else None
             await servers.run(stop, tell_ready)
             nothing_comes.set()

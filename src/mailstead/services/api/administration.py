@@ -17,6 +17,7 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.sender_lists import SenderLists
+from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 
 
@@ -37,6 +38,7 @@ class Administration:
     overviews: Overviews
     reporting: Reporting
     sender_lists: SenderLists
+    statistics: Statistics
     traces: Traces
     account_quota_octets: int | None = None
     """Of new accounts; None: no limit."""

@@ -140,7 +140,7 @@ class SideFiles:
         self.bus = bus
         self.clock = clock
         self.disk = DiskReserve(data_dir, settings.disk_reserve_octets, clock)
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._master = master
         self._vfs = vfs
         self._outbox = Outbox(asyncio.get_running_loop())
@@ -152,7 +152,7 @@ class SideFiles:
 
         def connect_again(cache_kib: int) -> apsw.Connection:
             return encrypted_file.connect(
-                self._data_dir / f"{kind.name}.db",
+                self.data_dir / f"{kind.name}.db",
                 derived_key(self._master, kind.name),
                 kind.migrations,
                 synchronous=kind.synchronous,

@@ -37,7 +37,17 @@ from mailstead.storage.embedded.account_file import BUSY_LIMIT_MS, CIPHERS, tran
 from mailstead.storage.embedded.account_keys import AccountKeys
 from mailstead.storage.embedded.keys import derived_key
 
-FIRST: Final = ("directory.db", "queue.db", "memory.db", "trace.db", "reports.db", "emails.db", "imports.db", "sealed.db")
+FIRST: Final = (
+    "directory.db",
+    "queue.db",
+    "memory.db",
+    "trace.db",
+    "reports.db",
+    "emails.db",
+    "imports.db",
+    "sealed.db",
+    "statistics.db",
+)
 """The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice; what waits
 for sealed accounts must not be missing either, and is never taken in twice."""
 SETTLED_S: Final = 0.1

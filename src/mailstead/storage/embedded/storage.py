@@ -18,6 +18,7 @@ from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
 from mailstead.ports.queue import Queue
 from mailstead.ports.sealed import Sealed
+from mailstead.ports.statistics import Statistics
 from mailstead.ports.storage import Accounts, Directory, Finding
 from mailstead.ports.trace import Reports, Trace
 from mailstead.storage.embedded.account_files import AccountFiles
@@ -33,6 +34,7 @@ from mailstead.storage.embedded.reports import EmbeddedReports
 from mailstead.storage.embedded.sealed import EmbeddedSealed
 from mailstead.storage.embedded.sharing import EmbeddedSharing
 from mailstead.storage.embedded.side_file import SideFiles
+from mailstead.storage.embedded.statistics import EmbeddedStatistics
 from mailstead.storage.embedded.trace import EmbeddedTrace
 
 
@@ -54,6 +56,7 @@ class EmbeddedStorage:
         self._trace = EmbeddedTrace(side_files)
         self._reports = EmbeddedReports(side_files)
         self._emails = EmbeddedEmails(side_files)
+        self._statistics = EmbeddedStatistics(side_files)
         self._import_jobs = EmbeddedImportJobs(side_files)
 
     @classmethod
@@ -142,6 +145,11 @@ class EmbeddedStorage:
     def reports(self) -> Reports:
         """What others report about our domains."""
         return self._reports
+
+    @property
+    def statistics(self) -> Statistics:
+        """Figures by hour and by day."""
+        return self._statistics
 
     async def check(self) -> AsyncIterator[Finding]:
         """See `Storage.check`."""
