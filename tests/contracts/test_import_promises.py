@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 ALICE, BOB = AccountId("a" * 16), AccountId("b" * 16)
 FIRST = ObjectId("1" * 24)
 SERVER = RemoteServer("imap.example.net", "alice@example.net", RemoteSecurity.STARTTLS, 1143)
-MAILBOXES = (MailboxImport("INBOX", "INBOX", 3, 3000), MailboxImport("Sent Items", "Sent", 2))
+MAILBOXES = (MailboxImport("INBOX", "INBOX", 3, 3000), MailboxImport("Sent Items", "Sent", 2, by_labels=True))
 
 
 @pytest.fixture

@@ -394,7 +394,7 @@ async def test_reports_are_sent_if_the_settings_say_so(tmp_path, is_on):
     async with open_smtp_house(tmp_path, settings=settings) as house:
         chores = make_chores(house.house, TlsOutcomes(house.storage.memory, house.house.clock))
         always = {"expiry", "idle accounts", "relay report", "errands", "public links", "push registrations"}
-        always |= {"scheduling messages", "emails", "sealed mail"}
+        always |= {"scheduling messages", "emails", "sealed mail", "imports", "statistics"}
         assert set(chores) == always | ({"tls reports", "dmarc reports", "doctor"} if is_on else set())
 
 

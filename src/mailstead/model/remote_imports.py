@@ -117,6 +117,8 @@ class MailboxImport:
     """What it is called here."""
     message_count: int = 0
     size_octets: int | None = None
+    by_labels: bool = False
+    """It holds everything there is, and labels say where each message goes; `target` means nothing then."""
     uidvalidity: UidValidity | None = None
     last_uid: Uid = Uid(0)
     """All up to here are settled."""

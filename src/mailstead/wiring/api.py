@@ -123,6 +123,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         events=Events(dav_objects, house.calendar_objects, house.clock),
         factor_settings=house.factor_settings,
         masked=MaskedAddresses(house.storage, house.address_book),
+        remote_imports=house.remote_imports,
         own_addresses=OwnAddresses(house.storage, house.clock),
         script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
         sealed_accounts=house.sealed_accounts,

@@ -14,6 +14,7 @@ from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
 from mailstead.model.ids import AccountId
 from mailstead.model.message import MessageFacts
+from mailstead.net.imap_source import ImapSource
 from mailstead.policy.failures import Counts, Failures
 from mailstead.policy.srs import Srs
 from mailstead.ports.changebus import ChangeBus
@@ -51,6 +52,7 @@ from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filters import Filters
 from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.idle_accounts import IdleAccounts
+from mailstead.usecases.import_work import ImportWork
 from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitation_mail import InvitationMail, InvitationsByMail
 from mailstead.usecases.junk import JunkFilter
@@ -71,6 +73,7 @@ from mailstead.usecases.push import Push
 from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.relay_report import RelayReports
+from mailstead.usecases.remote_imports import ImportSecrets, RemoteImports
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.resources import ResourceTerms
 from mailstead.usecases.routes import HouseRelayTerms, Routes
@@ -147,6 +150,9 @@ class House:
     expiry: Expiry
     idle_accounts: IdleAccounts
     relay_reports: RelayReports
+    remote_imports: RemoteImports
+    import_work: ImportWork
+    """What `remote_imports` begins; works while `serve` runs it."""
     push: Push
     """Wakes devices; told by deliveries, works while `serve` runs it."""
     push_tokens: PushTokens
@@ -374,6 +380,16 @@ async def make_house(
     )
     log_in_links = LogInLinks(storage, accounts, clock, derived_key(master, "log-in links"))
     password_mail = PasswordMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
+    mailboxes = Mailboxes(
+        storage, bus, clock, staging, sessions_per_account_max=settings.limits.sessions_per_account_max
+    )
+    source = ImapSource(
+        resolver,
+        allows_private=settings.relay.allows_private_addresses,
+        ca_file=settings.relay.ca_file,
+        message_octets_max=settings.smtp.message_octets_max,
+    )
+    import_secrets = ImportSecrets(derived_key(master, "passwords at other providers"))
     try:
         yield House(
             settings=settings,
@@ -403,9 +419,7 @@ async def make_house(
             aliases=aliases,
             keys=keys,
             staging=staging,
-            mailboxes=Mailboxes(
-                storage, bus, clock, staging, sessions_per_account_max=settings.limits.sessions_per_account_max
-            ),
+            mailboxes=mailboxes,
             filters=filters,
             junk_filter=junk_filter,
             sender_lists=SenderLists(storage),
@@ -422,6 +436,16 @@ async def make_house(
             expiry=expiry,
             idle_accounts=IdleAccounts(storage, accounts, last_log_ins),
             relay_reports=RelayReports(storage, last_log_ins),
+            remote_imports=RemoteImports(storage, mailboxes, source, clock, import_secrets, audit),
+            import_work=ImportWork(
+                storage,
+                bus,
+                clock,
+                mailboxes,
+                source,
+                import_secrets,
+                message_octets_max=settings.smtp.message_octets_max,
+            ),
             push=push,
             push_tokens=push_tokens,
             device_push=device_push,

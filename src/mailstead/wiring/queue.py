@@ -87,6 +87,7 @@ def make_chores(house: House, outcomes: TlsOutcomes) -> dict[str, Callable[[date
         "scheduling messages": house.meetings.forget_messages,
         "public links": house.sharings.forget_old_links,
         "push registrations": house.dav_push.forget_old,
+        "imports": house.remote_imports.forget_old,
         "sealed mail": lambda _: house.sealed_merging.tidy(),
         "statistics": Statistics(house.storage, house.clock).look_after,
     }

@@ -103,6 +103,7 @@ async def serve(
                 from mailstead.wiring.queue import make_queue_service
 
                 group.create_task(make_queue_service(house).run(stop))
+                group.create_task(house.import_work.run(stop))
             for each in http:
                 group.create_task(each.run(stop))
             if "mx" in services and house.dmarc_outcomes is not None:

@@ -33,6 +33,7 @@ from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.people import Users
+from mailstead.usecases.remote_imports import RemoteImports
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.sealed_accounts import SealedAccounts
 from mailstead.usecases.sealed_rules import SealedRules
@@ -87,6 +88,7 @@ class ApiHouse:
     factor_settings: FactorSettings
     masked: MaskedAddresses
     own_addresses: OwnAddresses
+    remote_imports: RemoteImports
     script_entries: ScriptEntries
     sealed_accounts: SealedAccounts
     sealed_rules: SealedRules

@@ -59,6 +59,7 @@ CREATE TABLE mailbox (
     target TEXT NOT NULL,
     message_count INTEGER NOT NULL,
     size_octets INTEGER,
+    by_labels INTEGER NOT NULL,
     uidvalidity INTEGER,
     last_uid INTEGER NOT NULL,
     imported_count INTEGER NOT NULL,
@@ -85,7 +86,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1,)
 """Step n brings a file from version n to version n + 1."""
 
 _MAILBOX: Final = (
-    "name, target, message_count, size_octets, uidvalidity, last_uid, imported_count, imported_octets,"
+    "name, target, message_count, size_octets, by_labels, uidvalidity, last_uid, imported_count, imported_octets,"
     " duplicate_count, not_taken_count, is_done"
 )
 _JOB: Final = (
@@ -117,7 +118,7 @@ class EmbeddedImportJobs:
                 (*_job_row(job), lease, us_of(leased_until) if leased_until is not None else 0),
             )
             unit.db.executemany(
-                f"INSERT INTO mailbox (account_id, position, {_MAILBOX}) VALUES ({', '.join('?' * 13)})",
+                f"INSERT INTO mailbox (account_id, position, {_MAILBOX}) VALUES ({', '.join('?' * 14)})",
                 [
                     (job.account_id, position, *_mailbox_row(mailbox))
                     for position, mailbox in enumerate(job.mailboxes)
@@ -188,7 +189,7 @@ class EmbeddedImportJobs:
                 return False
             (account_id,) = row
             unit.db.execute(
-                f"UPDATE mailbox SET ({_MAILBOX}) = ({', '.join('?' * 11)}) WHERE account_id = ? AND name = ?",
+                f"UPDATE mailbox SET ({_MAILBOX}) = ({', '.join('?' * 12)}) WHERE account_id = ? AND name = ?",
                 (*_mailbox_row(mailbox), account_id, mailbox.name),
             )
             _note(unit.db, account_id, not_taken)
@@ -328,6 +329,7 @@ def _mailbox_row(mailbox: MailboxImport) -> tuple[str | int | None, ...]:
         mailbox.target,
         mailbox.message_count,
         mailbox.size_octets,
+        mailbox.by_labels,
         mailbox.uidvalidity,
         mailbox.last_uid,
         mailbox.imported_count,
@@ -368,13 +370,14 @@ def _job(db: apsw.Connection, account_id: str) -> ImportJob | None:
 
 
 def _mailbox(row: Any) -> MailboxImport:
-    name, target, message_count, size_octets, uidvalidity, last_uid, *counts, is_done = row
+    name, target, message_count, size_octets, by_labels, uidvalidity, last_uid, *counts, is_done = row
     imported_count, imported_octets, duplicate_count, not_taken_count = counts
     return MailboxImport(
         name=name,
         target=target,
         message_count=message_count,
         size_octets=size_octets,
+        by_labels=bool(by_labels),
         uidvalidity=UidValidity(uidvalidity) if uidvalidity is not None else None,
         last_uid=Uid(last_uid),
         imported_count=imported_count,
