@@ -161,7 +161,8 @@ class Checker:
             return self._unknown(command.place, self._no_such("command", command.name, (*forms, *_BRANCHES)))
         return self._built(form, command, form.build)
 
-    def _test(self, test: Test) -> Check:
+    def test(self, test: Test) -> Check:
+        """Check a test and make it runnable."""
         forms = self.vocabulary.tests
         form = forms.get(test.name)
         if form is None:
@@ -206,7 +207,7 @@ class Checker:
                 self.tell(node.place, f'"{node.name}" has no block; end it with ;')
         self._count_tests(form, node)
         if form.tests is not Tests.NONE:
-            call.checks = [self._test(test) for test in node.tests]
+            call.checks = [self.test(test) for test in node.tests]
         if len(self.problems) > problem_count:
             raise Refused
         return call

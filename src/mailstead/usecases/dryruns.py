@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple
@@ -54,22 +55,34 @@ async def dry_run(store: AccountStore, script: Script, grounds: Grounds, limit: 
 
     Errors: of the store. Effects: none; runs in threads.
     """
-    snapshot = await store.snapshot(INBOX)
-    mailbox_id = snapshot.mailbox.mailbox_id
-    uids = list(islice(reversed(list(snapshot.uids)), limit))
     steps_left = grounds.steps_max * DELIVERIES_WORTH_MAX
     foreseen: list[Foreseen] = []
-    for start in range(0, len(uids), MESSAGES_AT_ONCE):
-        records = await store.fetch(mailbox_id, UidSet.of(uids[start : start + MESSAGES_AT_ONCE]), Wanted.NARROW)
-        waiting = sorted(records, key=lambda record: record.uid, reverse=True)
-        while waiting and steps_left > 0:
-            batch = _take_batch(waiting)
-            ranges = [OctetRange(record.blob_id, 0, OCTETS_MAX) for record in batch]
-            texts = await store.read_octets(ranges)
+    async with aclosing(latest(store, INBOX, limit)) as batches:
+        async for batch, texts in batches:
             found, steps = await asyncio.to_thread(_tried, script, grounds, batch, texts)
             foreseen += found
             steps_left -= steps
+            if steps_left <= 0:
+                break
     return foreseen
+
+
+async def latest(
+    store: AccountStore, mailbox: str, limit: int
+) -> AsyncGenerator[tuple[list[MessageRecord], Sequence[bytes]], None]:
+    """Give the last messages of a mailbox with their octets, the newest first, some MiB at a time.
+
+    Errors: NoSuchMailbox.
+    """
+    snapshot = await store.snapshot(mailbox)
+    mailbox_id = snapshot.mailbox.mailbox_id
+    uids = list(islice(reversed(list(snapshot.uids)), limit))
+    for start in range(0, len(uids), MESSAGES_AT_ONCE):
+        records = await store.fetch(mailbox_id, UidSet.of(uids[start : start + MESSAGES_AT_ONCE]), Wanted.NARROW)
+        waiting = sorted(records, key=lambda record: record.uid, reverse=True)
+        while waiting:
+            batch = _take_batch(waiting)
+            yield batch, await store.read_octets([OctetRange(record.blob_id, 0, OCTETS_MAX) for record in batch])
 
 
 def _take_batch(waiting: list[MessageRecord]) -> list[MessageRecord]:
@@ -89,7 +102,7 @@ def _tried(
     for record, octets in zip(batch, texts, strict=True):
         budget = Budget(grounds.steps_max, grounds.redirects_max)
         values = first_values(octets[: header_end(octets)])
-        outcome = script.run(_facts(grounds, octets, values), budget)
+        outcome = script.run(facts_of(grounds, octets, values), budget)
         steps += budget.steps_used
         words = [in_words(action) for action in outcome.actions] + [f"({problem})" for problem in outcome.problems]
         subject = text_of(values.get(b"subject", b""))
@@ -97,8 +110,8 @@ def _tried(
     return foreseen, steps
 
 
-def _facts(grounds: Grounds, octets: bytes, values: dict[bytes, bytes]) -> Facts:
-    """The envelope is read from the trace fields that our delivery has put before the message."""
+def facts_of(grounds: Grounds, octets: bytes, values: dict[bytes, bytes]) -> Facts:
+    """Give what a script may know; the envelope is read from the trace fields that our delivery has put in front."""
     return_path, delivered_to = values.get(b"return-path"), values.get(b"delivered-to")
     return Facts(
         octets=octets,

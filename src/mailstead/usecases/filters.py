@@ -91,13 +91,20 @@ class Filters:
 
         Errors: NotAllowed, BadScript, LimitReached.
         """
+        grounds = await self.grounds(actor)
+        await self.scripts.check(octets)
+        assert actor.account_id is not None
+        store = self._storage.accounts.of(actor.account_id)
+        return await dry_run(store, await self._compiled.get(octets), grounds, limit)
+
+    async def grounds(self, actor: Actor) -> Grounds:
+        """Give what dry runs know beside the messages. Errors: NotAllowed."""
         if actor.account_id is None or actor.address is None:
             raise NotAllowed
-        await self.scripts.check(octets)
         store, settings = self._storage.accounts.of(actor.account_id), self._terms.settings
         filtering = await store.filtering()
         addresses = [actor.address, *await self._storage.directory.addresses_of(actor.account_id)]
-        grounds = Grounds(
+        return Grounds(
             frozenset(map(str, addresses)),
             filtering.mailboxes,
             {script.name: await store.script(script.name) for script in await store.scripts()},
@@ -105,7 +112,6 @@ class Filters:
             settings.steps_max,
             settings.redirects_max,
         )
-        return await dry_run(store, await self._compiled.get(octets), grounds, limit)
 
     async def stored(self, account: Account, filed: Filed) -> None:
         """Note what may be noted only once the message is filed: keys of ``duplicate``, who was answered, copies.

@@ -49,6 +49,7 @@ from mailstead.usecases.expiry import Expiry
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.filings import FilterTerms
+from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.filters import Filters
 from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.idle_accounts import IdleAccounts
@@ -133,6 +134,7 @@ class House:
     staging: Staging
     mailboxes: Mailboxes
     filters: Filters
+    filter_rules: FilterRules
     junk_filter: JunkFilter
     sender_lists: SenderLists
     routes: Routes
@@ -421,6 +423,7 @@ async def make_house(
             staging=staging,
             mailboxes=mailboxes,
             filters=filters,
+            filter_rules=FilterRules(storage, filters, mailboxes),
             junk_filter=junk_filter,
             sender_lists=SenderLists(storage),
             routes=routes,

@@ -38,6 +38,8 @@ class Block:
     commands: tuple[Command, ...]
     rule: Rule | None
     """None: it is more than a simple rule."""
+    name: str = ""
+    """That a comment gives it, simple rule or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,7 @@ def read(octets: bytes) -> Document:
     requires = tuple(piece.commands[0] for piece in pieces[:requires_count])
     plain = Document(head, requires, tuple(Block(each.text, each.commands, None) for each in pieces), tail)
     interprets = plain.interprets
-    blocks = tuple(
-        Block(each.text, each.commands, _rule(each, interprets=interprets)) for each in pieces[requires_count:]
-    )
+    blocks = tuple(_block(each, interprets=interprets) for each in pieces[requires_count:])
     return Document(head, requires, blocks, tail)
 
 
@@ -218,20 +218,20 @@ def _pieces(text: str, tree: Tree) -> tuple[list[_Piece], str]:
     return pieces, text[start:]
 
 
-def _rule(piece: _Piece, *, interprets: bool) -> Rule | None:
-    if len(piece.commands) != 1:
-        return None
+def _block(piece: _Piece, *, interprets: bool) -> Block:
     switched_off = _switched_off(piece.tokens)
     lines = [line for token in piece.tokens if token.kind is Kind.COMMENT for line in token.value.split("\n")]
     if switched_off is not None:
         lines.remove(switched_off)
     names = [found for line in lines if (found := _NAME.fullmatch(line))]
     name = (names[-1][1] or names[-1][2] or "") if names else ""
+    if len(piece.commands) != 1:
+        return Block(piece.text, piece.commands, None, name)
     comments = tuple(line for line in lines if not _NAME.fullmatch(line))
     rule = rule_of(piece.commands[0], name, comments, switched_off)
-    if rule is None or (interprets and any("${" in text for text in writing.strings_of(rule))):
-        return None
-    return rule
+    if rule is not None and interprets and any("${" in text for text in writing.strings_of(rule)):
+        rule = None
+    return Block(piece.text, piece.commands, rule, name)
 
 
 def _switched_off(tokens: Sequence[Token]) -> str | None:
