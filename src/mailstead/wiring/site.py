@@ -9,8 +9,9 @@ from mailstead import __version__
 from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
+from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.overview import Overviews
-from mailstead.wiring.doctor import make_doctor, make_probes
+from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url
 
@@ -22,7 +23,14 @@ def make_site(house: House) -> Site:
     terms = SiteTerms(settings.server.hostname, base_url(settings), provider if settings.oidc.issuer else "")
     site_house = SiteHouse(
         terms=terms,
+        accounts=house.accounts,
+        address_book=house.address_book,
+        address_tables=AddressTables(house.address_book),
+        addresses=house.addresses,
+        dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
+        domains=house.domains,
+        keys=house.keys,
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         web_sessions=house.web_sessions,
     )

@@ -43,7 +43,7 @@ CHALLENGES: Final = "/.well-known/acme-challenge/"
 """Spec: RFC 8555 §8.3."""
 XML: Final = "text/xml; charset=utf-8"
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH")
-_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "www.")
+_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "openpgpkey.", "www.")
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -134,7 +134,7 @@ class _Pages:
     async def autoconfig(self, request: Request) -> Response:
         """For the domain of the host, or, where the host is our own name, of the address that is asked for."""
         label, domain = _split(_host(request.scope))
-        if label in {"mta-sts.", "autodiscover."}:
+        if label in {"mta-sts.", "autodiscover.", "openpgpkey."}:
             return _not_found()
         if domain == self._publications.hostname:
             domain = request.query_params.get("emailaddress", "").rpartition("@")[2] or domain
@@ -143,7 +143,7 @@ class _Pages:
 
     async def autodiscover(self, request: Request) -> Response:
         """Answer for the address in the question. Spec: [MS-OXDSCLI] §3.1.5."""
-        if _split(_host(request.scope))[0] in {"mta-sts.", "autoconfig."}:
+        if _split(_host(request.scope))[0] in {"mta-sts.", "autoconfig.", "openpgpkey."}:
             return _not_found()
         octets = b""
         try:

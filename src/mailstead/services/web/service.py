@@ -53,8 +53,8 @@ class WebService(HttpServer):
         """`context` gives what serves the next handshake; `challenge_answer` and `proxies` are for `make_app`.
 
         `further` pages come before the others, `home` answers for `/`. `beside` puts another application before the
-        pages, which keeps what is its own and passes on the rest; `beside_s` gives how long its requests may last, `has_sockets` says that it has
-        WebSockets.
+        pages, which keeps what is its own and passes on the rest; `beside_s` gives how long its requests may last,
+        `has_sockets` says that it has WebSockets.
         Errors: BadSettings.
         """
         app = make_app(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailstead.usecases.accounts import Accounts
+from mailstead.usecases.address_book import AddressBook
+from mailstead.usecases.address_tables import AddressTables
+from mailstead.usecases.addresses import Addresses
+from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
+from mailstead.usecases.domains import Domains
+from mailstead.usecases.keys import Keys
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.web_sessions import WebSessions
 
@@ -27,6 +34,13 @@ class SiteHouse:
     """Use cases by name, as in `wiring.house.House`."""
 
     terms: SiteTerms
+    accounts: Accounts
+    address_book: AddressBook
+    address_tables: AddressTables
+    addresses: Addresses
+    dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
+    domains: Domains
+    keys: Keys
     overviews: Overviews
     web_sessions: WebSessions

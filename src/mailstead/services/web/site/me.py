@@ -44,8 +44,7 @@ async def end_sessions(visit: Visit) -> Response:
 async def _shown(visit: Visit, error: MailsteadError | None = None) -> Response:
     sessions = await visit.house.web_sessions.list(visit.actor)
     status = 200 if error is None else status_of(error)
-    told = visit.request.query_params.get("told", "")
-    return visit.show("me.html", status, sessions=sessions, own_id=visit.actor.session_id, error=error, told=told)
+    return visit.show("me.html", status, sessions=sessions, own_id=visit.actor.session_id, error=error)
 
 
 PAGES: Final = (

@@ -72,8 +72,10 @@ class Visit:
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
         """Give a page made of a template."""
         actor = self.begun.actor if self.begun is not None else None
-        path = self.request.url.path
-        return self._with_cookies(self.frame.page(template, self.look, status, actor=actor, path=path, **values))
+        path, told = self.request.url.path, self.request.query_params.get("told", "")
+        return self._with_cookies(
+            self.frame.page(template, self.look, status, actor=actor, path=path, **{"told": told, **values})
+        )
 
     def go(self, path: str, **query: str) -> Response:
         """Lead the browser to another page of ours, which it asks for with GET. Spec: RFC 9110 §15.4.4."""
