@@ -1,13 +1,18 @@
 """Every page of the site in a real browser: both themes, two sizes, no complaint, and usable by everybody (axe)."""
 
+import pyotp
 import pytest
 
+from mailstead.model.envelope import Peer
+from mailstead.model.errors import AppPasswordNeeded, AuthenticationFailed
+from mailstead.model.secret import Secret
 from mailstead.services.web.site.pages import Who
 from mailstead.services.web.site.table import all_pages
-from system.browser import ADMIN, ALICE, SIZES, open_site
+from system.browser import ADMIN, ALICE, PASSWORD, SIZES, open_site
 
 pytestmark = pytest.mark.full
 
+PEER = Peer("127.0.0.1", 1, tls_version="TLSv1.3")
 PLACES = {"domain": "example.test", "local_part": "alice"}
 SEEN = [page for page in all_pages() if "GET" in page.methods]
 
@@ -65,14 +70,15 @@ async def test_who_comes_without_session_comes_back_after_the_log_in(site):
     await window.page.get_by_label("Password").fill("wrong")
     await window.page.get_by_role("button", name="Log in", exact=True).click()
     assert await window.page.get_by_role("alert").inner_text() == "Authentication failed."
-    await window.page.get_by_label("Password").fill("pw-never-in-a-log-of-pages")
+    await window.page.get_by_label("Password").fill(PASSWORD)
     await window.page.get_by_role("button", name="Log in", exact=True).click()
     await window.page.get_by_role("heading", name="My account").wait_for()
 
 
-async def test_a_passkey_logs_in_alone(site):
+async def test_a_passkey_is_made_and_logs_in_alone(site):
     window = await site.window()
-    session = await window.page.context.new_cdp_session(window.page)
+    page = window.page
+    session = await page.context.new_cdp_session(page)
     await session.send("WebAuthn.enable")
     options = {
         "protocol": "ctap2",
@@ -83,12 +89,60 @@ async def test_a_passkey_logs_in_alone(site):
         "automaticPresenceSimulation": True,
     }
     await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    await window.go("/log-in")
+    await page.get_by_role("button", name="Log in with a passkey").click()
+    await page.get_by_text("The passkey was not used").wait_for()  # there is none yet: it is told
     await window.log_in(ALICE)
-    await window.page.get_by_role("button", name="Log out").click()
-    await window.page.get_by_role("button", name="Log in with a passkey").click()
-    # There is none yet: it is told, and the password still works.
-    await window.page.get_by_text("The passkey was not used").wait_for()
+    await window.go("/me/security")
+    await page.get_by_text("Add a passkey").click()
+    await page.get_by_label("Its name").first.fill("My laptop")
+    await page.get_by_label("There are none, or they may stop").first.check()
+    await page.get_by_label("Your password").first.fill(PASSWORD)
+    await page.get_by_role("button", name="Go on").first.click()
+    await page.get_by_role("button", name="Make the passkey").click()
+    await page.get_by_role("heading", name="Recovery codes").wait_for()
+    assert await page.locator(".codes li").count() == 10
+    await page.get_by_role("link", name="I have them").click()
+    await page.get_by_text("My laptop").first.wait_for()
+    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Log in with a passkey").click()
+    await page.get_by_role("heading", name="My account").wait_for()
+
+
+async def test_a_device_with_codes_and_passwords_for_mail_programs(site):
+    window = await site.window(size="phone", has_scripts=False)
+    page = window.page
     await window.log_in(ALICE)
+    await window.go("/me/security")
+    await page.get_by_label("Which program").fill("Thunderbird")
+    await page.get_by_label("reading mail (IMAP)").check()
+    await page.get_by_role("button", name="Make a password").click()
+    password = await page.locator("code").inner_text()
+    await site.house.accounts.log_in(str(ALICE), Secret(password), PEER, "imap")
+    with pytest.raises(AuthenticationFailed):
+        await site.house.accounts.log_in(str(ALICE), Secret(password), PEER, "smtp")
+    await page.get_by_role("link", name="I have it").click()
+    await page.get_by_text("Add a device with codes").click()
+    await page.locator("#device-label").fill("Telephone")
+    await page.locator("#device-password").fill(PASSWORD)
+    await page.locator("form[action='/me/security/device'] button").click()
+    secret = await page.locator("code").inner_text()
+    await page.get_by_label("They have passwords of their own").check()
+    await page.get_by_label("The code that it shows now").fill(pyotp.TOTP(secret).now())
+    await page.get_by_role("button", name="Turn it on").click()
+    codes = await page.locator(".codes code").all_inner_texts()
+    with pytest.raises(AppPasswordNeeded):
+        await site.house.accounts.log_in(str(ALICE), Secret(PASSWORD), PEER, "imap")
+    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_label("Address").fill(str(ALICE))
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in", exact=True).click()
+    await page.get_by_label("Code of your device").fill("000000")
+    await page.get_by_role("button", name="Log in", exact=True).click()
+    await page.get_by_role("alert").wait_for()
+    await page.get_by_label("Code of your device").fill(codes[0])
+    await page.get_by_role("button", name="Log in", exact=True).click()
+    await page.get_by_role("heading", name="My account").wait_for()
 
 
 async def test_a_domain_its_records_and_its_addresses(site):

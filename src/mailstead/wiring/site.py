@@ -30,6 +30,7 @@ def make_site(house: House) -> Site:
         dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
         domains=house.domains,
+        factor_settings=house.factor_settings,
         keys=house.keys,
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         web_sessions=house.web_sessions,

@@ -12,6 +12,7 @@ from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.web_sessions import WebSessions
@@ -41,6 +42,7 @@ class SiteHouse:
     dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
     domains: Domains
+    factor_settings: FactorSettings
     keys: Keys
     overviews: Overviews
     web_sessions: WebSessions

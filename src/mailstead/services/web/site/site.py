@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import AuthenticationFailed, MailsteadError, NotAllowed
+from mailstead.model.errors import AuthenticationFailed, FactorNeeded, MailsteadError, NotAllowed
 from mailstead.net.http_requests import WRITING, must_be_asked_here
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site import assets
@@ -72,6 +72,8 @@ class Site:
                 return await page.handler(visit)
             except ClientDisconnect:
                 return Response(status_code=400)
+            except FactorNeeded as error:
+                return await _to_strengthen(visit, error)
             except MailsteadError as error:
                 status = status_of(error)
                 metrics.refused("web", str(status), type(error).__name__)
@@ -136,3 +138,10 @@ def _to_log_in(visit: Visit) -> Response:
     response = visit.go(LOG_IN, then=then)
     assert isinstance(response, RedirectResponse)
     return response
+
+
+async def _to_strengthen(visit: Visit, error: FactorNeeded) -> Response:
+    """Ask for the second factor once more; what was sent is to be sent again, as it may hold a password."""
+    options = await visit.house.web_sessions.passkey_options_of(visit.token(), visit.peer)
+    then = visit.request.url.path if visit.request.method == "GET" else "/me/security"
+    return visit.show("strengthen.html", status_of(error), then=then, passkey_options=options, error=None)
