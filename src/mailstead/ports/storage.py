@@ -58,10 +58,13 @@ from mailstead.ports.emails import Emails
 from mailstead.ports.import_jobs import ImportJobs
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
+from mailstead.ports.preferences import OwnerPreferences
 from mailstead.ports.queue import Queue
 from mailstead.ports.sealed import Sealed
+from mailstead.ports.snoozes import Snoozes
 from mailstead.ports.statistics import Statistics
 from mailstead.ports.trace import Reports, Trace
+from mailstead.ports.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,10 @@ class AccountStore(Protocol):
     @property
     def dav(self) -> DavStore:
         """Its calendars and address books."""
+
+    @property
+    def snoozes(self) -> Snoozes:
+        """Its messages that wait to come back."""
 
     # reading, each one snapshot
 
@@ -486,6 +493,14 @@ class Storage(Protocol):
     @property
     def statistics(self) -> Statistics:
         """Figures by hour and by day."""
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Which account has something to do when."""
+
+    @property
+    def preferences(self) -> OwnerPreferences:
+        """How owners want the web to be."""
 
     def check(self) -> AsyncIterator[Finding]:
         """Check every account store: UID order, uidnext, modseq, counts, quota counters, blobs referenced and present.

@@ -46,6 +46,15 @@ async def check_filters(account, version):
         assert await account.junk_counts([-7, 8]) == JunkCounts(1, 0, {-7: (1, 0)})
 
 
+async def check_snoozes(account, version):
+    """Version 6 knows who waits, and for how long."""
+    if version in {f"account_{earlier}" for earlier in range(1, 6)}:
+        assert await account.snoozes.waiting() == []
+        return
+    (waiting,) = await account.snoozes.waiting()
+    assert (waiting.uid, waiting.origin, waiting.until.timestamp()) == (2, "INBOX", 1793696400)
+
+
 async def check_dav(account, version):
     """Calendars came with version 3."""
     dav = account.dav
@@ -97,6 +106,7 @@ async def test_a_store_of_an_earlier_version_opens(files, account_id, make, scri
     assert list(found) == [2]
     await check_filters(account, script.stem)
     await check_dav(account, script.stem)
+    await check_snoozes(account, script.stem)
     assert [finding async for finding in opened.check()] == []
     new, old = apsw.Connection(":memory:"), files.connect(account_id)
     schema.migrate(new)

@@ -25,6 +25,7 @@ from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.changebus import FILTERS
 from mailstead.ports.dav import DavStore
+from mailstead.ports.snoozes import Snoozes
 from mailstead.storage.embedded import (
     filters,
     junk,
@@ -38,6 +39,7 @@ from mailstead.storage.embedded import (
 )
 from mailstead.storage.embedded.dav import EmbeddedDavStore
 from mailstead.storage.embedded.reader import Reader
+from mailstead.storage.embedded.snoozes import EmbeddedSnoozes
 from mailstead.storage.embedded.transaction import Transaction
 from mailstead.storage.embedded.writer import Writer
 
@@ -63,6 +65,11 @@ class EmbeddedAccountStore:
     def dav(self) -> DavStore:
         """See `AccountStore.dav`."""
         return EmbeddedDavStore(self.account_id, self._reader, self._writer)
+
+    @property
+    def snoozes(self) -> Snoozes:
+        """See `AccountStore.snoozes`."""
+        return EmbeddedSnoozes(self.account_id, self._reader, self._writer)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._reader.run(self.account_id, work)

@@ -341,5 +341,21 @@ CREATE TABLE catch_all_password (
 CREATE INDEX catch_all_password_by_domain ON catch_all_password (domain);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+VERSION_7: Final = """
+-- How an owner (`model.people.owner_of`) wants the web to be; goes with the user or the account.
+CREATE TABLE owner_preference (
+    owner TEXT NOT NULL PRIMARY KEY,
+    octets BLOB NOT NULL                      -- JSON of model.preferences.Preferences
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+    VERSION_7,
+)
 """Step n brings a file from version n to version n + 1."""

@@ -59,8 +59,8 @@ def describe(db: apsw.Connection, key: str, description: str) -> None:
 
 
 def forget_log_in(db: apsw.Connection, owner: str) -> None:
-    """Remove second factors, sessions and links of somebody who goes (`model.people.owner_of`)."""
-    for table in ("factor", "web_session", "oidc_link"):
+    """Remove second factors, sessions, links and preferences of somebody who goes (`model.people.owner_of`)."""
+    for table in ("factor", "web_session", "oidc_link", "owner_preference"):
         db.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608  # our own words
     note_rights_change(db, owner)
 

@@ -270,7 +270,19 @@ ALTER TABLE resource_tombstone ADD COLUMN summary TEXT NOT NULL DEFAULT '';
 ALTER TABLE resource_tombstone ADD COLUMN deleted_s INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+VERSION_6: Final = """
+-- Messages that wait, in a mailbox of their own, to come back to INBOX. A row whose message has gone says nothing.
+CREATE TABLE snooze (
+    mailbox_id INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    until_s INTEGER NOT NULL,
+    origin TEXT NOT NULL,                 -- name of the mailbox that it came from
+    PRIMARY KEY (mailbox_id, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX snooze_by_until ON snooze (until_s);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
 """Step n brings a file from version n to version n + 1."""
 
 

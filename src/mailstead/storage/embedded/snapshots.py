@@ -47,6 +47,7 @@ FIRST: Final = (
     "imports.db",
     "sealed.db",
     "statistics.db",
+    "wakeups.db",
 )
 """The directory speaks of accounts; what the queue has not sent yet must not be missing, rather sent twice; what waits
 for sealed accounts must not be missing either, and is never taken in twice."""

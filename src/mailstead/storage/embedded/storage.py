@@ -16,11 +16,13 @@ from mailstead.ports.emails import Emails
 from mailstead.ports.import_jobs import ImportJobs
 from mailstead.ports.memory import Memory
 from mailstead.ports.people import Factors, People
+from mailstead.ports.preferences import OwnerPreferences
 from mailstead.ports.queue import Queue
 from mailstead.ports.sealed import Sealed
 from mailstead.ports.statistics import Statistics
 from mailstead.ports.storage import Accounts, Directory, Finding
 from mailstead.ports.trace import Reports, Trace
+from mailstead.ports.wakeups import Wakeups
 from mailstead.storage.embedded.account_files import AccountFiles
 from mailstead.storage.embedded.directory import EmbeddedDirectory
 from mailstead.storage.embedded.emails import EmbeddedEmails
@@ -28,6 +30,7 @@ from mailstead.storage.embedded.factors import EmbeddedFactors
 from mailstead.storage.embedded.import_jobs import EmbeddedImportJobs
 from mailstead.storage.embedded.keys import FileAccountKeys, master_key
 from mailstead.storage.embedded.memory import EmbeddedMemory
+from mailstead.storage.embedded.owner_preferences import EmbeddedOwnerPreferences
 from mailstead.storage.embedded.people import EmbeddedPeople
 from mailstead.storage.embedded.queue import EmbeddedQueue
 from mailstead.storage.embedded.reports import EmbeddedReports
@@ -36,6 +39,7 @@ from mailstead.storage.embedded.sharing import EmbeddedSharing
 from mailstead.storage.embedded.side_file import SideFiles
 from mailstead.storage.embedded.statistics import EmbeddedStatistics
 from mailstead.storage.embedded.trace import EmbeddedTrace
+from mailstead.storage.embedded.wakeups import EmbeddedWakeups
 
 
 class EmbeddedStorage:
@@ -58,6 +62,8 @@ class EmbeddedStorage:
         self._emails = EmbeddedEmails(side_files)
         self._statistics = EmbeddedStatistics(side_files)
         self._import_jobs = EmbeddedImportJobs(side_files)
+        self._wakeups = EmbeddedWakeups(side_files)
+        self._preferences = EmbeddedOwnerPreferences(directory)
 
     @classmethod
     async def open(
@@ -150,6 +156,16 @@ class EmbeddedStorage:
     def statistics(self) -> Statistics:
         """Figures by hour and by day."""
         return self._statistics
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Which account has something to do when."""
+        return self._wakeups
+
+    @property
+    def preferences(self) -> OwnerPreferences:
+        """How owners want the web to be."""
+        return self._preferences
 
     async def check(self) -> AsyncIterator[Finding]:
         """See `Storage.check`."""
