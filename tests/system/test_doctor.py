@@ -41,9 +41,10 @@ async def test_what_dns_prints_satisfies_the_doctor(tmp_path):
                 "tls-rpt",
                 "autoconfig",
                 "autodiscover",
+                "openpgpkey",
             ]
             names += [name for name in found if name.startswith(("dkim ", "srv "))]
-            assert len(names) >= 10 + 2 + 6
+            assert len(names) >= 11 + 2 + 6
             assert {name: found[name].found for name in names if found[name].status is not Health.OK} == {}
             assert found["resolver"].status is Health.OK
             assert found["mta-sts"].status is Health.SKIPPED

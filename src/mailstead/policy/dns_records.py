@@ -14,6 +14,7 @@ from mailstead.model.directory import DomainTerms, KeyState
 from mailstead.policy.client_setup import DAV_PATH, SRV_LABELS, Offer
 from mailstead.policy.names import DMARC_REPORTS, TLS_REPORTS
 from mailstead.policy.sts_policy import policy_id, policy_text
+from mailstead.policy.web_key import HOST_LABEL
 
 TTL_S: Final = 3600
 STRING_OCTETS_MAX: Final = 255
@@ -197,6 +198,11 @@ def _for_clients(domain: str, host: MailHost) -> Iterator[Record]:
             label, f"{label}.{domain}", "CNAME", f"{host.hostname}.", f"Where {whom} their settings; the "
             f"certificate must have the name {label}.{domain}, too.", is_optional=True
         )  # fmt: skip
+    name = f"{HOST_LABEL}.{domain}"
+    yield Record(
+        "openpgpkey", name, "CNAME", f"{host.hostname}.", "Where others find the OpenPGP keys of the domain's "
+        f"addresses (Web Key Directory); the certificate must have the name {name}, too.", is_optional=True
+    )  # fmt: skip
 
 
 def zone_line(record: Record) -> str:

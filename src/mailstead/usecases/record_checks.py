@@ -53,6 +53,7 @@ class RecordChecks:
             "srv-path": self._srv_path,
             "autoconfig": self._alias,
             "autodiscover": self._alias,
+            "openpgpkey": self._alias,
         }
 
     async def check(self, record: Record, domain: str = "", mode: str = "") -> Diagnosis:

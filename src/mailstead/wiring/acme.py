@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # only who orders loads the client: its code is memory
 
 _log = log.get("wiring")
 
-_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.")
+_LABELS: Final = ("mta-sts.", "autoconfig.", "autodiscover.", "openpgpkey.")
 _HOST_LABELS: Final = ("", "www.", *_LABELS)
 """Of domains whose own name is asked over HTTPS, too: relays, and those that take mail so. See `services.web.app`."""
 NAMES_MAX: Final = 100

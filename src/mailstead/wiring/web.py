@@ -11,8 +11,10 @@ from mailstead.net.certificates import Certificates
 from mailstead.net.http_requests import Proxies
 from mailstead.services.web.invitation import InvitationPage
 from mailstead.services.web.service import WebService
+from mailstead.services.web.web_keys import WebKeyPages
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
+from mailstead.usecases.web_keys import WebKeys
 from mailstead.wiring.acme import challenge_files, orders_certificates
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers
@@ -36,8 +38,9 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
 
         beside, beside_s = _before(functools.partial(api.make_app, house), beside), _longest(api.request_s, beside_s)
     site = make_site(house)
+    publications = Publications(house.storage, house_offers(settings))
     return WebService(
-        Publications(house.storage, house_offers(settings)),
+        publications,
         [place(at, settings) for at in settings.web.listen],
         [place(at, settings) for at in settings.web.listen_tls],
         certificates.context,
@@ -47,7 +50,12 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
         invitation_links=house.invitation_links,
-        further=[*site.routes(), *make_pages(house), *InvitationPage(house.members, settings.server.hostname).routes()],
+        further=[
+            *site.routes(),
+            *make_pages(house),
+            *InvitationPage(house.members, settings.server.hostname).routes(),
+            *WebKeyPages(WebKeys(house.storage, house.clock), publications).routes(),
+        ],
         proxies=Proxies(settings.web.proxy_from, "web.proxy_from"),
         home=site.home,
         beside=beside,
