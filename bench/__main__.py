@@ -25,6 +25,7 @@ from bench import (
     outbound,
     queue_depth,
     report,
+    webmail,
 )
 from bench.imap_client import ImapClient
 from bench.messages import message
@@ -217,9 +218,10 @@ WORKS_ALONE = {
     "log-in": log_in.measure,
     "dav-puts": dav.puts,
     "api": api.measure,
+    "webmail": webmail.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in", "api"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in", "api", "webmail"}
 """… in a network of our own, but for these."""
 
 
@@ -259,6 +261,8 @@ def main() -> None:
     parser.add_argument("--without-peers", action="store_true")
     parser.add_argument("--peers", default="radicale,xandikos", help="of `dav`")
     parser.add_argument("--cipher", default="chacha20")
+    parser.add_argument("--store", default="", help="of `webmail`: where its filled store is kept, or is already")
+    parser.add_argument("--system", default="mailstead", help="of `webmail`: what to call what is measured")
     options = parser.parse_args()
     names = options.only.split(",")
     if unknown := set(names) - set(WORKS) - set(WORKS_ALONE):
