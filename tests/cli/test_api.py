@@ -29,6 +29,8 @@ NO_COMMAND_OF_ITS_OWN = {
     "delete-event": "As `list-events`.",
     "accept-invite": "Whoever is invited accepts; `member add` is the administrator's way.",
     "test-domain-bucket": "Backups are the server's: `backup` says whether its place is reached.",
+    "replace-filter-rules": "`filter add`, `filter move` and `filter delete` come to the same.",
+    "suggest-filter-rule": "Whoever reads the message makes a rule of it; `filter add` makes rules.",
     "encrypt-rules": "For those who write TXT records of Forward Email by hand.",
 }
 """Tags or verbs that are had by `mailstead api VERB` alone, and why."""

@@ -94,17 +94,17 @@ async def test_rules_are_added_changed_moved_switched_and_deleted(rules, actor, 
     assert names(mixed) == [("Bills", True), ("Away", False), ("", False)]
     assert mixed.entries[0].rule == BILLS
     assert (mixed.entries[1].rule, mixed.entries[2].text) == (None, "keep;\n")
-    shown = await rules.add(actor, mixed.version, NOISE, at=1)
+    shown = await rules.add(actor, mixed.version, NOISE, at=2)
     assert names(shown) == [("Bills", True), ("Noise", True), ("Away", False), ("", False)]
-    shown = await rules.switch(actor, shown.version, 0, is_on=False)
+    shown = await rules.switch(actor, shown.version, 1, is_on=False)
     assert shown.entries[0].rule == replace(BILLS, is_on=False)
-    shown = await rules.change(actor, shown.version, 1, replace(NOISE, name="Loud"))
-    shown = await rules.move(actor, shown.version, 1, 0)
+    shown = await rules.change(actor, shown.version, 2, replace(NOISE, name="Loud"))
+    shown = await rules.move(actor, shown.version, 2, 1)
     assert names(shown) == [("Loud", True), ("Bills", False), ("Away", False), ("", False)]
-    shown = await rules.move(actor, shown.version, 0, 99)
+    shown = await rules.move(actor, shown.version, 1, 100)
     assert [entry.name for entry in shown.entries] == ["Bills", "Away", "", "Loud"]
-    shown = await rules.delete(actor, shown.version, 2)
-    shown = await rules.switch(actor, shown.version, 0, is_on=True)
+    shown = await rules.delete(actor, shown.version, 3)
+    shown = await rules.switch(actor, shown.version, 1, is_on=True)
     assert [entry.name for entry in shown.entries] == ["Bills", "Away", "Loud"]
     assert shown == await rules.list(actor)
     text = (await filters.scripts.get(actor, "roundcube")).decode()
@@ -112,14 +112,14 @@ async def test_rules_are_added_changed_moved_switched_and_deleted(rules, actor, 
 
 
 async def test_who_was_overtaken_is_told(rules, actor, filters, mixed):
-    await rules.switch(actor, mixed.version, 0, is_on=False)
+    await rules.switch(actor, mixed.version, 1, is_on=False)
     verbs = (
         lambda: rules.add(actor, mixed.version, NOISE),
-        lambda: rules.change(actor, mixed.version, 0, NOISE),
-        lambda: rules.switch(actor, mixed.version, 0, is_on=True),
-        lambda: rules.move(actor, mixed.version, 0, 1),
-        lambda: rules.delete(actor, mixed.version, 0),
-        lambda: rules.replace(actor, mixed.version, [Wish(number=1), Wish(number=2)]),
+        lambda: rules.change(actor, mixed.version, 1, NOISE),
+        lambda: rules.switch(actor, mixed.version, 1, is_on=True),
+        lambda: rules.move(actor, mixed.version, 1, 2),
+        lambda: rules.delete(actor, mixed.version, 1),
+        lambda: rules.replace(actor, mixed.version, [Wish(number=2), Wish(number=3)]),
     )
     for verb in verbs:
         with pytest.raises(PreconditionFailed):
@@ -128,7 +128,7 @@ async def test_who_was_overtaken_is_told(rules, actor, filters, mixed):
     await filters.scripts.put(actor, "other", MIXED)
     await filters.scripts.activate(actor, "other")
     with pytest.raises(PreconditionFailed):
-        await rules.delete(actor, seen.version, 0)
+        await rules.delete(actor, seen.version, 1)
 
 
 async def test_of_two_editors_at_once_one_is_told(rules, actor, mixed):
@@ -141,26 +141,26 @@ async def test_of_two_editors_at_once_one_is_told(rules, actor, mixed):
 
 
 async def test_the_whole_list_is_replaced_but_other_pieces_are_not_forgotten(rules, actor, mixed, filters):
-    with pytest.raises(BadRule, match="Entry 1"):
-        await rules.replace(actor, mixed.version, [Wish(number=0), Wish(number=2)])
-    wishes = [Wish(number=2), Wish(NOISE), Wish(BILLS, 0), Wish(number=1)]
+    with pytest.raises(BadRule, match="Entry 2"):
+        await rules.replace(actor, mixed.version, [Wish(number=1), Wish(number=3)])
+    wishes = [Wish(number=3), Wish(NOISE), Wish(BILLS, 1), Wish(number=2)]
     shown = await rules.replace(actor, mixed.version, wishes)
     assert [entry.name for entry in shown.entries] == ["", "Noise", "Bills", "Away"]
     # The rule that is the same was not written anew.
     assert b'\tfileinto "Archive";\n' in await filters.scripts.get(actor, "roundcube")
-    same = await rules.replace(actor, shown.version, [Wish(number=number) for number in range(4)])
+    same = await rules.replace(actor, shown.version, [Wish(number=number) for number in range(1, 5)])
     assert same == shown
 
 
 @pytest.mark.parametrize(
     "wishes",
     [
-        [Wish(number=1), Wish(number=1), Wish(number=2)],
-        [Wish(number=1), Wish(number=2), Wish(number=3)],
-        [Wish(number=1), Wish(number=2), Wish(number=-1)],
-        [Wish(number=1), Wish(number=2), Wish()],
-        [Wish(BILLS, 1), Wish(number=2)],
-        [Wish(number=1), Wish(number=2), Wish(Rule("nothing"))],
+        [Wish(number=2), Wish(number=2), Wish(number=3)],
+        [Wish(number=2), Wish(number=3), Wish(number=4)],
+        [Wish(number=2), Wish(number=3), Wish(number=0)],
+        [Wish(number=2), Wish(number=3), Wish()],
+        [Wish(BILLS, 2), Wish(number=3)],
+        [Wish(number=2), Wish(number=3), Wish(Rule("nothing"))],
     ],
 )
 async def test_lists_that_cannot_be_are_refused(rules, actor, mixed, wishes):
@@ -171,11 +171,11 @@ async def test_lists_that_cannot_be_are_refused(rules, actor, mixed, wishes):
 
 async def test_what_is_no_simple_rule_is_not_changed_here(rules, actor, mixed):
     with pytest.raises(BadRule, match="no simple rule"):
-        await rules.change(actor, mixed.version, 1, BILLS)
+        await rules.change(actor, mixed.version, 2, BILLS)
     with pytest.raises(BadRule, match="no simple rule"):
-        await rules.switch(actor, mixed.version, 1, is_on=False)
-    with pytest.raises(BadRule, match="no entry 3"):
-        await rules.delete(actor, mixed.version, 3)
+        await rules.switch(actor, mixed.version, 2, is_on=False)
+    with pytest.raises(BadRule, match="no entry 4"):
+        await rules.delete(actor, mixed.version, 4)
 
 
 async def test_too_many_rules_are_refused(rules, actor):
@@ -194,7 +194,7 @@ async def test_flags_go_first_unless_the_order_was_there_before(rules, actor, fi
         actor, "filters", b'require ["fileinto", "imap4flags"]; if true { fileinto "Archive"; addflag "\\\\Seen"; }'
     )
     shown = await rules.list(actor)
-    shown = await rules.change(actor, shown.version, 0, Rule("b", (), (ARCHIVE, seen)))
+    shown = await rules.change(actor, shown.version, 1, Rule("b", (), (ARCHIVE, seen)))
     assert shown.entries[0].rule == Rule("b", (), (ARCHIVE, seen))
 
 
@@ -220,7 +220,7 @@ EVIL = '"]; redirect "eve@evil.test"; #'
 )
 async def test_attack_060_a_rule_says_what_it_says_and_nothing_else(rules, actor, filters, rule, mixed):
     try:
-        shown = await rules.add(actor, mixed.version, rule, at=0)
+        shown = await rules.add(actor, mixed.version, rule, at=1)
     except BadRule:
         assert await filters.scripts.get(actor, "roundcube") == MIXED
         return
@@ -249,8 +249,8 @@ async def test_a_message_is_tried_and_the_reasons_are_said(rules, actor, mixed, 
     assert [reason.text for reason in trial.reasons] == [
         "“Bills” holds, because Subject contains “bill”: files it into Archive, goes no further"
     ]
-    wishes = [Wish(NOISE), Wish(replace(BILLS, actions=(Action(Kind.FILE, "Nowhere"),), stops=False), 0)]
-    trial = await rules.try_on_message(actor, object_id, [*wishes, Wish(number=2)])
+    wishes = [Wish(NOISE), Wish(replace(BILLS, actions=(Action(Kind.FILE, "Nowhere"),), stops=False), 1)]
+    trial = await rules.try_on_message(actor, object_id, [*wishes, Wish(number=3)])
     assert trial.does == ("stays in INBOX, as there is no mailbox Nowhere", "stays in INBOX")
     assert trial.mailboxes == ("INBOX",)
     assert [(reason.name, reason.holds) for reason in trial.reasons] == [("Noise", False), ("Bills", True), ("", None)]

@@ -29,6 +29,7 @@ from mailstead.cli import (
     doctor,
     domain,
     exports,
+    filter_rules,
     health,
     import_env,
     imports,
@@ -139,6 +140,7 @@ app.add_typer(member.app, name="member")
 app.add_typer(invite.app, name="invite")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sieve.app, name="sieve")
+app.add_typer(filter_rules.app, name="filter")
 app.add_typer(vacation.app, name="vacation")
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(addressbook.app, name="addressbook")

@@ -55,7 +55,7 @@ class FilterEntry:
     """One entry of the list."""
 
     number: int
-    """From 0; good for this version of the list."""
+    """From 1; good for this version of the list."""
     name: str
     """Empty: it has none."""
     rule: Rule | None
@@ -97,7 +97,7 @@ class FilterRules:
         """
         before, document = await self._of_version(actor, version)
         numbers = {wish.number for wish in wishes}
-        for number, block in enumerate(document.blocks):
+        for number, block in enumerate(document.blocks, 1):
             if block.rule is None and number not in numbers:
                 raise BadRule(
                     f"Entry {number} is no simple rule and is missing; keep it in the list, or delete it first"
@@ -105,14 +105,14 @@ class FilterRules:
         return await self._changed(actor, before, document, wishes)
 
     async def add(self, actor: Actor, version: str, rule: Rule, at: int | None = None) -> FilterList:
-        """Add a rule: before the entry of that number, or (None) as the last. Errors: as `replace`."""
+        """Add a rule: as the entry of that number, or (None) as the last. Errors: as `replace`."""
         return await self._edit(actor, version, lambda wishes: wishes.insert(_within(wishes, at), Wish(rule)))
 
     async def change(self, actor: Actor, version: str, number: int, rule: Rule) -> FilterList:
         """Let an entry be this rule. Errors: as `replace`; BadRule also for an entry that is no simple rule."""
 
         def edit(wishes: _Wishes) -> None:
-            wishes[number] = Wish(rule, number)
+            wishes[number - 1] = Wish(rule, number)
 
         return await self._edit(actor, version, edit, number)
 
@@ -123,14 +123,14 @@ class FilterRules:
         if rule is None:
             raise BadRule(_NO_RULE)
         wishes = _wishes(document)
-        wishes[number] = Wish(replace(rule, is_on=is_on), number)
+        wishes[number - 1] = Wish(replace(rule, is_on=is_on), number)
         return await self._changed(actor, before, document, wishes)
 
     async def move(self, actor: Actor, version: str, number: int, to: int) -> FilterList:
         """Move an entry, so that it is the one of number `to` afterwards. Errors: as `replace`."""
 
         def edit(wishes: _Wishes) -> None:
-            wish = wishes.pop(number)
+            wish = wishes.pop(number - 1)
             wishes.insert(_within(wishes, to), wish)
 
         return await self._edit(actor, version, edit, number)
@@ -139,7 +139,7 @@ class FilterRules:
         """Remove an entry, simple rule or not. Errors: as `replace`."""
 
         def edit(wishes: _Wishes) -> None:
-            del wishes[number]
+            del wishes[number - 1]
 
         return await self._edit(actor, version, edit, number)
 
@@ -229,24 +229,25 @@ def _version(script: SieveText | None) -> str:
 def _listed(script: SieveText | None, document: Document) -> FilterList:
     entries = (
         FilterEntry(number, block.name, block.rule, block.text, rule_in_words(block.rule) if block.rule else "")
-        for number, block in enumerate(document.blocks)
+        for number, block in enumerate(document.blocks, 1)
     )
     return FilterList(_version(script), script.name if script else "", tuple(entries))
 
 
 def _wishes(document: Document) -> _Wishes:
-    return [Wish(number=number) for number in range(len(document.blocks))]
+    return [Wish(number=number) for number in range(1, len(document.blocks) + 1)]
 
 
 def _found(document: Document, number: int) -> documents.Block:
     """Errors: BadRule."""
-    if not 0 <= number < len(document.blocks):
+    if not 1 <= number <= len(document.blocks):
         raise BadRule(f"There is no entry {number}")
-    return document.blocks[number]
+    return document.blocks[number - 1]
 
 
 def _within(wishes: Sequence[Wish], at: int | None) -> int:
-    return len(wishes) if at is None else min(max(at, 0), len(wishes))
+    """Give the index for what is to have this number."""
+    return len(wishes) if at is None else min(max(at - 1, 0), len(wishes))
 
 
 async def _made(document: Document, wishes: Sequence[Wish]) -> Document:
@@ -264,19 +265,19 @@ async def _made(document: Document, wishes: Sequence[Wish]) -> Document:
 
 
 def _wanted(document: Document, wish: Wish) -> Rule | int:
-    """Give a rule, or the number of an entry that stays as it is to the letter. Errors: BadRule."""
+    """Give a rule, or the block, by its number from 0, that stays as it is to the letter. Errors: BadRule."""
     if wish.number is None:
         if wish.rule is None:
             raise BadRule("An entry is a rule, or has the number of one that is there")
         return flags_first(replace(wish.rule, comments=()))
     block = _found(document, wish.number)
     if wish.rule is None:
-        return wish.number
+        return wish.number - 1
     if block.rule is None:
         raise BadRule(_NO_RULE)
     rule = replace(wish.rule, comments=block.rule.comments)
     if rule == block.rule:
-        return wish.number
+        return wish.number - 1
     # The order of actions that nobody has changed may be meant.
     return rule if rule.actions == block.rule.actions else flags_first(rule)
 

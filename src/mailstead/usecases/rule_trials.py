@@ -33,7 +33,7 @@ class Reason:
     """What one entry of the list has to do with it."""
 
     number: int
-    """Of the entry."""
+    """Of the entry, from 1."""
     name: str
     holds: bool | None
     """None: it is no simple rule."""
@@ -171,7 +171,7 @@ class _Attempt:
         if reached.ends:
             does = (*does, "goes no further")
         text = _sentence(block.name, rule, reached, because, does)
-        return Reason(reached.number, block.name, reached.holds, because, does, reached.ends, text)
+        return Reason(reached.number + 1, block.name, reached.holds, because, does, reached.ends, text)
 
 
 def _acts(reached: Reached) -> bool:

@@ -109,6 +109,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         export_archives=ExportArchives(
             house.storage, house.mailboxes, house.collections, house.calendar_files, house.clock
         ),
+        filter_rules=house.filter_rules,
         folders=Folders(house.mailboxes),
         junk_filter=house.junk_filter,
         log_mail=LogMail(

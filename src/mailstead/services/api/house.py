@@ -25,6 +25,7 @@ from mailstead.usecases.events import Events
 from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.factors import SecondFactors
+from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.idempotency import Idempotency
 from mailstead.usecases.junk import JunkFilter
@@ -80,6 +81,7 @@ class ApiHouse:
     domains: Domains
     emails: Emails
     export_archives: ExportArchives
+    filter_rules: FilterRules
     folders: Folders
     junk_filter: JunkFilter
     log_mail: LogMail

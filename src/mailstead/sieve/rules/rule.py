@@ -183,6 +183,13 @@ def simpler(match: Match, values: tuple[str, ...]) -> tuple[Match, tuple[str, ..
     return match, values
 
 
+def part_meant(field: Field, match: Match) -> Part:
+    """Give what is compared where nobody says: of address fields the address, unless a text is looked for in them."""
+    if field in {Field.FROM, Field.TO, Field.CC, Field.RECIPIENT} and match in {Match.IS, Match.BEGINS, Match.ENDS}:
+        return Part.ADDRESS
+    return Part.TEXT
+
+
 def flags_first(rule: Rule) -> Rule:
     """Put flags before what files: that is what people mean, whatever order they choose. Spec: RFC 5232 §5."""
     return replace(rule, actions=tuple(sorted(rule.actions, key=lambda action: action.kind is not Kind.FLAG)))
