@@ -2,9 +2,18 @@
 
 from xml.etree import ElementTree as ET
 
-from mailstead.policy.client_setup import Offer, autoconfig, autodiscover, autodiscover_refusal, preferred
+from mailstead.policy.client_setup import (
+    RESPONSE_SCHEMA,
+    Offer,
+    autoconfig,
+    autodiscover,
+    autodiscover_place,
+    autodiscover_refusal,
+    preferred,
+)
 
 TLS, CLEAR = Offer("imap", 993, is_tls=True), Offer("imap", 143, is_tls=False)
+DAV = [Offer("caldav", 443, is_tls=True), Offer("carddav", 8443, is_tls=True)]
 
 
 def test_tls_from_the_first_octet_goes_first():
@@ -37,3 +46,32 @@ def test_programs_for_calendars_and_contacts_are_led_too():
     assert root.findtext("calendar/serverURL") == "https://mx.example.test/dav/"
     assert root.findtext("addressBook/serverURL") == "https://mx.example.test:8443/dav/"
     assert [each.get("type") for each in root.iter("incomingServer")] == ["imap"]
+
+
+def test_calendars_and_contacts_are_told_in_the_words_of_the_draft_too():
+    text = autoconfig("example.test", "mx.example.test", DAV)
+    root = ET.fromstring(text)
+    told = {(each.tag, each.get("type")): each for each in root if each.find("url") is not None}
+    assert set(told) == {("calendar", "caldav"), ("addressbook", "carddav")}
+    for each in told.values():
+        assert each.findtext("username") == "%EMAILADDRESS%"
+        assert each.findtext("authentication") == "basic"
+    assert told["addressbook", "carddav"].findtext("url") == "https://mx.example.test:8443/dav/"
+
+
+def test_programs_that_ask_as_outlook_does_find_calendars_and_contacts():
+    root = ET.fromstring(autodiscover("a@e.test", "mx.e.test", [*DAV, TLS]))
+    space = f"{{{RESPONSE_SCHEMA}}}"
+    told = {each.findtext(f"{space}Type"): each.findtext(f"{space}Server") for each in root.iter(f"{space}Protocol")}
+    assert told == {
+        "IMAP": "mx.e.test",
+        "CalDAV": "https://mx.e.test/dav/",
+        "CardDAV": "https://mx.e.test:8443/dav/",
+    }
+
+
+def test_the_way_in_json_leads_to_that_in_xml():
+    found = autodiscover_place("autodiscoverV1", "mx.e.test")
+    assert found == {"Protocol": "AutodiscoverV1", "Url": "https://mx.e.test/autodiscover/autodiscover.xml"}
+    assert autodiscover_place("ActiveSync", "mx.e.test") is None
+    assert autodiscover_place("", "mx.e.test") is None

@@ -1,7 +1,7 @@
 """How mail programs are told where to go: SRV names, the XML of Thunderbird and that of Outlook.
 
 Spec: RFC 6186 §3 (SRV), RFC 8314 §5.1 (``_submissions``), RFC 5804 §1.8 (``_sieve``). The two forms of XML have no RFC:
-autoconfig 1.1 is Thunderbird's, autodiscover is [MS-OXDSCLI].
+autoconfig 1.1 is Thunderbird's, and becoming draft-ietf-mailmaint-autoconfig; autodiscover is [MS-OXDSCLI].
 """
 
 from __future__ import annotations
@@ -36,8 +36,14 @@ SRV_LABELS: Final = {
 
 DAV_PATH: Final = "/dav/"
 """Where programs for calendars and contacts begin. Spec: RFC 6764 §4 (the TXT record's ``path``)."""
-_OF_THE_WEB: Final = {"caldav": ("calendar", "caldav"), "carddav": ("addressBook", "carddav")}
-_NO_MAIL: Final = frozenset({"sieve", *_OF_THE_WEB})
+_ELEMENTS_OF_THE_WEB: Final = (
+    ("caldav", "calendar", "serverURL", "http-basic"),
+    ("carddav", "addressBook", "serverURL", "http-basic"),
+    ("caldav", "calendar", "url", "basic"),
+    ("carddav", "addressbook", "url", "basic"),
+)
+"""In Thunderbird's words, then in those of the draft: who knows one of them passes over the other."""
+_NO_MAIL: Final = frozenset({"sieve", "caldav", "carddav"})
 
 
 def preferred(offers: Sequence[Offer]) -> list[Offer]:
@@ -68,15 +74,15 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
     # Incoming servers stand before outgoing ones; within each the first is taken.
     servers.sort(key=lambda text: "outgoingServer" in text)
     name = escape(domain)
+    ports = _best_ports(offers)
     beside = "".join(
-        f'  <{element} type="{kind}">\n'
+        f'  <{element} type="{service}">\n'
         "    <username>%EMAILADDRESS%</username>\n"
-        "    <authentication>http-basic</authentication>\n"
-        f"    <serverURL>https://{escape(hostname)}{_at(offer.port)}{DAV_PATH}</serverURL>\n"
+        f"    <authentication>{authentication}</authentication>\n"
+        f"    <{place}>{escape(dav_url(hostname, ports[service]))}</{place}>\n"
         f"  </{element}>\n"
-        for offer in preferred(offers)
-        if offer.service in _OF_THE_WEB
-        for element, kind in (_OF_THE_WEB[offer.service],)
+        for service, element, place, authentication in _ELEMENTS_OF_THE_WEB
+        if service in ports
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -92,13 +98,24 @@ def autoconfig(domain: str, hostname: str, offers: Sequence[Offer]) -> str:
     )
 
 
-def _at(port: int) -> str:
-    return "" if port == 443 else f":{port}"
+def dav_url(hostname: str, port: int) -> str:
+    """Give where programs for calendars and contacts begin."""
+    return f"https://{hostname}{'' if port == 443 else f':{port}'}{DAV_PATH}"
+
+
+def _best_ports(offers: Sequence[Offer]) -> dict[str, int]:
+    """Give the port of each service at which it is best reached."""
+    best: dict[str, int] = {}
+    for offer in preferred(offers):
+        best.setdefault(offer.service, offer.port)
+    return best
 
 
 RESPONSE_SCHEMA: Final = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 _AUTODISCOVER: Final = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 _AUTODISCOVER_TYPES: Final = {"imap": "IMAP", "pop3": "POP3", "submission": "SMTP"}
+_AUTODISCOVER_TYPES_OF_THE_WEB: Final = {"caldav": "CalDAV", "carddav": "CardDAV"}
+AUTODISCOVER_PATH: Final = "/autodiscover/autodiscover.xml"
 
 
 def autodiscover(address: str, hostname: str, offers: Sequence[Offer]) -> str:
@@ -119,6 +136,17 @@ def autodiscover(address: str, hostname: str, offers: Sequence[Offer]) -> str:
         "        <AuthRequired>on</AuthRequired>\n"
         "      </Protocol>\n"
         for service, kind in _AUTODISCOVER_TYPES.items()
+        if service in best
+    )
+    # Outlook passes over these; eM Client and others ask in the same way, and read them.
+    protocols += "".join(
+        "      <Protocol>\n"
+        f"        <Type>{kind}</Type>\n"
+        f"        <Server>{escape(dav_url(hostname, best[service].port))}</Server>\n"
+        "        <DomainRequired>off</DomainRequired>\n"
+        f"        <LoginName>{escape(address)}</LoginName>\n"
+        "      </Protocol>\n"
+        for service, kind in _AUTODISCOVER_TYPES_OF_THE_WEB.items()
         if service in best
     )
     return _answer(
@@ -149,3 +177,13 @@ def _answer(response: str) -> str:
     return (
         f'<?xml version="1.0" encoding="utf-8"?>\n<Autodiscover xmlns="{_AUTODISCOVER}">\n{response}</Autodiscover>\n'
     )
+
+
+def autodiscover_place(protocol: str, hostname: str) -> dict[str, str] | None:
+    """Say where the former way of asking is, as programs want it that ask in JSON first; None: unknown protocol.
+
+    Outlook for phones asks for ActiveSync, too, which is not offered.
+    """
+    if protocol.lower() != "autodiscoverv1":
+        return None
+    return {"Protocol": "AutodiscoverV1", "Url": f"https://{hostname}{AUTODISCOVER_PATH}"}

@@ -1,6 +1,7 @@
 """The web service over real loopback, in clear text and with the house's certificate."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
@@ -161,6 +162,31 @@ async def test_an_authority_finds_the_proof_under_any_name(proving, host):
     assert (answer.status, answer.body) == (200, f"{TOKEN}.thumbprint".encode())
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["autodiscover.example.test", "example.test", HOSTNAME])
+async def test_programs_that_ask_in_json_are_led_to_the_xml(web, host):
+    for path in (
+        "/autodiscover/autodiscover.json?Email=a%40example.test&Protocol=AutodiscoverV1&RedirectCount=1",
+        "/autodiscover/autodiscover.json/v1.0/a@example.test?Protocol=AutodiscoverV1",
+        "/Autodiscover/Autodiscover.json?protocol=autodiscoverv1",
+    ):
+        answer = await web.get(host, path)
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/json"), path
+        assert json.loads(answer.body) == {
+            "Protocol": "AutodiscoverV1",
+            "Url": f"https://{HOSTNAME}/autodiscover/autodiscover.xml",
+        }
+
+
+async def test_what_is_not_offered_is_told_so_in_json(web):
+    answer = await web.get("example.test", "/autodiscover/autodiscover.json?Protocol=ActiveSync%22%3E")
+    assert answer.status == 400
+    assert json.loads(answer.body)["ErrorCode"] == "InvalidProtocol"
+    assert b">" not in answer.body
+    for label in ("mta-sts", "autoconfig", "openpgpkey"):
+        path = "/autodiscover/autodiscover.json?Protocol=AutodiscoverV1"
+        assert (await web.get(f"{label}.example.test", path)).status == 404
 
 
 @pytest.mark.parametrize("path", ["", "other", f"{TOKEN}/", f"../acme-challenge/{TOKEN}", f"%2e%2e/{TOKEN}"])

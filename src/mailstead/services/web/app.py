@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +23,7 @@ from mailstead.model.address import normal_domain
 from mailstead.model.directory import Domain
 from mailstead.model.errors import BadAddress, MailsteadError
 from mailstead.net.http_requests import Proxies
-from mailstead.policy.client_setup import autodiscover_refusal
+from mailstead.policy.client_setup import autodiscover_place, autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.log_in import LogInPage
@@ -83,6 +83,7 @@ def make_app(
         Route("/.well-known/autoconfig/mail/config-v1.1.xml", pages.autoconfig),
         # Outlook and its kin write the path in all ways.
         *(Route(path, pages.autodiscover, methods=["POST"]) for path in _AUTODISCOVER_PATHS),
+        *(Route(path, pages.autodiscover_place) for path in _AUTODISCOVER_PLACE_PATHS),
     ]
     if receptions is not None:
         routes.append(Route(mxdeliv.PATH, mxdeliv.Mxdeliv(receptions, publications).take, methods=list(_METHODS)))
@@ -109,6 +110,9 @@ _AUTODISCOVER_PATHS: Final = (
     "/autodiscover/autodiscover.xml",
     "/Autodiscover/Autodiscover.xml",
     "/AutoDiscover/AutoDiscover.xml",
+)
+_AUTODISCOVER_PLACE_PATHS: Final = tuple(
+    f"{path.removesuffix('xml')}json{more}" for path in _AUTODISCOVER_PATHS for more in ("", "/v1.0/{address:path}")
 )
 
 
@@ -160,6 +164,17 @@ class _Pages:
         found = await self._publications.autodiscover(address)
         refusal = autodiscover_refusal(_NO_SUCH_ADDRESS, "The email address cannot be found.")
         return Response(refusal if found is None else found, media_type=XML)
+
+    async def autodiscover_place(self, request: Request) -> Response:
+        """Lead to the answer in XML: the same for all addresses, so nothing is told of any."""
+        if _split(_host(request.scope))[0] in {"mta-sts.", "autoconfig.", "openpgpkey."}:
+            return _not_found()
+        asked = {name.lower(): value for name, value in request.query_params.items()}
+        found = autodiscover_place(asked.get("protocol", ""), self._publications.hostname)
+        if found is None:
+            told = "The given protocol value is invalid. Supported values are 'AutodiscoverV1'"
+            return JSONResponse({"ErrorCode": "InvalidProtocol", "ErrorMessage": told}, 400)
+        return JSONResponse(found)
 
 
 class _OurHostsOnly:
