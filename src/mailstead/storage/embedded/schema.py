@@ -282,7 +282,18 @@ CREATE TABLE snooze (
 CREATE INDEX snooze_by_until ON snooze (until_s);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+VERSION_7: Final = """
+-- Lists by a flag, newest first: few messages are in either, and each list costs what it shows. The conditions are
+-- written as `search` writes them, so that the indexes serve.
+CREATE INDEX message_unseen ON message (mailbox_id, internaldate_s) WHERE (flags & 1) = 0;
+CREATE INDEX message_flagged ON message (mailbox_id, internaldate_s) WHERE (flags & 4) != 0;
+-- A conversation's messages in all mailboxes.
+CREATE INDEX message_by_thread ON message (thread_no);
+-- Messages that may have the same octets as a new one.
+CREATE INDEX message_by_size ON message (mailbox_id, size_octets);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7)
 """Step n brings a file from version n to version n + 1."""
 
 
