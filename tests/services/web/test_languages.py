@@ -1,5 +1,6 @@
 """Every sentence of the pages is there in every language, right in form, and no page asks for one that is not collected."""
 
+import ast
 import gettext
 import re
 from html.parser import HTMLParser
@@ -19,6 +20,7 @@ from mailstead.services.web.site.languages import DOMAIN, LANGUAGES, NAMES, SOUR
 TRANSLATED = [each for each in LANGUAGES if each != SOURCE]
 NUMBERS = (1, 2, 5, 1_000_000)
 """One of each plural form of all our languages."""
+ASKING = {"gettext", "ngettext", "pgettext", "npgettext"}
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 ENDS = ".…:?!。"
 MANY_SENTENCES = 100
@@ -106,8 +108,8 @@ def end(text) -> str:
 
 
 def first_case(text) -> bool | None:
-    """Whether it begins with a capital; None: with none of either case, or with a value."""
-    first = text[0]
+    """Whether it begins with a capital; None: with none of either case, with a value, or with a name that stays small."""
+    first = "" if text.startswith("chatmail") and len(text.split()) > 1 else text[0]
     return first.isupper() if first.isupper() or first.islower() else None
 
 
@@ -364,6 +366,26 @@ def test_every_template_is_rendered_and_each_of_its_words_is_collected():
     known = {(each.context, each.id if isinstance(each.id, str) else tuple(each.id)) for each in collected()}
     lost = [text for context, text in asked if (context, text) not in known]
     assert not lost, f"asked for by templates, but not in the collection of tools/catalogues.py: {lost}"
+
+
+def test_each_word_that_modules_of_pages_ask_for_is_collected():
+    """The collection knows functions by their names; under another one (`words = ….gettext`) it would find nothing."""
+    known = {(each.context, text) for each in collected() for text in forms_of(each.id) if text}
+    for file in (WEB / "site").rglob("*.py"):
+        tree = ast.parse(file.read_text("utf-8"))
+        asking = {"_", *ASKING}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute) and node.value.attr in ASKING:
+                asking |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            if name in asking and texts:
+                context = texts.pop(0) if name in {"pgettext", "npgettext"} else None
+                lost = [text for text in texts if (context, text) not in known]
+                assert not lost, f"{file.name}:{node.lineno}: not collected, call `_` or `gettext` by its name: {lost}"
 
 
 def test_no_words_stand_in_templates_outside_of_the_catalogue():
