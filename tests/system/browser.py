@@ -108,8 +108,11 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def open_site(folder):
-    """Start a web service with an administrator and Alice, who have mailboxes, and a browser; complaints fail."""
+async def open_site(folder, *, is_new=False):
+    """Start a web service with an administrator and Alice, who have mailboxes, and a browser; complaints fail.
+
+    `is_new`: nobody is there yet.
+    """
     executable = chromium()
     port, nowhere = free_ports(2)
     settings = Settings(
@@ -121,10 +124,11 @@ async def open_site(folder):
     )
     async with contextlib.AsyncExitStack() as stack:
         house = await stack.enter_async_context(open_house(settings))
-        await house.domains.add(ADMINISTRATOR, "example.test")
-        await house.accounts.create(ADMINISTRATOR, ADMIN, Secret(PASSWORD))
-        await house.accounts.create(ADMINISTRATOR, ALICE, Secret(PASSWORD))
-        await house.users.create(ADMINISTRATOR, ADMIN, None, is_admin=True)
+        if not is_new:
+            await house.domains.add(ADMINISTRATOR, "example.test")
+            await house.accounts.create(ADMINISTRATOR, ADMIN, Secret(PASSWORD))
+            await house.accounts.create(ADMINISTRATOR, ALICE, Secret(PASSWORD))
+            await house.users.create(ADMINISTRATOR, ADMIN, None, is_admin=True)
         service = make_web_service(house, open_certificates("", "", folder / "data", HOST, 5.0))
         service.bind()
         stop = asyncio.Event()

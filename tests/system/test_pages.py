@@ -8,6 +8,7 @@ from mailstead.model.errors import AppPasswordNeeded, AuthenticationFailed
 from mailstead.model.secret import Secret
 from mailstead.services.web.site.pages import Who
 from mailstead.services.web.site.table import all_pages
+from mailstead.wiring.site import first_run_url
 from system.browser import ADMIN, ALICE, PASSWORD, SIZES, open_site
 
 pytestmark = pytest.mark.full
@@ -32,8 +33,8 @@ async def test_every_page_is_usable_by_everybody(site, size, theme):
     faults = {}
     for page in SEEN:
         window = outside if page.who is Who.ANYBODY else inside
-        if page.path.endswith(".csv"):
-            continue  # which a browser keeps instead of showing it
+        if page.path.endswith(".csv") or page.path.startswith("/first-run/"):
+            continue  # which a browser keeps instead of showing it; which is for who has its link
         answer = await window.go(page.path.format_map(PLACES))
         assert answer.status == 200, page.path
         if found := await window.faults():
@@ -189,3 +190,36 @@ async def test_rules_are_told_what_is_wrong_with_them(site):
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("Done.").wait_for()
     assert (await site.house.storage.directory.domain("example.test")).terms.mta_sts_mode == "testing"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_first_run_has_five_pages(tmp_path, size):
+    async with open_site(tmp_path, is_new=True) as site:
+        window = await site.window(size=size)
+        page = window.page
+        url = await first_run_url(site.house)
+        await page.goto(url)
+        faults = [await window.faults()]
+        await page.get_by_label("Your address in your domain").fill("me@example.test")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_label("The same again").fill("something else")
+        await page.get_by_role("button", name="Go on").click()
+        assert await page.get_by_role("alert").inner_text() == "The two are not the same."
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_label("The same again").fill(PASSWORD)
+        await page.get_by_role("button", name="Go on").click()
+        for heading in ("Records in the DNS", "Certificate, port 25, and what others know", "A mail there and back"):
+            await page.get_by_role("heading", name=heading).wait_for()
+            faults.append(await window.faults())
+            if heading.startswith("A mail"):
+                await page.get_by_label("An address of yours elsewhere").fill("me@else.test")
+                await page.get_by_role("button", name="Send a trial mail").click()
+                await page.get_by_text("It is on its way.").wait_for()
+                faults.append(await window.faults())
+            await page.get_by_role("link", name="Go on").click()
+        await page.get_by_role("heading", name="Your server is ready").wait_for()
+        faults.append(await window.faults())
+        assert faults == [[]] * 6
+        assert await first_run_url(site.house) == ""
+        await page.goto(url)
+        assert "This link is not good" in await page.get_by_role("alert").inner_text()

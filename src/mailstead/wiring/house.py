@@ -51,6 +51,7 @@ from mailstead.usecases.factors import SecondFactors
 from mailstead.usecases.filings import FilterTerms
 from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.filters import Filters
+from mailstead.usecases.first_run import FirstRun
 from mailstead.usecases.free_busy import FreeBusy
 from mailstead.usecases.idle_accounts import IdleAccounts
 from mailstead.usecases.import_work import ImportWork
@@ -160,6 +161,8 @@ class House:
     push_tokens: PushTokens
     device_push: DevicePush
     """Wakes devices of programs that use the API, in the same way."""
+    first_run: FirstRun
+    """While nobody administers the server."""
     log_in_links: LogInLinks
     address_book: AddressBook
     address_passwords: AddressPasswords
@@ -276,6 +279,7 @@ async def make_house(
     addresses = Addresses(storage, bus, clock, resolver=resolver, sealed_rules=sealed_rules)
     srs = Srs((derived_key(master, "srs"),))
     keys = Keys(storage, bus, clock, audit)
+    domains = Domains(storage, keys, audit)
     sealing = Sealing(storage, keys, srs, clock, authserv_id=hostname, srs_domain=srs_domain)
     routes = Routes(storage, _relay_terms(settings))
     notices = Notices(routes, sealing, clock, hostname=hostname)
@@ -417,7 +421,7 @@ async def make_house(
             last_log_ins=last_log_ins,
             addresses=addresses,
             sealed_rules=sealed_rules,
-            domains=Domains(storage, keys, audit),
+            domains=domains,
             aliases=aliases,
             keys=keys,
             staging=staging,
@@ -452,6 +456,7 @@ async def make_house(
             push=push,
             push_tokens=push_tokens,
             device_push=device_push,
+            first_run=FirstRun(storage, clock, domains, accounts, users, derived_key(master, "first run")),
             log_in_links=log_in_links,
             address_book=address_book,
             address_passwords=AddressPasswords(storage, address_book, accounts, log_in_links, password_mail),

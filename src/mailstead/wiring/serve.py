@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from mailstead.telemetry import log
 from mailstead.usecases.reporting import Counting
 from mailstead.usecases.statistics import StatisticsCounting
 from mailstead.wiring.acme import make_ordering, orders_certificates
-from mailstead.wiring.house import open_house
+from mailstead.wiring.house import House, open_house
 from mailstead.wiring.listeners import make_listeners
 from mailstead.wiring.services import chosen_services
 
@@ -68,6 +69,8 @@ async def serve(
             from mailstead.wiring.web import make_web_service
 
             web = make_web_service(house, certificates, is_port_shared=is_port_shared)
+            if worker == 0 and when_ready is None:
+                await _tell_first_run(house)
         http: list[HttpServer] = [web] if web is not None else []
         if {"caldav", "carddav"} & set(services):
             from mailstead.wiring.dav import make_dav_services
@@ -119,6 +122,18 @@ async def serve(
             if orders is not None:
                 orders.cancel()
             _log.info("stopping")
+
+
+async def _tell_first_run(house: House) -> None:
+    """Print the link of the first run where nobody administers the server: whoever reads what it prints is to.
+
+    Not to the log, which others may read, too.
+    """
+    from mailstead.wiring.site import first_run_url
+
+    if url := await first_run_url(house):
+        sys.stdout.write(f"Nobody administers this server yet. To begin, open within three days:\n\n  {url}\n\n")
+        sys.stdout.flush()
 
 
 def _show_metrics(at: str, worker: int) -> None:

@@ -10,6 +10,9 @@ from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
 from mailstead.usecases.address_tables import AddressTables
+from mailstead.usecases.emails import Emails
+from mailstead.usecases.first_run import PATH
+from mailstead.usecases.messages import Messages
 from mailstead.usecases.overview import Overviews
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
@@ -22,6 +25,7 @@ def make_site(house: House) -> Site:
     provider = settings.oidc.name or urlsplit(settings.oidc.issuer).hostname or "OpenID Connect"
     terms = SiteTerms(settings.server.hostname, base_url(settings), provider if settings.oidc.issuer else "")
     site_house = SiteHouse(
+        clock=house.clock,
         terms=terms,
         accounts=house.accounts,
         address_book=house.address_book,
@@ -30,9 +34,19 @@ def make_site(house: House) -> Site:
         dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
         domains=house.domains,
+        emails=Emails(house.storage, house.submissions, recipients_max=settings.smtp.recipients_max),
         factor_settings=house.factor_settings,
+        first_run=house.first_run,
         keys=house.keys,
+        messages=Messages(house.mailboxes),
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         web_sessions=house.web_sessions,
     )
     return Site(site_house, all_pages())
+
+
+async def first_run_url(house: House) -> str:
+    """Give the link with which the first run begins; empty: somebody administers the server already."""
+    if not await house.first_run.is_needed():
+        return ""
+    return f"{base_url(house.settings)}{PATH}{house.first_run.token().reveal()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailstead.ports.clock import Clock
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.address_tables import AddressTables
@@ -12,8 +13,11 @@ from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
 from mailstead.usecases.domains import Domains
+from mailstead.usecases.emails import Emails
 from mailstead.usecases.factor_settings import FactorSettings
+from mailstead.usecases.first_run import FirstRun
 from mailstead.usecases.keys import Keys
+from mailstead.usecases.messages import Messages
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.web_sessions import WebSessions
 
@@ -34,6 +38,7 @@ class SiteTerms:
 class SiteHouse:
     """Use cases by name, as in `wiring.house.House`."""
 
+    clock: Clock
     terms: SiteTerms
     accounts: Accounts
     address_book: AddressBook
@@ -42,7 +47,10 @@ class SiteHouse:
     dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
     domains: Domains
+    emails: Emails
     factor_settings: FactorSettings
+    first_run: FirstRun
     keys: Keys
+    messages: Messages
     overviews: Overviews
     web_sessions: WebSessions
