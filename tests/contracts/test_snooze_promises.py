@@ -129,11 +129,12 @@ async def test_the_index_gives_what_is_due_and_forgets_only_what_was_seen(house,
     (due,) = await wakeups.due(now, 10)
     assert (due.account_id, due.key, due.due_at) == (bob, "x", now)
     await wakeups.note(bob, "x", now + HOUR)
-    await wakeups.settle(due)
+    assert not await wakeups.settle(due)
     assert len(await wakeups.due(now + HOUR, 10)) == 3
     assert len(await wakeups.due(now + HOUR, 2)) == 2
     (first, *_) = await wakeups.due(now + HOUR, 10)
-    await wakeups.settle(first, now + 2 * HOUR)
+    taken = await asyncio.gather(*(wakeups.settle(first, now + 2 * HOUR) for _ in range(2)))
+    assert sorted(taken) == [False, True]
     assert len(await wakeups.due(now + HOUR, 10)) == 2
     await wakeups.forget(bob)
     await wakeups.settle(first._replace(due_at=now + 2 * HOUR))

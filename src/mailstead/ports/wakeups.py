@@ -34,8 +34,11 @@ class Wakeups(Protocol):
     async def next_due_at(self) -> datetime | None:
         """The earliest moment; None: nothing is noted."""
 
-    async def settle(self, wakeup: Wakeup, again_at: datetime | None = None) -> None:
-        """Forget one (or put it off), unless it was noted anew with another moment."""
+    async def settle(self, wakeup: Wakeup, again_at: datetime | None = None) -> bool:
+        """Forget one (or put it off), unless it was noted anew with another moment, or somebody else was quicker.
+
+        Whether it was: of two at once exactly one is told so, hence putting off is how one worker takes it.
+        """
 
     async def forget(self, account_id: AccountId) -> None:
         """Forget all of an account."""

@@ -39,6 +39,7 @@ from mailstead.wiring.api_administration import make_administration
 from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
+from mailstead.wiring.webmail import make_webmail
 
 REQUEST_S: Final = 300.0
 """Of a large message from a slow client, or an export to one."""
@@ -79,6 +80,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
     """Give what the API needs. Errors: BadSettings."""
     dav_objects = DavObjects(house.storage, house.collections)
     account_events = AccountEvents(house.storage, house.bus)
+    webmail = make_webmail(house)
     return ApiHouse(
         clock=house.clock,
         terms=terms or terms_of(house.settings),
@@ -126,10 +128,12 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         masked=MaskedAddresses(house.storage, house.address_book),
         remote_imports=house.remote_imports,
         own_addresses=OwnAddresses(house.storage, house.clock),
+        preferences=webmail.preferences,
         script_entries=ScriptEntries(house.storage, house.filters.scripts, house.address_book, house.clock),
         sealed_accounts=house.sealed_accounts,
         sealed_rules=house.sealed_rules,
         second_factors=house.second_factors,
+        snoozing=webmail.snoozing,
         users=house.users,
         web_sessions=house.web_sessions,
     )

@@ -33,11 +33,13 @@ from mailstead.usecases.log_mail import LogMail
 from mailstead.usecases.masked import MaskedAddresses
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
 from mailstead.usecases.remote_imports import RemoteImports
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.sealed_accounts import SealedAccounts
 from mailstead.usecases.sealed_rules import SealedRules
+from mailstead.usecases.snoozing import Snoozing
 from mailstead.usecases.web_sessions import WebSessions
 
 
@@ -90,10 +92,12 @@ class ApiHouse:
     factor_settings: FactorSettings
     masked: MaskedAddresses
     own_addresses: OwnAddresses
+    preferences: OwnPreferences
     remote_imports: RemoteImports
     script_entries: ScriptEntries
     sealed_accounts: SealedAccounts
     sealed_rules: SealedRules
     second_factors: SecondFactors
+    snoozing: Snoozing
     users: Users
     web_sessions: WebSessions

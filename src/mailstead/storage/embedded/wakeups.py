@@ -64,11 +64,11 @@ class EmbeddedWakeups:
 
         return await self._file.read(read)
 
-    async def settle(self, wakeup: Wakeup, again_at: datetime | None = None) -> None:
+    async def settle(self, wakeup: Wakeup, again_at: datetime | None = None) -> bool:
         """See `Wakeups.settle`."""
         known = (wakeup.account_id, wakeup.key, us_of(wakeup.due_at))
 
-        def work(unit: SideTransaction) -> None:
+        def work(unit: SideTransaction) -> bool:
             if again_at is None:
                 unit.db.execute("DELETE FROM wakeup WHERE account_id = ? AND key = ? AND due_at = ?", known)
             else:
@@ -76,8 +76,9 @@ class EmbeddedWakeups:
                     "UPDATE wakeup SET due_at = ? WHERE account_id = ? AND key = ? AND due_at = ?",
                     (us_of(again_at), *known),
                 )
+            return unit.db.changes() > 0
 
-        await self._file.write(work)
+        return await self._file.write(work)
 
     async def forget(self, account_id: AccountId) -> None:
         """See `Wakeups.forget`."""
