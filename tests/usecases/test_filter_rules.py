@@ -7,14 +7,14 @@ import pytest
 
 from mailstead.config.settings import Sieve
 from mailstead.mime.facts import message_facts
-from mailstead.model.envelope import Actor
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import BadScript, LimitReached, NoSuchMailbox, NoSuchMessage, NotAllowed, PreconditionFailed
 from mailstead.model.flags import SEEN
 from mailstead.model.message import NewMessage
 from mailstead.model.place import Place
 from mailstead.sieve.rules.rule import Action, BadRule, Condition, Field, Kind, Match, Part, Rule
 from mailstead.usecases.filter_rules import FilterRules, Wish
-from mailstead.usecases.filters import Filters, FilterTerms
+from mailstead.usecases.filters import Filters, FilterTerms, Incoming
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.staging import Staging
 
@@ -235,6 +235,25 @@ async def test_attack_092_only_ones_own(rules, mixed):
     for verb in (rules.list, lambda who: rules.add(who, mixed.version, BILLS)):
         with pytest.raises(NotAllowed):
             await verb(Actor(None, None, is_admin=True))
+
+
+async def test_the_next_delivery_goes_by_a_new_rule(rules, actor, filters, alice):
+    incoming = Incoming(
+        octets=bytearray(octets("A bill")),
+        mail_from=alice.address,
+        rcpt_to=alice.address,
+        account=alice,
+        queue_id="q1",
+        peer=Peer("192.0.2.9", 4711),
+        helo="mail.x.test",
+        authentication=None,
+    )
+    assert [each.mailbox for each in (await filters.decide(incoming)).filings] == ["INBOX"]
+    shown = await rules.add(actor, (await rules.list(actor)).version, BILLS)
+    await asyncio.sleep(0)  # watchers are woken at the loop's next turn
+    assert [each.mailbox for each in (await filters.decide(incoming)).filings] == ["Archive"]
+    await rules.switch(actor, shown.version, 1, is_on=False)
+    assert [each.mailbox for each in (await filters.decide(incoming)).filings] == ["INBOX"]
 
 
 # trying

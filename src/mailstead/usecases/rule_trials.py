@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Final
 
 from mailstead.mime.header import first_values, header_end, text_of
 from mailstead.model.ids import Uid
@@ -26,6 +27,9 @@ from mailstead.sieve.rules.words import action_in_words, condition_in_words
 from mailstead.usecases.dryruns import DELIVERIES_WORTH_MAX, OCTETS_MAX, Grounds, facts_of, latest
 from mailstead.usecases.message_views import MessageView
 from mailstead.usecases.rulings import in_words
+
+SHOWN_CHARACTERS_MAX: Final = 500
+"""Of Subject and From."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,8 @@ class _Attempt:
         trial = Trial(
             place.object_id,
             place.uid,
-            text_of(values.get(b"subject", b"")),
-            text_of(values.get(b"from", b"")),
+            text_of(values.get(b"subject", b""))[:SHOWN_CHARACTERS_MAX],
+            text_of(values.get(b"from", b""))[:SHOWN_CHARACTERS_MAX],
             tuple(dict.fromkeys(name for action in outcome.actions if (name := self._mailbox(action)))),
             tuple(self._said(action) for action in outcome.actions),
             tuple(reasons),

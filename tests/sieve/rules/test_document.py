@@ -92,3 +92,23 @@ def test_a_name_can_begin_no_command():
     for name in ("a\nredirect", "a\r", "a\u2028b", "\0"):
         with pytest.raises(BadRule):
             changed(EMPTY, [Rule(name, stops=True)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if true{}" + "elsif true{}" * 5000,
+        "else{}" * 5000,
+        "stop;" * 5000,
+        "# Filter:x" + " " * 60_000 + "x\nkeep;",
+        "# rule:[x]" + " " * 60_000 + "x\nkeep;",
+        "/*a*/" * 10_000 + "keep;",
+        "if " + "not " * 25 + "true { keep; }",
+    ],
+    ids=range(7),
+)
+def test_attack_058_large_scripts_are_cut_in_one_pass(text):
+    """No time is measured: what goes back and forth over such a text takes minutes, and the run's own limit ends it."""
+    document = read(text.encode())
+    assert document.text == text
+    assert [block.rule for block in document.blocks] == [None] * len(document.blocks)

@@ -12,6 +12,7 @@ from mailstead.sieve.errors import SieveError
 from mailstead.sieve.facts import Facts
 from mailstead.sieve.rules.document import changed, read
 from mailstead.sieve.rules.following import Following
+from mailstead.sieve.rules.rule import Condition, Field, Match, Rule
 from mailstead.sieve.script import compile_script
 from sieve.rules.strategies import HEAD, OTHERS, rules
 
@@ -76,3 +77,23 @@ def test_a_run_that_fails_says_where():
 def test_what_does_not_compile_is_told():
     with pytest.raises(SieveError, match="fileinto"):
         followed('if true { fileinto "x"; }')
+
+
+@pytest.mark.parametrize(
+    ("match", "value", "holding", "others"),
+    [
+        (Match.BEGINS, "a*b", ["a*b", "A*b and more"], ["axb", "and a*b"]),
+        (Match.BEGINS, "?\\", ["?\\x"], ["xx", "x\\", "?"]),
+        (Match.ENDS, "?", ["what?"], ["what", "?!"]),
+        (Match.ENDS, "\\*", ["x\\*"], ["x\\", "x*"]),
+        (Match.PATTERN, "a?c*", ["abc", "abcd"], ["ac", "xabc"]),
+        (Match.CONTAINS, "*", ["a*c"], ["abc"]),
+        (Match.IS, "a", ["a", "A"], ["ab"]),
+    ],
+)
+def test_texts_are_compared_as_people_mean_it(match, value, holding, others):
+    rule = Rule("", (Condition(Field.SUBJECT, match, (value,)),), stops=True)
+    following = Following(changed(read(b""), [rule]))
+    for subject in (*holding, *others):
+        _, reached = following.run(Facts(f"Subject: {subject}\r\n\r\n".encode(), FACTS.now), Budget())
+        assert reached[0].holds is (subject in holding), subject

@@ -24,7 +24,7 @@ from mailstead.sieve.tree import Command, Test, Text, TextList, Tree
 from mailstead.sieve.write import write
 
 _REST_OF_LINE: Final = re.compile(r"[ \t]*(?:#[^\n]*|/\*[^\n]*?\*/[ \t]*)?(?:\r?\n|\Z)")
-_NAME: Final = re.compile(r"rule:\[(.*)\]\s*|Filter:\s*(.*?)\s*")
+_NAME: Final = re.compile(r"rule:\[(.*)\]\s*|Filter:(.*)")
 """Of Roundcube's editor and others after it; of the library sievelib."""
 _INTERPRETED: Final = frozenset({"variables", "encoded-character"})
 """Extensions with which ``${`` in a string means something."""
@@ -196,25 +196,23 @@ def _pieces(text: str, tree: Tree) -> tuple[list[_Piece], str]:
     offsets = [starts[token.place.line - 1] + token.place.column - 1 for token in tokens]
     pieces: list[_Piece] = []
     start = depth = first = 0
-    commands = iter(tree.commands)
+    chain: list[Command] = []
+    waiting = list(reversed(tree.commands))
     for index, token in enumerate(tokens):
         if token.kind is not Kind.MARK:
             continue
         depth += {"{": 1, "}": -1}.get(token.value, 0)
         if depth or token.value not in {";", "}"}:
             continue
+        chain.append(waiting.pop())
+        if waiting and waiting[-1].name in {"elsif", "else"}:
+            continue
         end = offsets[index] + 1
         rest = _REST_OF_LINE.match(text, end)
         end = rest.end() if rest else end
         last = bisect_right(offsets, end - 1)
-        piece = _Piece(text[start:end], (next(commands),), tuple(tokens[first:last]))
-        if pieces and piece.commands[0].name in {"elsif", "else"}:
-            before = pieces.pop()
-            piece = _Piece(
-                before.text + piece.text, (*before.commands, *piece.commands), (*before.tokens, *piece.tokens)
-            )
-        pieces.append(piece)
-        start, first = end, last
+        pieces.append(_Piece(text[start:end], tuple(chain), tuple(tokens[first:last])))
+        start, first, chain = end, last, []
     return pieces, text[start:]
 
 
@@ -224,7 +222,7 @@ def _block(piece: _Piece, *, interprets: bool) -> Block:
     if switched_off is not None:
         lines.remove(switched_off)
     names = [found for line in lines if (found := _NAME.fullmatch(line))]
-    name = (names[-1][1] or names[-1][2] or "") if names else ""
+    name = (names[-1][1] or names[-1][2] or "").strip() if names else ""
     if len(piece.commands) != 1:
         return Block(piece.text, piece.commands, None, name)
     comments = tuple(line for line in lines if not _NAME.fullmatch(line))

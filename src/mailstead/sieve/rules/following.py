@@ -7,7 +7,7 @@ rule hold is asked afterwards, on a budget of its own.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailstead.sieve.actions import Action, Outcome
@@ -63,12 +63,13 @@ class Following:
             raise SieveError(checker.problems)
 
     def run(self, facts: Facts, budget: Budget) -> tuple[Outcome, list[Reached]]:
-        """Run on the facts of one message; never fails, as `Script.run`."""
+        """Run on the facts of one message; never fails, as `Script.run`. The steps of asking why count, too."""
         reached: list[Reached] = []
         script = Script(lambda run: self._go(run, reached), frozenset(ALL))
         outcome = script.run(facts, budget)
-        self._explain(facts, reached, Budget(budget.steps_max, budget.redirects_left))
-        return outcome, reached
+        explaining = Budget(budget.steps_max, budget.redirects_left)
+        self._explain(facts, reached, explaining)
+        return replace(outcome, steps_used=outcome.steps_used + explaining.steps_used), reached
 
     def _go(self, run: Run, reached: list[Reached]) -> None:
         self._head(run)
@@ -76,6 +77,7 @@ class Following:
             rule = part.block.rule
             if rule is not None and not rule.is_on:
                 continue
+            run.budget.spend(1)
             here = Reached(number)
             reached.append(here)
             known = list(run.gathering.actions)
