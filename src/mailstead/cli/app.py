@@ -32,13 +32,13 @@ from mailstead.cli import (
     filter_rules,
     health,
     import_env,
-    imports,
     init,
     invite,
     junk,
     member,
     password_cost,
     queue,
+    remote_imports,
     reports,
     restore,
     second_factor,
@@ -151,7 +151,7 @@ app.command("trace")(trace.trace)
 app.command("reports")(reports.reports)
 app.command("statistics")(statistics.statistics)
 app.add_typer(config.app, name="config")
-app.command("import")(imports.import_)
+app.add_typer(remote_imports.app, name="import")
 app.command("import-env")(import_env.import_env)
 app.command("export")(exports.export)
 app.add_typer(backup.app, name="backup")
