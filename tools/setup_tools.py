@@ -58,6 +58,8 @@ DEBIAN = {
     "syncevolution": "syncevolution",
     "dbus-run-session": "dbus-daemon",
     "chromium": "chromium",
+    "gpg": "gpg",
+    "openssl": "openssl",
 }
 """Command → Debian package."""
 

@@ -1,6 +1,7 @@
 """Keys as people hand them in, and what of them is published."""
 
 import base64
+import shutil
 import subprocess
 
 import pytest
@@ -150,6 +151,7 @@ def test_a_secret_key_is_never_published():
         published(ALICE + ALICE.replace("PUBLIC", "PRIVATE"), ADDRESS)
 
 
+@pytest.mark.skipif(not shutil.which("gpg"), reason="missing: gpg; run `make setup-tools` as root")
 def test_gpg_takes_what_is_published(tmp_path):
     tmp_path.chmod(0o700)
     gpg = ["gpg", "--homedir", str(tmp_path), "--batch", "--no-autostart"]

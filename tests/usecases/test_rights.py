@@ -958,6 +958,7 @@ async def test_a_member_has_so_many_addresses(house, storage, accounts, clock, m
 
 OWN = {
     "AccountEvents", "Announcements", "AppleDevices", "Attachments", "CalendarFiles", "Calendars", "Cards",
+    "ClientProfiles",
     "Collections", "DeviceTokens", "DavObjects", "DavPush", "Events", "ExportArchives", "Exports", "FactorSettings", "Filters",
     "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "Scripts",
     "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
