@@ -128,7 +128,7 @@ async def _measure(folder: Path, system: str, rounds: int, total: int) -> None:
             if name == "all":
                 last = total // 100
                 await _timed(f"50 messages of {where}: page {last}", system, rounds, lambda n=last, p=page: p(number=n))  # type: ignore[misc]
-    _number, octets = 0, _message(total, total).octets
+    octets = _message(total, total).octets
 
     async def post() -> None:
         await messages.append(actor, "INBOX", octets, [])

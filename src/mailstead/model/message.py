@@ -176,6 +176,43 @@ class Newest:
     messages: list[tuple[MailboxId, MessageRecord]]
 
 
+class Mark(NamedTuple):
+    """A place in lists that are newest first: by internaldate, then by the higher mailbox and UID."""
+
+    internaldate_s: int
+    mailbox_id: MailboxId
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The messages of one thread, in some mailboxes, as a list shows them. Spec: RFC 8474 §5.2 (THREADID)."""
+
+    thread_id: ThreadId
+    mark: Mark
+    """Its newest message that matched: where it stands in the list."""
+    message_count: int
+    """Copies of one message count once."""
+    unread_count: int
+    """Of them, those that no copy of was read."""
+    flags: Flags
+    r"""All that some message has, but ``\Seen`` only if all have it."""
+    has_attachment: bool
+    oldest: MessageRecord
+    newest: list[tuple[MailboxId, MessageRecord]]
+    """The newest ones, each once, newest first; further ones are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """Some conversations, newest first."""
+
+    conversations: list[Conversation]
+    has_more: bool
+    unindexed_count: int = 0
+    """Messages that the text index has not seen yet, so that a search may have missed them."""
+
+
 class OctetRange(NamedTuple):
     """A piece of a blob: ``start`` included, ``stop`` not; clipped to the blob."""
 

@@ -42,7 +42,9 @@ from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import (
     Appended,
     Changes,
+    ConversationPage,
     Copied,
+    Mark,
     MessageRecord,
     Newest,
     NewMessage,
@@ -280,6 +282,21 @@ class AccountStore(Protocol):
         """A page of what matches in some mailboxes, by internaldate, newest first; of equal ones the higher UID.
 
         All at one moment, with the text index caught up first. A mailbox that is gone is passed over.
+        """
+
+    async def conversations(
+        self,
+        mailbox_ids: Sequence[MailboxId],
+        beside_ids: Sequence[MailboxId],
+        key: SearchKey,
+        before: Mark | None,
+        limit: int,
+    ) -> ConversationPage:
+        """A page of the threads that have a match in some mailboxes, each where its newest match stands, newest first.
+
+        `before` is the mark of the last conversation of the page before; what arrives meanwhile moves nothing. A thread
+        is given with its messages in `mailbox_ids` and `beside_ids`. A search does not wait for a long backlog of the
+        text index: it says how long it is, and sees to it that it gets shorter. A mailbox that is gone is passed over.
         """
 
     async def last_blob_id(self) -> BlobId:

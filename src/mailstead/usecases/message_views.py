@@ -55,7 +55,7 @@ class MessageView:
     @property
     def is_searchable(self) -> bool:
         """Whether it is neither in Junk nor thrown away."""
-        return _is_searchable(self.mailbox)
+        return is_searchable(self.mailbox)
 
     @property
     def order(self) -> OrderFacts:
@@ -115,7 +115,8 @@ def _is_label(flag: str) -> bool:
     return canonical(flag) not in SYSTEM_FLAGS and flag.lower() not in FLAG_KEYWORDS
 
 
-def _is_searchable(mailbox: Mailbox) -> bool:
+def is_searchable(mailbox: Mailbox) -> bool:
+    """Whether messages of a mailbox are found where none is named: not those in Junk, not what was thrown away."""
     return mailbox.special_use not in {"\\Junk", "\\Trash"}
 
 
@@ -124,7 +125,7 @@ def is_chosen(mailbox: Mailbox, query: MessageQuery) -> bool:
     return (
         (not query.folder or is_named(mailbox, query.folder))
         and query.is_junk in {None, mailbox.special_use == "\\Junk"}
-        and query.is_searchable in {None, _is_searchable(mailbox)}
+        and query.is_searchable in {None, is_searchable(mailbox)}
     )
 
 

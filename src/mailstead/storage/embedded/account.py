@@ -1,6 +1,7 @@
 """`AccountStore` on one encrypted file: each verb is one hop to a reader thread or one unit of work of a writer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,7 +14,9 @@ from mailstead.model.mailbox import Mailbox, Snapshot, Usage
 from mailstead.model.message import (
     Appended,
     Changes,
+    ConversationPage,
     Copied,
+    Mark,
     MessageRecord,
     Newest,
     NewMessage,
@@ -27,6 +30,7 @@ from mailstead.ports.changebus import FILTERS
 from mailstead.ports.dav import DavStore
 from mailstead.ports.snoozes import Snoozes
 from mailstead.storage.embedded import (
+    conversations,
     filters,
     junk,
     mailboxes,
@@ -50,6 +54,8 @@ T = TypeVar("T")
 
 INDEX_BATCH: Final = 200
 """Messages that one unit of work adds to the text index while a search waits; others may write in between."""
+INDEXED_AT_ONCE_MAX: Final = 50
+"""So few messages are indexed before a search for a page; it does not wait for more."""
 
 
 class EmbeddedAccountStore:
@@ -137,6 +143,25 @@ class EmbeddedAccountStore:
             while await self.index_some(INDEX_BATCH):
                 pass
         return await self._read(lambda db: message_reads.newest(db, mailbox_ids, key, skipped, limit, wanted))
+
+    async def conversations(
+        self,
+        mailbox_ids: Sequence[MailboxId],
+        beside_ids: Sequence[MailboxId],
+        key: SearchKey,
+        before: Mark | None,
+        limit: int,
+    ) -> ConversationPage:
+        """See `AccountStore.conversations`."""
+        waiting = 0
+        if search.asks_text(key):
+            waiting = await self.index_backlog()
+            if 0 < waiting <= INDEXED_AT_ONCE_MAX:
+                waiting = await self.index_some(INDEXED_AT_ONCE_MAX)
+            if waiting:
+                self._indexer.note(self.account_id)
+        page = await self._read(lambda db: conversations.page(db, mailbox_ids, beside_ids, key, before, limit))
+        return replace(page, unindexed_count=waiting)
 
     async def index_backlog(self) -> int:
         """See `AccountStore.index_backlog`."""

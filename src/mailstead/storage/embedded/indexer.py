@@ -1,7 +1,14 @@
-"""When the text index catches up by itself: some time after the last append of an account, in small batches."""
+"""When the text index catches up by itself: soon after an append of an account, in pieces that others get between.
+
+An account is due when it has been quiet for a while, and while mail keeps coming not much later than its first append.
+Of the accounts that are due each gets a piece in turn; one that gets mail meanwhile gets smaller ones, with rests that
+leave most of the time to the mail.
+"""
 
 import asyncio
 import contextlib
+import heapq
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,18 +18,28 @@ from mailstead.ports.clock import Clock
 from mailstead.telemetry import log, metrics
 
 BATCH: Final = 100
-"""Messages per unit of work; an append that comes meanwhile waits no longer than that."""
+"""Messages per unit of work of a quiet account; an append that comes meanwhile waits no longer than that."""
+BUSY_BATCH: Final = 25
+BUSY_REST: Final = 3
+"""A piece of an account that gets mail is followed by a rest so many times as long as it took."""
+PUT_OFF_MAX: Final = 5
+"""Appends put an account off up to so many pauses after its first one."""
 
 _log = log.get("storage.embedded")
 
 
 class Indexer:
-    """One task on the loop that knows which accounts wait, and indexes the longest quiet one first."""
+    """One task on the loop that knows which accounts wait, and when each is due."""
 
     def __init__(self, clock: Clock, pause_s: float) -> None:
         self._clock = clock
         self._pause_s = pause_s
         self._due_at_s: dict[AccountId, float] = {}
+        self._latest_at_s: dict[AccountId, float] = {}
+        self._busy: set[AccountId] = set()
+        self._turns = itertools.count()
+        self._heap: list[tuple[float, int, AccountId]] = []
+        """By the time, then by turns; what differs from `_due_at_s` was put off or is done."""
         self._noted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -31,11 +48,10 @@ class Indexer:
         self._task = asyncio.get_running_loop().create_task(self._run(index_some), name="store-indexer")
 
     def note(self, account_id: AccountId) -> None:
-        """An account got a message: index it when it has been quiet for a while."""
-        # A dict keeps its order: put anew at the end, so that the first is always the one that is due first.
-        self._due_at_s.pop(account_id, None)
-        self._due_at_s[account_id] = self._clock.monotonic_s() + self._pause_s
-        self._noted.set()
+        """An account got a message: index it when it has been quiet for a while, or has waited long enough."""
+        now_s = self._clock.monotonic_s()
+        latest_s = self._latest_at_s.setdefault(account_id, now_s + PUT_OFF_MAX * self._pause_s)
+        self._put(account_id, min(now_s + self._pause_s, latest_s))
 
     async def close(self) -> None:
         """Stop; what is not indexed is caught up before the next search, or after the next append."""
@@ -44,24 +60,51 @@ class Indexer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def _put(self, account_id: AccountId, at_s: float) -> None:
+        if self._due_at_s.get(account_id) == at_s:
+            return
+        self._due_at_s[account_id] = at_s
+        turn = next(self._turns)
+        heapq.heappush(self._heap, (at_s, turn, account_id))
+        if self._heap[0][1] == turn:  # else the task wakes early enough by itself
+            self._noted.set()
+
     async def _run(self, index_some: Callable[[AccountId, int], Awaitable[int]]) -> None:
         while True:
-            if not self._due_at_s:
+            if not self._heap:
                 self._noted.clear()
                 await self._noted.wait()
                 continue
-            account_id, due_at_s = next(iter(self._due_at_s.items()))
-            wait_s = due_at_s - self._clock.monotonic_s()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)  # until the account has been quiet for long enough
+            at_s, _, account_id = self._heap[0]
+            if self._due_at_s.get(account_id) != at_s:
+                heapq.heappop(self._heap)
                 continue
+            now_s = self._clock.monotonic_s()
+            if at_s > now_s:
+                self._noted.clear()
+                with contextlib.suppress(TimeoutError):  # until it is due, or another one is earlier
+                    await asyncio.wait_for(self._noted.wait(), at_s - now_s)
+                continue
+            heapq.heappop(self._heap)
             del self._due_at_s[account_id]
+            self._latest_at_s.pop(account_id, None)
             try:
-                while await index_some(account_id, BATCH) and account_id not in self._due_at_s:
-                    pass
+                waiting = await index_some(account_id, BUSY_BATCH if account_id in self._busy else BATCH)
             except MailsteadError as error:
                 # Nothing is lost: the watermark did not move.
                 _log.warning("index", account=account_id, error=str(error), **error.log_fields)
+                waiting = 0
             except Exception:  # noqa: BLE001 - a bug here must not end the task for all accounts
                 metrics.BUGS.labels("storage.indexer").inc()
                 _log.exception("index", account=account_id)
+                waiting = 0
+            self._busy.discard(account_id)
+            if not waiting:
+                continue
+            done_s = self._clock.monotonic_s()
+            again_at_s = done_s
+            if account_id in self._due_at_s:  # noted meanwhile
+                self._busy.add(account_id)
+                again_at_s += BUSY_REST * (done_s - now_s)
+            self._latest_at_s[account_id] = again_at_s
+            self._put(account_id, again_at_s)

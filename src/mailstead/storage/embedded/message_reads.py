@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
 from typing import Any, Final
 
@@ -13,9 +13,9 @@ from mailstead.model.errors import NoSuchMailbox
 from mailstead.model.ids import MailboxId, ModSeq, Uid
 from mailstead.model.mailbox import Snapshot
 from mailstead.model.message import Changes, FlagChange, MessageRecord, Newest, Wanted
-from mailstead.model.search import Everything, HasFlag, Not, SearchKey
+from mailstead.model.search import SearchKey
 from mailstead.model.uidset import NO_UIDS, UidSet
-from mailstead.storage.embedded import contents, rows, search
+from mailstead.storage.embedded import contents, newest_first, rows
 from mailstead.storage.embedded.rows import (
     IN_RUNS,
     email_id_of,
@@ -143,58 +143,25 @@ def newest(
     db: apsw.Connection, mailbox_ids: Sequence[int], key: SearchKey, skipped: int, limit: int, wanted: Wanted
 ) -> Newest:
     """See `AccountStore.newest`. Without a condition it costs the page, whatever the mailbox holds."""
-    with rows.one_moment(db):
-        count = 0
-        found: list[tuple[int, int, int]] = []
-        mailboxes: dict[int, rows.MailboxRow] = {}
-        for mailbox_id in mailbox_ids:
-            try:
-                mailbox = mailboxes[mailbox_id] = rows.mailbox_by_id(db, mailbox_id)
-            except NoSuchMailbox:
-                continue
-            if not mailbox.message_count:
-                continue
-            with search.condition_of(db, mailbox_id, key) as (condition, parameters):
-                matching = _count(db, mailbox, key, condition, parameters)
-                if not matching:
-                    continue
-                count += matching
-                found += (
-                    (date, mailbox_id, uid)
-                    for date, uid in select_packed(
-                        db,
-                        "internaldate_s, uid",
-                        f"FROM (SELECT internaldate_s, uid FROM message WHERE mailbox_id = ? AND {condition}"
-                        " ORDER BY internaldate_s DESC, uid DESC LIMIT ?)",
-                        (mailbox_id, *parameters, skipped + limit),
-                    )
-                )
-        found.sort(reverse=True)
-        page = found[skipped : skipped + limit]
-        wanted_of: dict[int, list[int]] = {}
-        for _, mailbox_id, uid in page:
-            wanted_of.setdefault(mailbox_id, []).append(uid)
-        records = {
-            (mailbox_id, int(record.uid)): record
-            for mailbox_id, uids in wanted_of.items()
-            for record in _fetch(db, mailboxes[mailbox_id], UidSet.of(uids), wanted)
-        }
-    return Newest(count, [(MailboxId(mailbox_id), records[mailbox_id, uid]) for _, mailbox_id, uid in page])
+    with rows.one_moment(db), newest_first.walk(db, mailbox_ids, key) as walk:
+        count = walk.count(key)
+        page = walk.page(skipped, limit) if skipped < count else []
+        records = fetch_places(db, ((one.mailbox_id, one.uid) for one in page), wanted)
+    return Newest(count, [(MailboxId(one.mailbox_id), records[one.mailbox_id, one.uid]) for one in page])
 
 
-def _count(
-    db: apsw.Connection, mailbox: rows.MailboxRow, key: SearchKey, condition: str, parameters: list[str | int]
-) -> int:
-    """Count what matches; what the mailbox's row knows is not counted again."""
-    match key:
-        case Everything():
-            return mailbox.message_count
-        case Not(HasFlag("\\Seen")):
-            return mailbox.unseen_count
-        case _:
-            sql = f"SELECT count(*) FROM message WHERE mailbox_id = ? AND {condition}"
-            (count,) = select_one(db, sql, (mailbox.mailbox_id, *parameters))
-            return int(count)
+def fetch_places(
+    db: apsw.Connection, places: Iterable[tuple[int, int]], wanted: Wanted
+) -> dict[tuple[int, int], MessageRecord]:
+    """Give records by mailbox and UID. The caller keeps it one moment."""
+    wanted_of: dict[int, list[int]] = {}
+    for mailbox_id, uid in places:
+        wanted_of.setdefault(mailbox_id, []).append(uid)
+    return {
+        (mailbox_id, int(record.uid)): record
+        for mailbox_id, uids in wanted_of.items()
+        for record in _fetch(db, rows.mailbox_by_id(db, mailbox_id), UidSet.of(uids), wanted)
+    }
 
 
 def _fetch_statement(wanted: Wanted) -> str:

@@ -11,7 +11,7 @@ header fields are looked up by a part of them, and what is found is verified in 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -52,6 +52,8 @@ PHRASE_CHARACTERS_MAX: Final = 64
 """A longer text is looked up by its beginning and then verified, so that no query asks for thousands of trigrams."""
 RUNS_IN_SQL_MAX: Final = 32
 """More runs than this are asked one by one through a function with binary search."""
+TEXTS_MAX: Final = 64
+"""More texts than these are not asked of the index in one query."""
 EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 DAY_S: Final = 86_400
 
@@ -113,6 +115,50 @@ def condition_of(db: apsw.Connection, mailbox_id: int, key: SearchKey) -> Iterat
         db.create_scalar_function("in_uids", None, 2)
 
 
+NO_QUERY: Final = ""
+"""What no text of the index matches."""
+
+
+@contextmanager
+def compiled(
+    db: apsw.Connection, mailbox_ids: Sequence[int], key: SearchKey
+) -> Iterator[tuple[str | None, dict[int, tuple[str, list[str | int]]]]]:
+    """Give one query of the text index, and for each mailbox the condition that must hold beside it.
+
+    Query: of the texts that must all be there; None, when no text is asked. Condition: with its parameters, good while
+    the context lasts.
+    """
+    uid_sets: list[UidSet] = []
+    compilers = {mailbox_id: _Compiler(db, mailbox_id, uid_sets=uid_sets) for mailbox_id in mailbox_ids}
+    texts: list[str] = []
+    others: list[SearchKey] = []
+    plain = _Compiler(db, 0)  # what a text query asks is the same in all mailboxes
+    for one in _conjuncts(key):
+        query = plain.text_query(one) if len(texts) < TEXTS_MAX else None
+        if query is None:
+            others.append(one)
+        else:
+            texts.append(query)
+    rest = And(tuple(others))
+    conditions = {
+        mailbox_id: (compiler.condition(rest), compiler.parameters) for mailbox_id, compiler in compilers.items()
+    }
+    joined = None if not texts else NO_QUERY if NO_QUERY in texts else " AND ".join(f"({text})" for text in texts)
+    db.create_scalar_function("in_uids", _Compiler(db, 0, uid_sets=uid_sets).is_in_uids, 2, deterministic=True)
+    try:
+        yield joined, conditions
+    finally:
+        db.create_scalar_function("in_uids", None, 2)
+
+
+def _conjuncts(key: SearchKey) -> Iterator[SearchKey]:
+    if isinstance(key, And):
+        for one in key.keys:
+            yield from _conjuncts(one)
+    else:
+        yield key
+
+
 @dataclass(slots=True)
 class _Compiler:
     """Turns a key into an SQL condition on `message`, with its parameters in order."""
@@ -126,12 +172,38 @@ class _Compiler:
         number, uid = arguments
         return uid in self.uid_sets[number]
 
+    def text_query(self, key: SearchKey) -> str | None:
+        """Give the query of the text index that says just what a key says; `NO_QUERY` when none can match.
+
+        None: the index alone cannot say it.
+        """
+        match key:
+            case Contains(where, text):
+                return self._own_query(_COLUMN_OF[where], text)
+            case HeaderContains(name, text) if name.lower() in _FIELD_OF_HEADER:
+                return self._own_query(_COLUMN_OF[_FIELD_OF_HEADER[name.lower()]], text)
+            case Or(keys) if 0 < len(keys) <= TEXTS_MAX:
+                queries = [self.text_query(one) for one in keys]
+                if None in queries:
+                    return None
+                return " OR ".join(f"({query})" for query in queries if query) or NO_QUERY
+            case _:
+                return None
+
+    def _own_query(self, columns: str, text: str) -> str | None:
+        folded = text_index.folded(text)
+        if not folded or len(folded) > PHRASE_CHARACTERS_MAX:
+            return None
+        return self._query(columns, folded) or NO_QUERY
+
     def condition(self, key: SearchKey) -> str:
         match key:
             case Everything() | SaveDateSupported():
                 return "1"
             case Nothing():
                 return "0"
+            case Not(HasFlag(flag)) if canonical(flag) in SYSTEM_FLAGS:
+                return f"(flags & {BIT_OF[canonical(flag)]}) = 0"
             case Not(inner):
                 return f"NOT {self.condition(inner)}"
             case And(keys):
@@ -185,8 +257,7 @@ class _Compiler:
     def _flag(self, flag: str) -> str:
         flag = canonical(flag)
         if flag in SYSTEM_FLAGS:
-            self.parameters.append(BIT_OF[flag])
-            return "(flags & ?) != 0"
+            return f"(flags & {BIT_OF[flag]}) != 0"  # no parameter: so are the indexes written
         known = select_one(
             self.db, "SELECT name FROM keyword WHERE mailbox_id = ? AND folded = ?", (self.mailbox_id, flag.casefold())
         )
