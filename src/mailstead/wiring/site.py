@@ -10,10 +10,16 @@ from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
 from mailstead.usecases.address_tables import AddressTables
+from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.first_run import PATH
+from mailstead.usecases.folders import Folders
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.statistics import Statistics
+from mailstead.usecases.traces import Traces
+from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url
@@ -31,15 +37,27 @@ def make_site(house: House) -> Site:
         address_book=house.address_book,
         address_tables=AddressTables(house.address_book),
         addresses=house.addresses,
+        conversations=Conversations(house.mailboxes),
+        audit=house.audit,
+        backup_jobs=make_backup_jobs(house),
         dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=settings.smtp.recipients_max),
         factor_settings=house.factor_settings,
         first_run=house.first_run,
+        folders=Folders(house.mailboxes),
+        junk_filter=house.junk_filter,
         keys=house.keys,
+        members=house.members,
         messages=Messages(house.mailboxes),
+        outgoing=Outgoing(house.storage, house.clock, house.audit),
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
+        reporting=house.reporting,
+        sender_lists=house.sender_lists,
+        statistics=Statistics(house.storage, house.clock),
+        traces=Traces(house.storage),
+        users=house.users,
         web_sessions=house.web_sessions,
     )
     return Site(site_house, all_pages())

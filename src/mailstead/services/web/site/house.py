@@ -10,15 +10,27 @@ from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.addresses import Addresses
+from mailstead.usecases.audit import Audit
+from mailstead.usecases.backup_jobs import BackupJobs
+from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.first_run import FirstRun
+from mailstead.usecases.folders import Folders
+from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
+from mailstead.usecases.members import Members
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.people import Users
+from mailstead.usecases.reporting import Reporting
+from mailstead.usecases.sender_lists import SenderLists
+from mailstead.usecases.statistics import Statistics
+from mailstead.usecases.traces import Traces
 from mailstead.usecases.web_sessions import WebSessions
 
 
@@ -44,13 +56,25 @@ class SiteHouse:
     address_book: AddressBook
     address_tables: AddressTables
     addresses: Addresses
+    conversations: Conversations
+    audit: Audit
+    backup_jobs: BackupJobs
     dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
     domains: Domains
     emails: Emails
     factor_settings: FactorSettings
     first_run: FirstRun
+    folders: Folders
+    junk_filter: JunkFilter
     keys: Keys
+    members: Members
     messages: Messages
+    outgoing: Outgoing
     overviews: Overviews
+    reporting: Reporting
+    sender_lists: SenderLists
+    statistics: Statistics
+    traces: Traces
+    users: Users
     web_sessions: WebSessions
