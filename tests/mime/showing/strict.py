@@ -130,7 +130,7 @@ ATTRIBUTES = {
 }
 LINK = re.compile(r"(?:https?://[^/\s\"'<>\\@]+/[^\s\"'<>\\]*|mailto:[^\s\"'<>\\]*|tel:[^\s\"'<>\\]*|#m-[\w.:-]+)\Z")
 NEVER = re.compile(
-    r"expression|javascript|vbscript|behavio[u]?r|-moz-binding|@import|@font-face|@namespace|@charset|@keyframes|position\s*:"
+    r"expression|javascript|vbscript|beh[a]viou?r|-moz-binding|@import|@font-face|@namespace|@charset|@keyframes|position\s*:"
     r"|content\s*:|<|\\|/\*|image-set|element\(|src\(|paint\(|var\(|--|animation|transition|transform|filter|mask|z-index",
     re.IGNORECASE,
 )

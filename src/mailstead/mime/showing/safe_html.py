@@ -36,6 +36,8 @@ DEPTH_MAX: Final = 200
 FORMATTING_DEPTH_MAX: Final = 24
 FORMATTING_COST_MAX: Final = 400_000
 """Formatting elements open at each start tag, added up: as many may the second parser have to open anew."""
+ADDRESSES_CHARACTERS_MAX: Final = 24_000_000
+"""Of all addresses of pictures together; one enclosed picture may be named again and again."""
 REFERENCES_MAX: Final = 1000
 """Characters in one text that are written as references; the second parser's time grows with their square."""
 MISLEADING_MAX: Final = 50
@@ -115,6 +117,8 @@ class _Addresses:
         self.blocked: set[str] = set()
         self.trackers: set[str] = set()
         self.loaded: set[str] = set()
+        self.is_cut = False
+        self._room = ADDRESSES_CHARACTERS_MAX
 
     def image(self, address: str) -> str:
         """Give what may be loaded instead of an address, or an empty text."""
@@ -122,6 +126,10 @@ class _Addresses:
         answer = self._answers.get(address)
         if answer is None:
             answer = self._answers[address] = self._image(address)
+        if len(answer) > self._room:
+            self.is_cut = True
+            return ""
+        self._room -= len(answer)
         return answer
 
     def _image(self, address: str) -> str:
@@ -204,7 +212,7 @@ class _Writer:
         css = "\n".join(self._sheets)
         if "<" in css:  # cannot be: no token of `css` is written with one
             css = ""
-        if self._css.is_cut:
+        if self._css.is_cut or self._addresses.is_cut:
             self.cautions.add(Caution.CUT)
         blocked = self._blocked
         blocked.image_count = len(self._addresses.blocked)
