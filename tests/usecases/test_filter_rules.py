@@ -12,6 +12,7 @@ from mailstead.model.errors import BadScript, LimitReached, NoSuchMailbox, NoSuc
 from mailstead.model.flags import SEEN
 from mailstead.model.message import NewMessage
 from mailstead.model.place import Place
+from mailstead.sieve.actions import FileInto
 from mailstead.sieve.rules.rule import Action, BadRule, Condition, Field, Kind, Match, Part, Rule
 from mailstead.usecases.filter_rules import FilterRules, Wish
 from mailstead.usecases.filters import Filters, FilterTerms, Incoming
@@ -178,6 +179,19 @@ async def test_what_is_no_simple_rule_is_not_changed_here(rules, actor, mixed):
         await rules.delete(actor, mixed.version, 4)
 
 
+async def test_a_script_that_is_none_any_more_is_told_and_left_alone(rules, actor, storage, alice):
+    store = storage.accounts.of(alice.account_id)
+    await store.put_script("old", b"if {")
+    await store.activate_script("old")
+    with pytest.raises(BadScript, match="line 1"):
+        await rules.list(actor)
+    await store.put_script("old", b"if true { nonsense; }")
+    shown = await rules.list(actor)
+    with pytest.raises(BadScript, match="nonsense"):
+        await rules.add(actor, shown.version, BILLS)
+    assert await store.script("old") == b"if true { nonsense; }"
+
+
 async def test_too_many_rules_are_refused(rules, actor):
     empty = await rules.list(actor)
     with pytest.raises(LimitReached):
@@ -268,6 +282,8 @@ async def test_a_message_is_tried_and_the_reasons_are_said(rules, actor, mixed, 
     assert [reason.text for reason in trial.reasons] == [
         "“Bills” holds, because Subject contains “bill”: files it into Archive, goes no further"
     ]
+    assert (trial.reasons[0].rule, trial.reasons[0].held) == (BILLS, BILLS.conditions)
+    assert trial.actions == (FileInto("Archive"),)
     wishes = [Wish(NOISE), Wish(replace(BILLS, actions=(Action(Kind.FILE, "Nowhere"),), stops=False), 1)]
     trial = await rules.try_on_message(actor, object_id, [*wishes, Wish(number=3)])
     assert trial.does == ("stays in INBOX, as there is no mailbox Nowhere", "stays in INBOX")

@@ -22,7 +22,7 @@ from mailstead.sieve import actions
 from mailstead.sieve.budget import Budget
 from mailstead.sieve.rules.document import Document
 from mailstead.sieve.rules.following import Following, Reached
-from mailstead.sieve.rules.rule import Rule
+from mailstead.sieve.rules.rule import Condition, Rule
 from mailstead.sieve.rules.words import action_in_words, condition_in_words
 from mailstead.usecases.dryruns import DELIVERIES_WORTH_MAX, OCTETS_MAX, Grounds, facts_of, latest
 from mailstead.usecases.message_views import MessageView
@@ -49,6 +49,9 @@ class Reason:
     """Nothing after it was looked at."""
     text: str
     """All of that in a sentence."""
+    rule: Rule | None = None
+    held: tuple[Condition, ...] = ()
+    """`because` and `rule` as values, for pages in other languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Trial:
     """In the order of the list; what was not reached, or is off, is not among them."""
     problems: tuple[str, ...] = ()
     """What is wrong; a message is kept then."""
+    actions: tuple[actions.Action, ...] = ()
+    """`does` as values."""
 
 
 async def tried(store: AccountStore, document: Document, grounds: Grounds, view: MessageView) -> Trial:
@@ -134,6 +139,7 @@ class _Attempt:
             tuple(self._said(action) for action in outcome.actions),
             tuple(reasons),
             tuple(map(str, outcome.problems)),
+            outcome.actions,
         )
         return trial, outcome.steps_used
 
@@ -165,7 +171,8 @@ class _Attempt:
     def _reason(self, reached: Reached) -> Reason:
         block = self.document.blocks[reached.number]
         rule = block.rule
-        because = tuple(condition_in_words(rule.conditions[index]) for index in reached.held) if rule else ()
+        held = tuple(rule.conditions[index] for index in reached.held) if rule else ()
+        because = tuple(map(condition_in_words, held))
         does: tuple[str, ...]
         if rule is not None:
             does = tuple(map(action_in_words, rule.actions)) if reached.holds else ()
@@ -175,7 +182,7 @@ class _Attempt:
         if reached.ends:
             does = (*does, "goes no further")
         text = _sentence(block.name, rule, reached, because, does)
-        return Reason(reached.number + 1, block.name, reached.holds, because, does, reached.ends, text)
+        return Reason(reached.number + 1, block.name, reached.holds, because, does, reached.ends, text, rule, held)
 
 
 def _acts(reached: Reached) -> bool:

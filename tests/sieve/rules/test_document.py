@@ -8,7 +8,9 @@ from mailstead.sieve.parse import parse
 from mailstead.sieve.rules.document import changed, read
 from mailstead.sieve.rules.rule import BadRule, Rule
 from mailstead.sieve.script import compile_script
+from mailstead.sieve.write import write
 from sieve.rules.strategies import HEAD, OTHERS, rules
+from sieve.test_write import trees
 
 pieces = st.lists(st.one_of(rules, st.sampled_from(OTHERS)), max_size=6)
 EMPTY = read(b"")
@@ -73,6 +75,19 @@ def test_moving_pieces_keeps_what_each_says(some, chance):
     order = order[: chance.randint(0, len(order))]
     made = changed(document, order)
     assert [same(block) for block in made.blocks] == [same(document.blocks[number]) for number in order]
+
+
+@given(trees, rules)
+@settings(max_examples=60)
+def test_whatever_is_sieve_is_cut_and_put_together_again(tree, rule):
+    text = write(tree)
+    document = read(text.encode())
+    assert document.text == text
+    told = [*document.requires, *(command for block in document.blocks for command in block.commands)]
+    assert tuple(told) == tree.commands
+    if "${" not in text:
+        made = changed(document, [rule, *range(len(document.blocks))])
+        assert made.text.endswith("".join(block.text for block in document.blocks) + document.tail)
 
 
 @given(st.text('if true{};#\n/*"keep()[],:x\\ \r', max_size=60))
