@@ -621,6 +621,24 @@ async def test_what_was_cancelled_but_delivered_is_shown_as_delivered(queue, mak
     assert await states(queue) == [RecipientState.DELIVERED]
 
 
+async def test_what_waits_for_its_moment_is_taken_back_whole_or_not_at_all(queue, make_item, lease, now):
+    later = now() + HOUR
+    ids = await queue.put([make_item("a@one.test", "b@two.test", not_before=later), make_item(not_before=later)])
+    due = await queue.put([make_item("c@three.test")])
+    assert not await queue.take_back([ids[0], due[0]], now())
+    assert not await queue.take_back(due, now())
+    assert not await queue.take_back([ids[0]], later)
+    (delivery,) = await lease()
+    assert not await queue.take_back(due, now() - HOUR)  # it is under way
+    await settle(queue, delivery, RecipientState.WAITING, LATER, next_attempt_at=later)
+    assert not await queue.take_back(due, now())  # it was tried
+    assert await queue.take_back(ids, now())
+    assert not await queue.take_back(ids, now())
+    assert await states(queue) == [RecipientState.CANCELLED] * 3 + [RecipientState.WAITING]
+    with pytest.raises(NoSuchQueueItem):
+        await queue.octets(ids[0])
+
+
 async def test_retry_now_makes_due_and_ends_the_rest_of_the_destination(queue, make_item, lease, now):
     ids = await queue.put([make_item(), make_item()])
     for delivery in await lease():

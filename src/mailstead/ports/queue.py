@@ -114,6 +114,12 @@ class Queue(Protocol):
     async def cancel(self, item_ids: Sequence[QueueItemId], now: datetime) -> int:
         """WAITING and HELD → CANCELLED; no notice goes out."""
 
+    async def take_back(self, item_ids: Sequence[QueueItemId], now: datetime) -> bool:
+        """Cancel items none of whose recipients was tried or is due: all of them, or (False) nothing at all.
+
+        One unit with leasing, so what was taken back never goes out, and what a worker has begun is not taken back.
+        """
+
     async def retry_now(self, item_ids: Sequence[QueueItemId], now: datetime) -> int:
         """Make WAITING recipients due, and end the back-off of their destinations."""
 

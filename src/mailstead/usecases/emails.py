@@ -79,6 +79,8 @@ class OutgoingEmail:
     octets: bytes = field(repr=False)
     require_tls: bool = False
     dsn: DsnWishes = DsnWishes()
+    not_before: datetime | None = None
+    """Wait until then, whatever the Date says; None: as the Date says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,17 @@ class Emails:
         await self._queue.cancel([item.item_id for item in items], self._clock.now())
         return await self._view(await self._looked_at(email))
 
+    async def take_back(self, actor: Actor, id_or_message_id: str) -> EmailView:
+        """Take back a message of which nothing has gone out yet: whole, or not at all.
+
+        Errors: NoSuchEmail; PolicyRefused when it is on its way, or was.
+        """
+        email = await self._looked_at(await self._found(actor, id_or_message_id))
+        ids = [item.item_id for item in await self._items(email)]
+        if email.is_settled or not ids or not await self._queue.take_back(ids, self._clock.now()):
+            raise PolicyRefused("It is on its way already and cannot be taken back")
+        return await self._view(await self._looked_at(email))
+
     async def sent_today(self, actor: Actor) -> tuple[int, int]:
         """How many recipients the actor's messages had this day (UTC), and how many they may have; 0: any number."""
         return await self._submissions.sent_today(actor)
@@ -239,7 +252,7 @@ class Emails:
             updated_at=now,
             status=EmailStatus.PENDING,  # beside recipients that are not held: it is being accepted
             outcomes=tuple(EmailOutcome(each, RecipientState.WAITING, now) for each in recipients),
-            not_before=sent_at if sent_at > now + AHEAD else None,
+            not_before=outgoing.not_before or (sent_at if sent_at > now + AHEAD else None),
             require_tls=outgoing.require_tls,
             dsn=outgoing.dsn.told(),
         )

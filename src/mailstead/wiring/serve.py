@@ -104,9 +104,11 @@ async def serve(
         async with asyncio.TaskGroup() as group:
             if "queue" in services:
                 from mailstead.wiring.queue import make_queue_service
+                from mailstead.wiring.webmail import make_waking
 
                 group.create_task(make_queue_service(house).run(stop))
                 group.create_task(house.import_work.run(stop))
+                group.create_task(make_waking(house).run(stop))
             for each in http:
                 group.create_task(each.run(stop))
             if "mx" in services and house.dmarc_outcomes is not None:

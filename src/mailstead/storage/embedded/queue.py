@@ -166,6 +166,14 @@ class EmbeddedQueue:
             self._prefetched.take(item_id)
         return await self._change(item_ids, lambda db, some: queue_writes.cancel(db, some, us_of(now)))
 
+    async def take_back(self, item_ids: Sequence[QueueItemId], now: datetime) -> bool:
+        """See `Queue.take_back`."""
+        is_back = await self._file.write(lambda unit: queue_writes.take_back(unit.db, item_ids, us_of(now)))
+        if is_back:
+            for item_id in item_ids:
+                self._prefetched.take(item_id)
+        return is_back
+
     async def retry_now(self, item_ids: Sequence[QueueItemId], now: datetime) -> int:
         """See `Queue.retry_now`."""
         return await self._change(item_ids, lambda db, some: queue_writes.retry_now(db, some, us_of(now)), wakes=True)

@@ -217,6 +217,21 @@ def cancel(db: apsw.Connection, item_ids: Sequence[int], now: int) -> int:
     return count
 
 
+def take_back(db: apsw.Connection, item_ids: Sequence[int], now: int) -> bool:
+    """See `Queue.take_back`."""
+    for item_id in item_ids:
+        (left, begun) = select_one(
+            db,
+            "SELECT count(*), ifnull(sum(attempt_count > 0 OR lease_id IS NOT NULL OR state NOT IN ('waiting', 'held')"
+            " OR (state = 'waiting' AND next_attempt_at <= ?)), 0) FROM recipient WHERE recipient_id BETWEEN ? AND ?",
+            (now, *recipient_ids(item_id)),
+        )
+        if not left or begun:
+            return False
+    cancel(db, item_ids, now)
+    return True
+
+
 def retry_now(db: apsw.Connection, item_ids: Iterable[int], now: int) -> int:
     """See `Queue.retry_now`."""
     return _change(db, item_ids, f"next_attempt_at = {now:d}, {_due(now)}", "state = 'waiting'", ends_backoff=True)
