@@ -23,10 +23,9 @@ from mailstead.wiring.house import ADMINISTRATOR, House
 def make_administration(house: House) -> Administration:
     """Give it for a house."""
     settings = house.settings
-    works = {"backup": partial(_backup, settings), "drill": partial(_drill, settings)}
     return Administration(
         audit=house.audit,
-        backup_jobs=BackupJobs(house.clock, house.audit, partial(_snapshots, settings), works),
+        backup_jobs=make_backup_jobs(house),
         dns_plan=partial(make_dns_plan, house),
         dns_writer=partial(make_dns_writer, house),
         doctor=partial(make_doctor, house),
@@ -40,6 +39,13 @@ def make_administration(house: House) -> Administration:
         traces=Traces(house.storage),
         account_quota_octets=settings.store.account_quota_octets or None,
     )
+
+
+def make_backup_jobs(house: House) -> BackupJobs:
+    """Give what begins backups and drills from afar."""
+    settings = house.settings
+    works = {"backup": partial(_backup, settings), "drill": partial(_drill, settings)}
+    return BackupJobs(house.clock, house.audit, partial(_snapshots, settings), works)
 
 
 async def _snapshots(settings: Settings, actor: Actor) -> list[str]:

@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from mailstead.model.diagnosis import Health
+from mailstead.model.statistics import Figures, Span
+from mailstead.services.web.site import charts
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
+DAYS_SHOWN: Final = 60
+_DRAWN: Final[dict[str, tuple[str, Callable[[Figures], int | None]]]] = {
+    "mail_in": (_("Mail that came in"), lambda each: each.mail_in),
+    "mail_out": (_("Mail that went out"), lambda each: each.mail_out),
+    "refused": (_("Refused"), lambda each: each.refused_count),
+    "junk": (_("Taken for junk"), lambda each: each.junk),
+    "queue": (_("Waiting in the queue, at most"), lambda each: each.queue_length),
+    "storage": (_("Stored"), lambda each: each.storage_octets),
+}
+_GAUGES: Final = frozenset({"queue", "storage"})
+"""Measured at a moment; others are counts, which add up."""
 _ORDER: Final = {Health.ERROR: 0, Health.WARNING: 1, Health.OK: 2, Health.SKIPPED: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One figure over time."""
+
+    name: str
+    words: str
+    """For the filter ``told``."""
+    picture: Markup
+    amount: int | None
+    """The whole of a count; what was measured last. None: nothing is known."""
 
 
 async def dashboard(visit: Visit) -> Response:
     """Show the glance; what the doctor says takes seconds, so it is asked for apart."""
-    overview = await visit.house.overviews.show(visit.actor) if visit.actor.is_admin else None
-    return visit.show("dashboard.html", overview=overview, domains=visit.actor.administered)
+    if not visit.actor.is_admin:
+        return visit.show("dashboard.html", overview=None, domains=visit.actor.administered)
+    span = Span.DAY if visit.request.query_params.get("span") == Span.DAY else Span.HOUR
+    figures = (await visit.house.statistics.show(visit.actor, span))[-DAYS_SHOWN:]
+    return visit.show(
+        "dashboard.html",
+        overview=await visit.house.overviews.show(visit.actor),
+        domains=visit.actor.administered,
+        span=span.value,
+        graphs=[_graph(name, figures) for name in _DRAWN],
+        figures=[(each.begins_at, [amount(each) for _words, amount in _DRAWN.values()]) for each in reversed(figures)],
+    )
 
 
 async def doctor(visit: Visit) -> Response:
@@ -25,6 +64,14 @@ async def doctor(visit: Visit) -> Response:
     found.sort(key=lambda each: _ORDER[each.status])
     bad_count = sum(each.status in {Health.ERROR, Health.WARNING} for each in found)
     return visit.show("doctor.html", found=found, bad_count=bad_count, domain=domain)
+
+
+def _graph(name: str, figures: list[Figures]) -> Graph:
+    words, amount = _DRAWN[name]
+    amounts = [amount(each) for each in figures]
+    known = [each for each in amounts if each is not None]
+    shown = None if not known else known[-1] if name in _GAUGES else sum(known)
+    return Graph(name, words, charts.columns(amounts), shown)
 
 
 PAGES: Final = (

@@ -83,7 +83,10 @@ class Frame:
                 undefined=StrictUndefined,
                 extensions=["jinja2.ext.i18n"],
             )
-            made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+            words = translations(language)
+            made.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]
+            # In contrast to _(…), what comes of it is escaped: a text may name what somebody else wrote.
+            made.filters["told"] = words.gettext
             made.globals["asset"] = url_of
             made.filters["size"] = size_in_words
             made.filters["moment"] = moment
