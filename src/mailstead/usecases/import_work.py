@@ -55,10 +55,11 @@ TOPIC: Final = AccountId("imports")
 """On which commits of the file of imports wake."""
 AT_ONCE_MAX: Final = 2
 """Imports under way in one process."""
-LOOK_S: Final = 60.0
+LOOK_S: Final = 15.0
 """How often what has become due is looked for, should nothing wake."""
-LEASE: Final = timedelta(seconds=120)
-HOLD_S: Final = 30.0
+LEASE: Final = timedelta(seconds=30)
+"""So long an import rests when its process is killed."""
+HOLD_S: Final = 8.0
 WINDOW: Final = 200
 """Messages listed together."""
 BATCH_COUNT: Final = 50
