@@ -310,7 +310,7 @@ def rendered(say, say_plural) -> dict[str, str]:
         text = template.render()
         for part in vars(template.make_module()).values():
             if isinstance(part, Macro):
-                text += part(*[Anything()] * len(part.arguments))
+                text += str(part(*[Anything()] * len(part.arguments)))
         pages[name] = text
     return pages
 
@@ -389,10 +389,12 @@ def test_each_word_that_modules_of_pages_ask_for_is_collected():
 
 
 def test_no_words_stand_in_templates_outside_of_the_catalogue():
-    """What is said is taken away; no letters may be left but a name, or an example of a host or an address."""
+    """What is said is taken away; no letters may be left but names, and examples of hosts, addresses and verbs."""
     pages = rendered(lambda text, context=None: "·", lambda singular, plural, context=None: "·")
     for name, page in pages.items():
         for text in words_of(page):
+            if " " not in text and re.search(r"\w[.@/]", text):
+                continue
             left = [word for word in text.replace("Mailstead", "").split() if not re.search(r"\w[.@]\w", word)]
             assert not re.search(r"[^\W\d_]{2}", " ".join(left)), f"{name}: {text!r} is in English for everybody"
 
