@@ -75,6 +75,7 @@ from mailstead.usecases.push import Push
 from mailstead.usecases.push_tokens import PushTokens
 from mailstead.usecases.receptions import Receptions, ReceptionTerms
 from mailstead.usecases.relay_report import RelayReports
+from mailstead.usecases.remote_images import RemoteImages
 from mailstead.usecases.remote_imports import ImportSecrets, RemoteImports
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.resources import ResourceTerms
@@ -86,6 +87,7 @@ from mailstead.usecases.sealed_rules import SealedRules
 from mailstead.usecases.sealing import Sealing
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.sharings import Sharings
+from mailstead.usecases.shown_messages import ShownMessages
 from mailstead.usecases.staging import Staging
 from mailstead.usecases.submissions import Submissions
 from mailstead.usecases.subscriptions import Subscriptions
@@ -153,6 +155,8 @@ class House:
     expiry: Expiry
     idle_accounts: IdleAccounts
     relay_reports: RelayReports
+    remote_images: RemoteImages
+    shown_messages: ShownMessages
     remote_imports: RemoteImports
     import_work: ImportWork
     """What `remote_imports` begins; works while `serve` runs it."""
@@ -384,6 +388,7 @@ async def make_house(
         sending_limit=settings.queue.recipients_per_day_max or None,
         audit=audit,
     )
+    remote_images = RemoteImages(storage, web, clock, derived_key(master, "remote images"))
     log_in_links = LogInLinks(storage, accounts, clock, derived_key(master, "log-in links"))
     password_mail = PasswordMail(storage, routes, sealing, clock, hostname=hostname, url=pages_url)
     mailboxes = Mailboxes(
@@ -443,6 +448,8 @@ async def make_house(
             expiry=expiry,
             idle_accounts=IdleAccounts(storage, accounts, last_log_ins),
             relay_reports=RelayReports(storage, last_log_ins),
+            remote_images=remote_images,
+            shown_messages=ShownMessages(mailboxes, remote_images),
             remote_imports=RemoteImports(storage, mailboxes, source, clock, import_secrets, audit),
             import_work=ImportWork(
                 storage,
