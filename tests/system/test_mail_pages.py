@@ -3,6 +3,8 @@
 import pytest
 
 from mailstead.model.envelope import Actor
+from mailstead.model.people import Listing
+from mailstead.usecases.message_views import MessageQuery
 from mailstead.usecases.messages import Messages
 from system.browser import ALICE, SIZES, open_site
 
@@ -42,6 +44,7 @@ async def site(tmp_path):
         account = await site.house.storage.directory.find(ALICE)
         actor, messages = Actor(account.account_id, ALICE), Messages(site.house.mailboxes)
         site.put = lambda octets, folder="INBOX": messages.append(actor, folder, octets, [])
+        site.actor = actor
         site.find = lambda folder: site.house.mailboxes.of(actor).mailbox(folder)
         yield site
 
@@ -109,3 +112,65 @@ async def test_attack_092_messages_of_others_are_not_there(site):
         answer = await window.go(f"/mail/m/{view.place.object_id}/{path}")
         assert answer.status == 404
         assert "Of Alice" not in await window.page.content()
+
+
+async def test_an_answer_is_written_kept_sent_and_taken_back(site):
+    await site.put(message("Lunch", "Shall we?", message_id="l1", sender='"Bob, the one" <bob@else.test>'))
+    window = await site.window(size="phone")
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/mail")
+    await page.locator(".conversations a").click()
+    await page.get_by_role("link", name="Answer", exact=True).click()
+    assert await page.get_by_label("To", exact=True).input_value() == '"Bob, the one" <bob@else.test>'
+    assert await page.get_by_label("Subject").input_value() == "Re: Lunch"
+    assert await page.get_by_label("Text").input_value() == "\n\n> Shall we?"
+    assert await window.faults() == []
+    await page.get_by_label("Text").fill("Yes, gladly – at noon.")
+    await page.get_by_label("Attach files").set_input_files(
+        {"name": "map.txt", "mimeType": "text/plain", "buffer": b"x" * 99}
+    )
+    await page.get_by_role("button", name="Keep as a draft").click()
+    await page.get_by_text("The draft is kept.").wait_for()
+    assert await page.get_by_label("map.txt").is_checked()
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("button", name="Take it back").wait_for()
+    assert await window.faults() == []
+    await page.get_by_role("button", name="Take it back").click()
+    await page.get_by_text("It was not sent").wait_for()
+    assert await page.get_by_label("Text").input_value() == "Yes, gladly – at noon."
+    await page.get_by_label("To", exact=True).fill("nobody at all")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("alert").wait_for()
+    assert await page.get_by_label("Text").input_value() == "Yes, gladly – at noon."  # nothing of it is lost
+    await page.get_by_label("To", exact=True).fill("admin@example.test")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("heading", name="On its way").wait_for()
+    (draft,) = [each async for each in drafts(site)]
+    assert b"In-Reply-To: <l1@else.test>" in draft
+    assert b'filename="map.txt"' in draft
+
+
+async def drafts(site):
+    actor = site.actor
+    messages = Messages(site.house.mailboxes)
+    for view in (await messages.find(actor, MessageQuery(folder="Drafts"), Listing(limit=10))).items:
+        (octets,) = await messages.octets(actor, [view])
+        yield octets
+
+
+async def test_a_message_is_sent_on_whole(site):
+    await site.put(message("Minutes", "Of the meeting", kind="multipart"))
+    window = await site.window()
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/mail")
+    await page.locator(".conversations a").click()
+    await page.get_by_role("link", name="Send on").click()
+    assert await page.get_by_label("Subject").input_value() == "Fwd: Minutes"
+    await page.get_by_label("To", exact=True).fill("admin@example.test")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("heading", name="On its way").wait_for()
+    (draft,) = [each async for each in drafts(site)]
+    assert b"message/rfc822" in draft
+    assert b"Of the meeting" in draft

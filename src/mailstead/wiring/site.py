@@ -23,13 +23,20 @@ from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url
+from mailstead.wiring.webmail import make_webmail
 
 
 def make_site(house: House) -> Site:
     """Give them."""
     settings = house.settings
     provider = settings.oidc.name or urlsplit(settings.oidc.issuer).hostname or "OpenID Connect"
-    terms = SiteTerms(settings.server.hostname, base_url(settings), provider if settings.oidc.issuer else "")
+    terms = SiteTerms(
+        settings.server.hostname,
+        base_url(settings),
+        provider if settings.oidc.issuer else "",
+        settings.smtp.message_octets_max,
+    )
+    webmail = make_webmail(house)
     site_house = SiteHouse(
         clock=house.clock,
         terms=terms,
@@ -52,6 +59,8 @@ def make_site(house: House) -> Site:
         members=house.members,
         messages=Messages(house.mailboxes),
         outgoing=Outgoing(house.storage, house.clock, house.audit),
+        outbox=webmail.outbox,
+        preferences=webmail.preferences,
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         reporting=house.reporting,
         sender_lists=house.sender_lists,

@@ -18,11 +18,10 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from mailstead.mime.address import addresses_of
 from mailstead.mime.composition import Alternative, Attached, Composition, Correspondent, compose
-from mailstead.mime.header import text_of
+from mailstead.mime.correspondents import checked_address, correspondents_of
 from mailstead.model.address import Address
-from mailstead.model.errors import BadAddress, BadMessage
+from mailstead.model.errors import BadMessage
 from mailstead.services.api.endpoints import File, Model
 from mailstead.services.api.values import Moment
 
@@ -210,29 +209,12 @@ def _people(people: People | None) -> tuple[Correspondent, ...]:
     found: list[Correspondent] = []
     for each in people if isinstance(people, list) else [people]:
         if isinstance(each, Person):
-            found.append(Correspondent(each.name, _checked(each.address)))
+            found.append(Correspondent(each.name, checked_address(each.address)))
         elif each:
-            for listed in addresses_of(_header_octets(each)):
-                if listed.domain is None:
-                    continue  # the bounds of a group
-                address = f"{text_of(listed.local_part or b'')}@{text_of(listed.domain)}"
-                found.append(Correspondent(text_of(listed.name) if listed.name else "", _checked(address)))
+            found += correspondents_of(each)
     if len(found) > ADDRESSES_MAX:
         raise BadMessage(f"A field has at most {ADDRESSES_MAX} addresses")
     return tuple(found)
-
-
-def _header_octets(text: str) -> bytes:
-    if "\r" in text or "\n" in text:
-        raise BadMessage("A header value has no line breaks")
-    return text.encode("utf-8", "replace")
-
-
-def _checked(address: str) -> str:
-    try:
-        return str(Address.parse(address))
-    except BadAddress as error:
-        raise BadMessage(f"{address[:200]}: {error.public_text}") from None
 
 
 def _ids(references: str | Sequence[str]) -> list[str]:

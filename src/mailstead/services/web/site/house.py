@@ -24,8 +24,10 @@ from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.members import Members
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.outbox import Outbox
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.sender_lists import SenderLists
@@ -44,6 +46,8 @@ class SiteTerms:
     """``https://`` and the host, without slash at the end."""
     provider: str = ""
     """What the OpenID Connect provider is called; empty: there is none."""
+    message_octets_max: int = 50 * 1024 * 1024
+    """Of what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class SiteHouse:
     members: Members
     messages: Messages
     outgoing: Outgoing
+    outbox: Outbox
     overviews: Overviews
+    preferences: OwnPreferences
     reporting: Reporting
     sender_lists: SenderLists
     statistics: Statistics

@@ -1,0 +1,301 @@
+"""Writing: a new message, an answer, one sent on; kept as a draft, sent with a while to take it back, or later.
+
+A message is a draft from its first keeping on, so nothing that was written is lost; what is sent is that draft.
+Spec: RFC 5322 §3.6.4 (In-Reply-To, References), §3.6.5 (``Re:``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.responses import Response
+
+from mailstead.mime.binary import decoded_part
+from mailstead.mime.composition import Attached, Composition, Correspondent, compose
+from mailstead.mime.correspondents import correspondents_of
+from mailstead.mime.parsed import parsed_message
+from mailstead.mime.tree import part_tree
+from mailstead.model.errors import BadMessage, MailsteadError, MessageTooLarge, NoSuchEmail, NoSuchMessage
+from mailstead.model.flags import ANSWERED, DRAFT, SEEN
+from mailstead.model.people import Listing
+from mailstead.net.http_statuses import status_of
+from mailstead.services.web.site.mail import file_name
+from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.usecases.message_views import MessageChange, MessageView
+
+FILES_MAX: Final = 50
+TEXT_OCTETS_MAX: Final = 4 * 1024 * 1024
+DRAFTS: Final = "\\Drafts"
+_BASE64: Final = 4 / 3
+"""As much longer is a file in a message."""
+
+
+async def write(visit: Visit) -> Response:
+    """Show an empty form, a draft, an answer to a message, or one that is sent on."""
+    query = visit.request.query_params
+    if draft_id := query.get("draft"):
+        return _form(visit, await _draft_fields(visit, draft_id), draft_id)
+    if answered := query.get("answer"):
+        return _form(visit, await _answer_fields(visit, answered, to_all=query.get("all") == "yes"))
+    if passed_on := query.get("forward"):
+        return await _forward(visit, passed_on)
+    return _form(visit, {"to": query.get("to", "")[:2000], "subject": query.get("subject", "")[:1000]})
+
+
+async def keep_or_send(visit: Visit) -> Response:
+    """Keep what was written, and then send it, if that is wanted."""
+    form = await _read(visit)
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    draft_id, verb = fields.get("draft", ""), fields.get("verb", "keep")
+    try:
+        if verb == "discard":
+            if draft_id:
+                await visit.house.messages.delete(visit.actor, draft_id)
+            return visit.go("/mail", told="discarded")
+        at = _moment(fields.get("at", "")) if verb == "later" else None
+        view = await _kept(visit, fields, [each for each in form.getlist("files") if isinstance(each, UploadFile)])
+        draft_id = view.place.object_id
+        if verb == "keep":
+            return visit.go("/mail/write", draft=draft_id, told="kept")
+        preferences = await visit.house.preferences.get(visit.actor)
+        entry = await visit.house.outbox.send(
+            visit.actor, visit.peer, draft_id, undo_s=preferences.undo_s if at is None else 0, at=at
+        )
+    except MailsteadError as error:
+        return _form(visit, fields, draft_id, error)
+    if answered := fields.get("answered"):
+        await _mark_answered(visit, answered)
+    return visit.go("/mail/outbox", told="sent", sent=entry.message_id)
+
+
+async def outbox(visit: Visit) -> Response:
+    """Show what was sent and waits."""
+    return await _outbox(visit)
+
+
+async def undo(visit: Visit) -> Response:
+    """Take a message back; it is a draft again, and open."""
+    fields = await visit.fields()
+    try:
+        view = await visit.house.outbox.undo(visit.actor, fields.get("message_id", ""))
+    except MailsteadError as error:
+        return await _outbox(visit, error)
+    if view is None:
+        return visit.go("/mail/outbox", told="undone")
+    return visit.go("/mail/write", draft=view.place.object_id, told="undone")
+
+
+async def _outbox(visit: Visit, error: MailsteadError | None = None) -> Response:
+    waiting = await visit.house.outbox.find(visit.actor)
+    status = 200 if error is None else status_of(error)
+    return visit.show(
+        "mail/outbox.html",
+        status,
+        waiting=waiting,
+        sent=visit.request.query_params.get("sent", ""),
+        now=visit.house.clock.now(),
+        error=error,
+    )
+
+
+def _form(visit: Visit, fields: dict[str, str], draft_id: str = "", error: MailsteadError | None = None) -> Response:
+    shown = {name: fields.get(name, "") for name in ("to", "cc", "bcc", "subject", "text", "in_reply_to", "references")}
+    files = [
+        (name.removeprefix("file-"), value) for name, value in fields.items() if name.startswith("file-") and value
+    ]
+    status = 200 if error is None else status_of(error)
+    return visit.show(
+        "mail/write.html",
+        status,
+        fields=shown,
+        files=files,
+        answered=fields.get("answered", ""),
+        draft_id=draft_id,
+        now=visit.house.clock.now().strftime("%Y-%m-%dT%H:%M"),
+        error=error,
+    )
+
+
+async def _read(visit: Visit) -> FormData:
+    """Read the form with its files. Errors: MessageTooLarge, BadMessage."""
+    length = visit.request.headers.get("content-length", "")
+    most = int(visit.house.terms.message_octets_max / _BASE64)
+    if not length.isdecimal() or int(length) > most + TEXT_OCTETS_MAX:
+        raise MessageTooLarge
+    try:
+        return await visit.request.form(max_files=FILES_MAX, max_fields=200, max_part_size=TEXT_OCTETS_MAX)
+    except MultiPartException as error:
+        raise BadMessage(error.message) from None
+
+
+async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile]) -> MessageView:
+    """Keep what was written: in the place of its draft, or as a new one. Errors: BadMessage, OverQuota, MessageTooLarge."""
+    attachments = [
+        Attached(await each.read(), each.filename or "", each.content_type or "") for each in files if each.filename
+    ]
+    draft_id = fields.get("draft", "")
+    if draft_id:
+        (before,) = await visit.house.messages.octets(
+            visit.actor, [await visit.house.messages.show(visit.actor, draft_id)]
+        )
+        kept = {name.removeprefix("file-") for name in fields if name.startswith("file-")}
+        attachments = [*await asyncio.to_thread(_attached, before, kept), *attachments]
+    octets = await asyncio.to_thread(_composed, visit, fields, attachments)
+    if len(octets) > visit.house.terms.message_octets_max:
+        raise MessageTooLarge
+    if draft_id:
+        return await visit.house.messages.change(visit.actor, draft_id, MessageChange(octets=octets))
+    return await visit.house.messages.append(visit.actor, await _drafts(visit), octets, [DRAFT, SEEN])
+
+
+def _composed(visit: Visit, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
+    address = visit.actor.address
+    assert address is not None  # of who has a mailbox
+    return compose(
+        Composition(
+            visit.house.clock.now(),
+            f"<{secrets.token_hex(12)}@{address.domain}>",
+            (Correspondent("", str(address)),),
+            to=correspondents_of(fields.get("to", "")),
+            cc=correspondents_of(fields.get("cc", "")),
+            bcc=correspondents_of(fields.get("bcc", "")),
+            subject=" ".join(fields.get("subject", "").split()),
+            in_reply_to=fields.get("in_reply_to", ""),
+            references=tuple(fields.get("references", "").split()),
+            text=fields.get("text", "").replace("\r\n", "\n"),
+            attachments=tuple(attachments),
+        ),
+        has_bcc=True,
+    )
+
+
+def _attached(octets: bytes, numbers: set[str]) -> list[Attached]:
+    """Give the attachments of a draft that stay, by the numbers of their parts."""
+    parts, found = part_tree(octets), []
+    for number, part in enumerate(parts):
+        if str(number) in numbers:
+            raw = octets[part.body_start : part.body_end]
+            content = decoded_part(raw, part.encoding)
+            found.append(Attached(raw if content is None else content, file_name(part), part.media_type))
+    return found
+
+
+async def _drafts(visit: Visit) -> str:
+    folders = await visit.house.folders.find(visit.actor, Listing(limit=1000))
+    return next((each.mailbox.name for each in folders.items if each.mailbox.special_use == DRAFTS), "Drafts")
+
+
+async def _draft_fields(visit: Visit, draft_id: str) -> dict[str, str]:
+    """Errors: NoSuchMessage, also for what is no draft."""
+    view = await visit.house.messages.show(visit.actor, draft_id)
+    if DRAFT not in view.record.flags and view.mailbox.special_use != DRAFTS:
+        raise NoSuchMessage
+    (octets,) = await visit.house.messages.octets(visit.actor, [view])
+    return await asyncio.to_thread(_fields_of, octets)
+
+
+def _fields_of(octets: bytes) -> dict[str, str]:
+    found = parsed_message(octets, has_attachments=False, has_raw=False)
+    fields = {name: _addresses(found, name) for name in ("to", "cc", "bcc")}
+    fields |= {
+        "subject": str(found["subject"]),
+        "text": str(found.get("text", "")),
+        "in_reply_to": str(found.get("inReplyTo", "")),
+        "references": _words(found.get("references")),
+    }
+    for number, part in enumerate(part_tree(octets)):
+        if part.disposition == "attachment":
+            fields[f"file-{number}"] = file_name(part) or part.media_type
+    return fields
+
+
+async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict[str, str]:
+    view = await visit.house.messages.show(visit.actor, message_id)
+    (octets,) = await visit.house.messages.octets(visit.actor, [view])
+    found = await asyncio.to_thread(parsed_message, octets, has_attachments=False, has_raw=False)
+    own = visit.actor.address.key if visit.actor.address is not None else ""
+    others = [each for name in ("to", "cc") for each in _listed(found, name) if each[1].casefold() != own]
+    sender = _addresses(found, "replyTo") or _addresses(found, "from")
+    reference = str(found["messageId"])
+    return {
+        "to": sender,
+        "cc": ", ".join(_written(name, address) for name, address in others) if to_all else "",
+        "subject": _with_prefix("Re: ", str(found["subject"])),
+        "text": f"\n\n{_quoted(str(found.get('text', '')))}",
+        "in_reply_to": reference,
+        "references": f"{_words(found.get('references'))} {reference}".strip(),
+        "answered": message_id,
+    }
+
+
+async def _forward(visit: Visit, message_id: str) -> Response:
+    """Begin a draft that has the message in it, whole, as it came. Spec: RFC 2046 §5.2.1 (message/rfc822)."""
+    view = await visit.house.messages.show(visit.actor, message_id)
+    (octets,) = await visit.house.messages.octets(visit.actor, [view])
+    found = await asyncio.to_thread(parsed_message, octets, has_attachments=False, has_raw=False)
+    subject = _with_prefix("Fwd: ", str(found["subject"]))
+    attached = Attached(octets, f"{subject.removeprefix('Fwd: ')[:80] or 'message'}.eml", "message/rfc822")
+    made = await asyncio.to_thread(_composed, visit, {"subject": subject}, [attached])
+    draft = await visit.house.messages.append(visit.actor, await _drafts(visit), made, [DRAFT, SEEN])
+    return visit.go("/mail/write", draft=draft.place.object_id)
+
+
+async def _mark_answered(visit: Visit, message_id: str) -> None:
+    try:
+        view = await visit.house.messages.show(visit.actor, message_id)
+        change = MessageChange(flags=sorted({*view.flags, ANSWERED}))
+        await visit.house.messages.change(visit.actor, message_id, change)
+    except (NoSuchMessage, NoSuchEmail):
+        return  # it was put away meanwhile
+
+
+def _listed(found: dict[str, object], name: str) -> list[tuple[str, str]]:
+    """Give name and address of each that a field of a parsed message has."""
+    field = found.get(name)
+    values = field.get("value") if isinstance(field, dict) else None
+    return [(str(each.get("name", "")), str(each.get("address", ""))) for each in values or () if each.get("address")]
+
+
+def _addresses(found: dict[str, object], name: str) -> str:
+    return ", ".join(_written(name, address) for name, address in _listed(found, name))
+
+
+def _written(name: str, address: str) -> str:
+    if not name:
+        return address
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
+def _with_prefix(prefix: str, subject: str) -> str:
+    return subject if subject.lower().startswith(prefix.strip().lower()) else prefix + subject
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f">{line}" if line.startswith(">") else f"> {line}" for line in text.rstrip().splitlines())
+
+
+def _moment(text: str) -> datetime:
+    """Read what a field for date and time gives; it is in UTC. Errors: BadMessage."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise BadMessage("Say when it is to be sent") from None
+
+
+PAGES: Final = (
+    Page("/mail/write", write, Who.OWNER),
+    Page("/mail/write", keep_or_send, Who.OWNER, ("POST",)),
+    Page("/mail/outbox", outbox, Who.OWNER),
+    Page("/mail/outbox/undo", undo, Who.OWNER, ("POST",)),
+)
