@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailstead.model.envelope import Actor
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import (
     BadImport,
     Conflict,
@@ -20,8 +20,11 @@ from mailstead.model.errors import (
 from mailstead.model.remote_imports import ImportReason, ImportStatus, RemoteMessage
 from mailstead.model.secret import Secret
 from mailstead.usecases import import_work, remote_imports
-from services.smtp.smtp_house import PASSWORD
-from usecases.moving_in import mail, moving_in, source_of
+from mailstead.usecases.sealed_accounts import SealedAccounts
+from services.smtp.smtp_house import ADMIN, PASSWORD
+from usecases.moving_in import ALICE, mail, moving_in, source_of
+
+CLIENT = Peer("192.0.2.1", 50000, 2993, tls_version="TLSv1.3")
 
 
 @pytest.fixture
@@ -417,6 +420,24 @@ async def test_an_account_that_is_removed_takes_its_import_with_it(moving):
     assert await moving.work.begin_what_is_due() == 1
     await moving.work.settle()
     assert await moving.house.storage.import_jobs.job(moving.alice.account_id) is None
+
+
+async def test_a_sealed_account_waits_until_its_owner_comes(moving):
+    await fill(moving)
+    key = SealedAccounts.new_recovery_key()
+    await moving.house.sealed_accounts.seal(ADMIN, ALICE, Secret(PASSWORD), key, CLIENT)
+    await moving.house.accounts.log_in(str(ALICE), Secret(PASSWORD), CLIENT, "imap")
+    await moving.begin()
+    await moving.house.unlocking.lock(moving.alice.account_id)
+    job = await moving.run()
+    assert (job.status, job.reason) == (ImportStatus.WAITING, ImportReason.LOCKED)
+    # This process passes it over for a while, another one may have the account open.
+    await moving.imports.resume(moving.alice)
+    assert await moving.work.begin_what_is_due() == 0
+    await moving.house.accounts.log_in(str(ALICE), Secret(PASSWORD), CLIENT, "imap")
+    moving.clock.advance(seconds=import_work.REST.total_seconds())
+    job = await moving.run()
+    assert (job.status, job.imported_count) == (ImportStatus.DONE, 20)
 
 
 async def test_attack_073_the_password_is_encrypted_and_goes_with_a_long_pause(moving):
