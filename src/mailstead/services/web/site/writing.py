@@ -135,7 +135,7 @@ async def _read(visit: Visit) -> FormData:
 
 
 async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile]) -> MessageView:
-    """Keep what was written: in the place of its draft, or as a new one. Errors: BadMessage, OverQuota, MessageTooLarge."""
+    """Keep what was written: in the place of its draft, or as a new one. Errors: BadMessage, OverQuota and others."""
     attachments = [
         Attached(await each.read(), each.filename or "", each.content_type or "") for each in files if each.filename
     ]
