@@ -11,6 +11,7 @@ from mailstead.net.certificates import Certificates
 from mailstead.net.http_requests import Proxies
 from mailstead.services.web.device import DevicePages
 from mailstead.services.web.invitation import InvitationPage
+from mailstead.services.web.remote_image import RemoteImagePage
 from mailstead.services.web.service import WebService
 from mailstead.services.web.web_keys import WebKeyPages
 from mailstead.usecases.invitations import Invitations
@@ -56,6 +57,7 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
             *site.routes(),
             *make_pages(house),
             *InvitationPage(house.members, settings.server.hostname).routes(),
+            *RemoteImagePage(house.remote_images, settings.server.hostname).routes(),
             *DevicePages(make_client_profiles(house), settings.server.hostname).routes(),
             *WebKeyPages(WebKeys(house.storage, house.clock), publications).routes(),
         ],

@@ -43,7 +43,7 @@ def frame_headers(*, has_remote: bool = False) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-DNS-Prefetch-Control": "off",
-        "Cross-Origin-Opener-Policy": "same-origin",
+        "X-Frame-Options": "SAMEORIGIN",
         "Permissions-Policy": "browsing-topics=(), camera=(), geolocation=(), microphone=()",
         "Cache-Control": "private, no-store",
     }
