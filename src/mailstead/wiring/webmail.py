@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailstead.usecases.emails import Emails
+from mailstead.usecases.identities import Identities
+from mailstead.usecases.message_reasons import MessageReasons
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outbox import DUTY as OUTBOX
 from mailstead.usecases.outbox import Outbox
@@ -19,6 +21,8 @@ from mailstead.wiring.house import House
 class Webmail:
     """Use cases by name."""
 
+    identities: Identities
+    message_reasons: MessageReasons
     outbox: Outbox
     preferences: OwnPreferences
     snoozing: Snoozing
@@ -27,9 +31,17 @@ class Webmail:
 def make_webmail(house: House) -> Webmail:
     """Give the verbs."""
     emails = Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max)
+    hostname = house.settings.server.hostname
+    messages, preferences = Messages(house.mailboxes), OwnPreferences(house.storage)
     return Webmail(
-        outbox=Outbox(house.storage, house.mailboxes, Messages(house.mailboxes), emails),
-        preferences=OwnPreferences(house.storage),
+        identities=Identities(
+            house.storage, house.addresses, house.mailboxes, messages, preferences, hostname=hostname
+        ),
+        message_reasons=MessageReasons(
+            house.storage, house.addresses, house.mailboxes, messages, house.junk_filter, hostname=hostname
+        ),
+        outbox=Outbox(house.storage, house.mailboxes, messages, emails),
+        preferences=preferences,
         snoozing=Snoozing(house.storage, house.mailboxes),
     )
 
