@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mailstead.mime.address import addresses_of, display_name
+from mailstead.mime.address import GROUP_END, addresses_of, display_name
 from mailstead.mime.header import first_values, text_of
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import NoSuchMessage, TryAgainLater
@@ -28,7 +28,7 @@ from mailstead.usecases.message_views import MessageView, is_named, is_searchabl
 SHOWN_MAX: Final = 500
 """So many messages of one conversation are given, the newest."""
 PAGE_MAX: Final = 200
-_MARK: Final = re.compile(r"(-?[0-9a-f]{1,16})\.([0-9a-f]{1,8})\.([0-9a-f]{1,8})")
+_MARK: Final = re.compile(r"(-?[0-9a-f]{1,12})\.([0-9a-f]{1,8})\.([0-9a-f]{1,8})")
 _THREAD: Final = re.compile(r"0{8}([0-9a-f]{16})")
 
 
@@ -183,10 +183,10 @@ def _participants(newest_first: Sequence[MessageRecord]) -> tuple[Participant, .
     found: dict[str, Participant] = {}
     for record in reversed(newest_first):
         senders = addresses_of(first_values(record.listed_header or b"").get(b"from", b""))
-        if not senders:
-            continue
-        sender = senders[0]
+        sender = senders[0] if senders else GROUP_END
         address = b"@".join(each for each in (sender.local_part, sender.domain) if each).decode("utf-8", "replace")
+        if not address:
+            continue
         key = address.casefold()
         is_unread = SEEN not in record.flags
         before = found.get(key)

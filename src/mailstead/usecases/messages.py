@@ -27,7 +27,7 @@ from mailstead.model.mailbox import Mailbox, normal_name
 from mailstead.model.message import Newest, OctetRange, Octets, Wanted
 from mailstead.model.people import Listing, Page
 from mailstead.model.place import Place
-from mailstead.model.search import And, Nothing, SearchKey, SizeBetween
+from mailstead.model.search import Nothing, SearchKey, SizeBetween
 from mailstead.model.uidset import UidSet
 from mailstead.ports.storage import AccountStore
 from mailstead.usecases.mailboxes import Draft, Mailboxes, asks_for_text, catch_up
@@ -38,6 +38,8 @@ SORTED_MAX: Final = 20_000
 SEARCH_LIMIT_S: Final = 60.0
 TRIES: Final = 5
 PIECE_OCTETS: Final = 1024 * 1024
+COMPARED_OCTETS, COMPARED_COUNT = 4096, 100
+"""Of messages of one size so many beginnings, of so many messages at a time, are compared with a new one's."""
 LISTED: Final = Wanted.LISTED_HEADER | Wanted.STRUCTURE
 """What lists show: computed at append, so no message's octets are read."""
 _SORTS: Final[dict[str, Callable[[MessageView], Any]]] = {
@@ -234,16 +236,17 @@ async def _view(store: AccountStore, mailbox: Mailbox, uid: Uid, wanted: Wanted)
 async def _same(store: AccountStore, mailbox: Mailbox, octets: Octets) -> Uid | None:
     """Find a message of exactly these octets: of their size first, which the narrow table tells."""
     size = len(octets)
-    uids = await store.search(mailbox.mailbox_id, And((SizeBetween(size - 1, size + 1),)))
+    uids = await store.search(mailbox.mailbox_id, SizeBetween(size - 1, size + 1))
     if not uids:
         return None
-    start = bytes(octets[:PIECE_OCTETS])
-    for record in await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW):
-        (there,) = await store.read_octets([OctetRange(record.blob_id, 0, len(start))])
-        if there != start:
-            continue
-        if size > len(start):
-            (there,) = await store.read_octets([OctetRange(record.blob_id, 0, size)])
-        if there == octets:
-            return record.uid
+    start = bytes(octets[:COMPARED_OCTETS])
+    found = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
+    for at in range(0, len(found), COMPARED_COUNT):
+        some = found[at : at + COMPARED_COUNT]
+        starts = await store.read_octets([OctetRange(record.blob_id, 0, len(start)) for record in some])
+        for record, beginning in zip(some, starts, strict=True):
+            if beginning != start:
+                continue
+            if (await store.read_octets([OctetRange(record.blob_id, 0, size)]))[0] == octets:
+                return record.uid
     return None

@@ -15,7 +15,7 @@ from typing import Final
 import apsw
 
 from mailstead.model.flags import SEEN, Flags
-from mailstead.model.ids import MailboxId, Uid
+from mailstead.model.ids import MailboxId
 from mailstead.model.message import Conversation, ConversationPage, Mark, MessageRecord, Wanted
 from mailstead.model.search import SearchKey
 from mailstead.storage.embedded import newest_first, rows
@@ -115,7 +115,7 @@ def _conversation(
     unread_count = len(thread.places) - len(thread.read)
     return Conversation(
         thread_id=thread_id_of(one.thread_no),
-        mark=Mark(one.internaldate_s, MailboxId(one.mailbox_id), Uid(one.uid)),
+        mark=one.mark,
         message_count=len(places),
         unread_count=unread_count,
         flags=thread.flags - {SEEN} if unread_count else thread.flags,

@@ -1,21 +1,21 @@
 """Messages that match, newest first, read only as far as somebody looks: what pages of lists and conversations ask.
 
-Without text an index gives the order, and whoever stops early has paid for what he saw. A text is asked of the text
-index first: few matches are put in order at once. Of many the newest are found by windows: some messages in the order
-of their dates, and of the text index only what lies between their content ids, which ascend nearly as dates do; the
-windows grow, so that an order that has nothing to do with the ids costs one full look and not many.
+Without text an index gives the order, and whoever stops early has paid for what he saw. A text is looked for by
+windows: some messages in that order, and of the text index only what lies between their content ids, which ascend
+nearly as dates do. When the page is not full after some windows, the text is rare or its matches are old: then all
+matches are asked for, and put in order.
 """
 
 # ruff: noqa: S608 - statements are put together from our own words only; values are always parameters
 
 import heapq
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 import apsw
@@ -25,17 +25,27 @@ from mailstead.model.flags import SEEN
 from mailstead.model.ids import MailboxId, Uid
 from mailstead.model.message import Mark
 from mailstead.model.search import Everything, HasFlag, Not, SearchKey
-from mailstead.storage.embedded import search
-from mailstead.storage.embedded.rows import MailboxRow, mailbox_by_id, select_one, select_packed
+from mailstead.storage.embedded import account_file, search
+from mailstead.storage.embedded.rows import MailboxRow, mailbox_by_id, select, select_one, select_packed
 
-FEW: Final = 1000
+FEW: Final = 20_000
 """So many matches of a text are put in order at once."""
 WINDOW: Final = 400
+WINDOWS: Final = 3
+"""So many windows, each `GROWTH` times the last, are looked at before all matches are asked for."""
+RARE: Final = 64
+"""Or when fewer than one in so many of a window match: the next ones would not fill the page."""
 WINDOW_MAX: Final = 20_000
 GROWTH: Final = 3
 WIDE: Final = 20
 """A window whose content ids lie so many times farther apart than it has messages is answered from a full look."""
-_MATCHES: Final = "AND content_id IN (SELECT rowid FROM text_index WHERE text_index MATCH ?)"
+ALONE: Final = 10
+"""So few contents are asked for one by one."""
+TEXT_CACHE_KIB: Final = 4096
+"""Pages kept while a text is looked for: its queries read the same leaves again and again."""
+MERGED_IN_SQL_MAX: Final = 100
+"""Of more mailboxes the lists are merged here: a statement has at most 500 parts."""
+_IN_JSON: Final = "AND content_id IN (SELECT value FROM json_each(?))"
 _ABOVE_ALL_UIDS: Final = 2**33
 
 
@@ -48,14 +58,26 @@ class Found(NamedTuple):
     thread_no: int
     content_id: int
 
+    @property
+    def mark(self) -> Mark:
+        """Where it stands."""
+        return Mark(self.internaldate_s, MailboxId(self.mailbox_id), Uid(self.uid))
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A key for one mailbox."""
 
     mailbox: MailboxRow
+    index: str
+    """``INDEXED BY …`` for counting, or nothing."""
     condition: str
     parameters: list[str | int]
+
+    @property
+    def mailbox_id(self) -> int:
+        """Its key."""
+        return self.mailbox.mailbox_id
 
 
 class Walk:
@@ -65,138 +87,152 @@ class Walk:
         self._db = db
         self._asked = asked
         self._query = query
-        self._few: list[int] | None = None
         self._all: frozenset[int] | None = None
+        """Contents that have the text, once all are known."""
 
     def __call__(self, before: Mark | None = None, batch: int = 100) -> Iterator[Found]:
         """Give what lies behind a mark, newest first; `batch` is about how many will be looked at."""
-        if self._is_few():
-            few = json.dumps(self._few)
-            return iter(
-                sorted(chain.from_iterable(self._of_few(one, few, before) for one in self._asked), reverse=True)
-            )
-        walks = [self._of_one(one, before, batch) for one in self._asked]
-        return walks[0] if len(walks) == 1 else heapq.merge(*walks, reverse=True)
+        if self._query is None:
+            return self._merged(before, batch)
+        if self._all is not None and len(self._all) <= FEW:
+            return self._of_few(before)
+        return self._by_windows(before)
 
     def count(self, key: SearchKey) -> int:
         """Count all matches; what the mailboxes' rows know is not counted again. `key` is what the walk was made of."""
-        if self._is_few():
-            return sum(1 for _ in self())
-        count = 0
-        for one in self._asked:
-            if isinstance(key, Everything):
-                count += one.mailbox.message_count
-            elif key == Not(HasFlag(SEEN)):
-                count += one.mailbox.unseen_count
-            else:
-                text = "" if self._query is None else _MATCHES
-                (matching,) = select_one(
-                    self._db,
-                    f"SELECT count(*) FROM message WHERE mailbox_id = ? AND {one.condition} {text}",
-                    (one.mailbox.mailbox_id, *one.parameters, *([] if self._query is None else [self._query])),
-                )
-                count += matching
-        return count
+        if self._query is not None:
+            if len(self._everything()) <= FEW:
+                return sum(1 for _ in self())
+            return sum(self._count(one, _IN_JSON, (json.dumps(list(self._everything())),)) for one in self._asked)
+        if isinstance(key, Everything):
+            return sum(one.mailbox.message_count for one in self._asked)
+        if key == Not(HasFlag(SEEN)):
+            return sum(one.mailbox.unseen_count for one in self._asked)
+        return sum(self._count(one) for one in self._asked)
 
     def page(self, skipped: int, limit: int) -> list[Found]:
         """Give some matches behind so many."""
-        if len(self._asked) == 1 and self._query is None:
-            return list(self._read(self._asked[0], None, limit, skipped))
-        return list(islice(self(batch=skipped + limit), skipped, skipped + limit))
+        if self._query is not None or len(self._asked) > MERGED_IN_SQL_MAX:
+            return list(islice(self(batch=skipped + limit), skipped, skipped + limit))
+        # The order's own columns alone, so that what is skipped is read from the index.
+        parts = [
+            f"SELECT internaldate_s, mailbox_id, uid FROM message WHERE mailbox_id = ? AND {one.condition}"
+            for one in self._asked
+        ]
+        if not parts:
+            return []
+        rows = select(
+            self._db,
+            " UNION ALL ".join(parts) + " ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT ? OFFSET ?",
+            (*chain.from_iterable((one.mailbox_id, *one.parameters) for one in self._asked), limit, skipped),
+        )
+        return [Found(date, mailbox_id, uid, 0, 0) for date, mailbox_id, uid in rows]
 
     def above(self, thread_nos: Sequence[int], mark: Mark) -> set[int]:
         """Give those of the threads that have a match at a mark or above it."""
         threads = json.dumps(thread_nos)
-        found: set[int] = set()
+        found: list[tuple[int, int]] = []
         for one in self._asked:
-            place, values = _behind(mark, one.mailbox.mailbox_id)
-            rows = select_packed(
+            place, values = _behind(mark, one.mailbox_id)
+            found += select_packed(
                 self._db,
                 "thread_no, content_id",
                 "FROM (SELECT m.thread_no, m.content_id FROM json_each(?) AS t CROSS JOIN message AS m"
                 " INDEXED BY message_by_thread ON m.thread_no = t.value AND m.mailbox_id = ?"
                 f" WHERE NOT {place} AND {one.condition})",
-                (threads, one.mailbox.mailbox_id, *values, *one.parameters),
+                (threads, one.mailbox_id, *values, *one.parameters),
             )
-            if rows and self._query is not None:
-                matching = self._of_contents([content_id for _, content_id in rows])
-                rows = [row for row in rows if row[1] in matching]
-            found.update(thread_no for thread_no, _ in rows)
-        return found
+        if self._query is not None:
+            matching = self._among({content_id for _, content_id in found})
+            found = [one for one in found if one[1] in matching]
+        return {thread_no for thread_no, _ in found}
 
-    def _of_few(self, one: _Asked, few: str, before: Mark | None) -> list[Found]:
-        place, values = _behind(before, one.mailbox.mailbox_id)
-        rows = select_packed(
-            self._db,
-            "internaldate_s, uid, thread_no, content_id",
-            "FROM (SELECT m.* FROM json_each(?) AS c CROSS JOIN message AS m INDEXED BY message_by_content"
-            f" ON m.content_id = c.value WHERE m.mailbox_id = ? AND {place} AND {one.condition})",
-            (few, one.mailbox.mailbox_id, *values, *one.parameters),
-        )
-        return [Found(date, one.mailbox.mailbox_id, uid, thread, content) for date, uid, thread, content in rows]
+    def _merged(self, before: Mark | None, batch: int) -> Iterator[Found]:
+        """Give what fulfils the condition; a text is not looked at."""
+        walks = [self._of_one(one, before, batch) for one in self._asked]
+        return walks[0] if len(walks) == 1 else heapq.merge(*walks, reverse=True)
 
-    def _is_few(self) -> bool:
-        """Look whether the text, if there is one, has few matches; then they are known."""
-        if self._query is None:
-            return False
-        if self._few is None:
-            self._few = self._matching("", (), FEW + 1)
-        return len(self._few) <= FEW
-
-    def _read(self, one: _Asked, before: Mark | None, limit: int, skipped: int = 0) -> list[Found]:
-        """Read on in one mailbox; a text is not looked at."""
-        mailbox_id = one.mailbox.mailbox_id
-        place, values = _behind(before, mailbox_id)
-        rows = select_packed(
-            self._db,
-            "internaldate_s, uid, thread_no, content_id",
-            "FROM (SELECT internaldate_s, uid, thread_no, content_id FROM message"
-            f" WHERE mailbox_id = ? AND {place} AND {one.condition}"
-            " ORDER BY internaldate_s DESC, uid DESC LIMIT ? OFFSET ?)",
-            (mailbox_id, *values, *one.parameters, limit, skipped),
-        )
-        return [Found(date, mailbox_id, uid, thread, content) for date, uid, thread, content in rows]
-
-    def _of_one(self, one: _Asked, before: Mark | None, batch: int) -> Iterator[Found]:
-        size = batch if self._query is None else WINDOW
+    def _of_one(self, one: _Asked, before: Mark | None, size: int) -> Iterator[Found]:
         while True:
-            window = self._read(one, before, size)
-            if self._query is None:
-                yield from window
-            elif window:
-                matching = self._in_window(window)
-                yield from (found for found in window if found.content_id in matching)
-            if len(window) < size:
+            place, values = _behind(before, one.mailbox_id)
+            rows = select_packed(
+                self._db,
+                "internaldate_s, uid, thread_no, content_id",
+                "FROM (SELECT internaldate_s, uid, thread_no, content_id FROM message"
+                f" WHERE mailbox_id = ? AND {place} AND {one.condition}"
+                " ORDER BY internaldate_s DESC, uid DESC LIMIT ?)",
+                (one.mailbox_id, *values, *one.parameters, size),
+            )
+            found = [Found(date, one.mailbox_id, uid, thread, content) for date, uid, thread, content in rows]
+            yield from found
+            if len(found) < size:
                 return
-            last = window[-1]
-            before = Mark(last.internaldate_s, MailboxId(last.mailbox_id), Uid(last.uid))
+            before = found[-1].mark
             size = min(size * GROWTH, WINDOW_MAX)
 
-    def _in_window(self, window: list[Found]) -> frozenset[int]:
+    def _of_few(self, before: Mark | None) -> Iterator[Found]:
+        contents = json.dumps(list(self._everything()))
+        found: list[Found] = []
+        for one in self._asked:
+            place, values = _behind(before, one.mailbox_id)
+            rows = select_packed(
+                self._db,
+                "internaldate_s, uid, thread_no, content_id",
+                "FROM (SELECT m.* FROM json_each(?) AS c CROSS JOIN message AS m INDEXED BY message_by_content"
+                f" ON m.content_id = c.value WHERE m.mailbox_id = ? AND {place} AND {one.condition})",
+                (contents, one.mailbox_id, *values, *one.parameters),
+            )
+            found += (Found(date, one.mailbox_id, uid, thread, content) for date, uid, thread, content in rows)
+        return iter(sorted(found, reverse=True))
+
+    def _by_windows(self, before: Mark | None) -> Iterator[Found]:
+        rows, size, is_rare = self._merged(before, WINDOW), WINDOW, False
+        for number in itertools.count():
+            window = list(islice(rows, size))
+            if not window:
+                return
+            if (number >= WINDOWS or is_rare) and len(self._everything()) <= FEW:
+                yield from self._of_few(before)
+                return
+            matching = self._among({one.content_id for one in window})
+            found = [one for one in window if one.content_id in matching]
+            yield from found
+            is_rare = len(found) * RARE < len(window)
+            before = window[-1].mark
+            size = min(size * GROWTH, WINDOW_MAX)
+
+    def _among(self, content_ids: set[int]) -> frozenset[int]:
+        """Give those of some contents that have the text, and perhaps others that have it."""
+        if not content_ids:
+            return frozenset()
+        if self._all is None and len(content_ids) <= ALONE:
+            return frozenset(chain.from_iterable(self._matching("AND rowid = ?", (one,)) for one in content_ids))
+        least, most = min(content_ids), max(content_ids)
+        if self._all is None and most - least <= WIDE * len(content_ids):
+            return frozenset(self._matching("AND rowid BETWEEN ? AND ?", (least, most)))
+        return self._everything()
+
+    def _everything(self) -> frozenset[int]:
         if self._all is None:
-            ids = list(map(itemgetter(4), window))
-            least, most = min(ids), max(ids)
-            if most - least <= WIDE * len(ids):
-                return frozenset(self._matching("AND rowid BETWEEN ? AND ?", (least, most)))
             self._all = frozenset(self._matching("", ()))
         return self._all
 
-    def _of_contents(self, content_ids: list[int]) -> frozenset[int]:
-        if self._is_few():
-            return frozenset(self._few or ())
-        return frozenset(
-            chain.from_iterable(self._matching("AND rowid = ?", (content_id,)) for content_id in content_ids)
-        )
-
-    def _matching(self, place: str, values: tuple[int, ...], limit: int = -1) -> list[int]:
+    def _matching(self, place: str, values: tuple[int, ...]) -> list[int]:
         """Give contents that have the text, in one step (see `rows.select_packed`)."""
         (found,) = select_one(
             self._db,
-            "SELECT group_concat(rowid) FROM"
-            f" (SELECT rowid FROM text_index WHERE text_index MATCH ? {place} ORDER BY rowid DESC LIMIT ?)",
-            (self._query or "", *values, limit),
+            f"SELECT group_concat(rowid) FROM (SELECT rowid FROM text_index WHERE text_index MATCH ? {place})",
+            (self._query or "", *values),
         )
         return list(map(int, found.split(","))) if found else []
+
+    def _count(self, one: _Asked, more: str = "", parameters: tuple[str, ...] = ()) -> int:
+        (count,) = select_one(
+            self._db,
+            f"SELECT count(*) FROM message {one.index} WHERE mailbox_id = ? AND {one.condition} {more}",
+            (one.mailbox_id, *one.parameters, *parameters),
+        )
+        return int(count)
 
 
 @contextmanager
@@ -206,8 +242,17 @@ def walk(db: apsw.Connection, mailbox_ids: Sequence[int], key: SearchKey) -> Ite
     with search.compiled(db, [row.mailbox_id for row in mailboxes], key) as (query, conditions):
         if query == search.NO_QUERY:
             yield Walk(db, [], None)
-        else:
-            yield Walk(db, [_Asked(row, *conditions[row.mailbox_id]) for row in mailboxes], query)
+            return
+        index = search.index_of(key)
+        asked = [_Asked(row, index, *conditions[row.mailbox_id]) for row in mailboxes]
+        if query is None:
+            yield Walk(db, asked, None)
+            return
+        db.pragma("cache_size", -TEXT_CACHE_KIB)
+        try:
+            yield Walk(db, asked, query)
+        finally:
+            db.pragma("cache_size", -account_file.READER_CACHE_KIB)
 
 
 def _mailbox(db: apsw.Connection, mailbox_id: int) -> MailboxRow | None:

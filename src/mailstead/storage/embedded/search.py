@@ -20,7 +20,7 @@ from typing import Any, Final
 import apsw
 
 from mailstead.mime import header as mime_header
-from mailstead.model.flags import SYSTEM_FLAGS, canonical
+from mailstead.model.flags import FLAGGED, SEEN, SYSTEM_FLAGS, canonical
 from mailstead.model.search import (
     And,
     Contains,
@@ -149,6 +149,14 @@ def compiled(
         yield joined, conditions
     finally:
         db.create_scalar_function("in_uids", None, 2)
+
+
+def index_of(key: SearchKey) -> str:
+    """Give the words that have few messages of a flag counted from their index, when a key asks for that flag."""
+    asked = list(_conjuncts(key))
+    if HasFlag(FLAGGED) in asked:
+        return "INDEXED BY message_flagged"
+    return "INDEXED BY message_unseen" if Not(HasFlag(SEEN)) in asked else ""
 
 
 def _conjuncts(key: SearchKey) -> Iterator[SearchKey]:
