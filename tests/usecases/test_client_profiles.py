@@ -181,3 +181,15 @@ async def test_without_certificate_it_is_not_signed(house, alice):
     profile = await profiles.apple(alice, ALICE)
     assert not profile.is_signed
     assert profile.octets.startswith(b"<?xml")
+
+
+async def test_where_nothing_is_offered_no_password_is_made_for_nothing(house, alice):
+    async def sign(octets):
+        return octets
+
+    smtp = HouseOffers("mx.example.test", (Offer("submission", 465, is_tls=True),))
+    profiles = ClientProfiles(house.storage, house.accounts, house.clock, smtp, sign, base_url=BASE)
+    for verb in (profiles.prepare(alice, ALICE, "Phone"), profiles.apple(alice, ALICE)):
+        with pytest.raises(PolicyRefused, match="neither IMAP"):
+            await verb
+    assert await house.accounts.list_app_passwords(alice, ALICE) == ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailstead.cli import app_password, oidc_link, sealed
+from mailstead.cli import app_password, device, oidc_link, sealed
 from mailstead.cli.errors import DATA, USAGE
 from mailstead.cli.targets import read_targets
 from mailstead.cli.terminal import terminal_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Accounts, each the owner of a mail store.", no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
+app.add_typer(device.app, name="device")
 app.command("link-oidc")(oidc_link.link)
 app.command("unlink-oidc")(oidc_link.unlink)
 sealed.register(app)

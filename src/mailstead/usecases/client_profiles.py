@@ -37,6 +37,7 @@ PATH: Final = "/set-up/"
 SCOPES: Final = frozenset({"imap", "smtp", "dav"})
 """What the password of a device is good for."""
 
+_OF_PROFILES: Final = frozenset({"imap", "caldav", "carddav"})
 _KIND: Final = "device links"
 _USED: Final = "device links used"
 _NONCE: Final = bytes(12)
@@ -121,8 +122,10 @@ class ClientProfiles:
     ) -> Prepared:
         """Make a password for a device, and all that the device can be set up with.
 
-        `name`: of the person, for what he sends. `password`: as of `Accounts.add_app_password`, whose errors it has.
+        `name`: of the person, for what he sends. `password`: as of `Accounts.add_app_password`, whose errors it has;
+        PolicyRefused, too, where nothing is offered to devices.
         """
+        self._check_offers()
         made = await self._accounts.add_app_password(actor, address, label, SCOPES, password=password)
         link, ends_at = await self._link(address, name, made.secret, life)
         terms = self._terms(address, name, made.secret)
@@ -133,9 +136,10 @@ class ClientProfiles:
     ) -> ClientProfile:
         """Give the profile at once, with a password that the owner has, or none: the device then asks for it.
 
-        Errors: NotAllowed, NoSuchAccount.
+        Errors: NotAllowed, NoSuchAccount; PolicyRefused, where nothing is offered to devices.
         """
         await self._accounts.list_app_passwords(actor, address)  # who may see them may set up devices
+        self._check_offers()
         return await self._profile(self._terms(address, name, secret))
 
     async def codes(self, actor: Actor, address: Address, *, name: str = "") -> tuple[SetUpCode, ...]:
@@ -185,6 +189,13 @@ class ClientProfiles:
         if is_over or not isinstance(account, Account) or not account.is_enabled:
             raise PolicyRefused(_REFUSED)
         return behind
+
+    def _check_offers(self) -> None:
+        """Errors: PolicyRefused."""
+        if not {offer.service for offer in self._house.offers} & _OF_PROFILES:
+            raise PolicyRefused(
+                "This server offers neither IMAP nor calendars nor contacts: there is nothing to set up"
+            )
 
     def _terms(self, address: Address, name: str, secret: Secret | None) -> DeviceTerms:
         return DeviceTerms(self._house.hostname, self._house.offers, address, name, secret)

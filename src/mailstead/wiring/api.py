@@ -36,6 +36,7 @@ from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.script_entries import ScriptEntries
 from mailstead.usecases.traces import Traces
 from mailstead.wiring.api_administration import make_administration
+from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
 from mailstead.wiring.services import place
@@ -96,6 +97,7 @@ def make_api_house(house: House, terms: ApiTerms | None = None) -> ApiHouse:
         calendars=Calendars(dav_objects, house.collections),
         cards=Cards(dav_objects, house.contacts),
         catch_all_passwords=house.catch_all_passwords,
+        client_profiles=make_client_profiles(house),
         device_tokens=DeviceTokens(house.storage, house.clock, account_events, house.device_push.public_key),
         domain_book=DomainBook(
             house.storage,

@@ -17,6 +17,7 @@ from mailstead.usecases.calendars import Calendars
 from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.cards import Cards
 from mailstead.usecases.catch_all_passwords import CatchAllPasswords
+from mailstead.usecases.client_profiles import ClientProfiles
 from mailstead.usecases.device_tokens import DeviceTokens
 from mailstead.usecases.domain_book import DomainBook
 from mailstead.usecases.domains import Domains
@@ -78,6 +79,7 @@ class ApiHouse:
     calendars: Calendars
     cards: Cards
     catch_all_passwords: CatchAllPasswords
+    client_profiles: ClientProfiles
     device_tokens: DeviceTokens
     domain_book: DomainBook
     domains: Domains
