@@ -961,7 +961,7 @@ OWN = {
     "ClientProfiles",
     "Collections", "DeviceTokens", "DavObjects", "DavPush", "Events", "ExportArchives", "Exports", "FactorSettings", "Filters",
     "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "Scripts",
-    "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
+    "RemoteImports", "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
     "Addresses", "Emails", "Unlocking",
 }  # fmt: skip
 """What an actor does with his own account, or by a right that their own tests go through."""
