@@ -28,13 +28,14 @@ from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.rule_suggestions import Suggestion, suggestion
 from mailstead.usecases.rule_trials import Trial, tried, tried_on_last
-from mailstead.usecases.scripts import INLINE_OCTETS_MAX
 
 T = TypeVar("T")
 
 SCRIPT_NAME: Final = "filters"
 """Of the script that is made where none is active."""
 ENTRIES_MAX: Final = 1000
+INLINE_OCTETS_MAX: Final = 1024
+"""Longer scripts are read in a thread: some ten rules take milliseconds."""
 TRIED_MAX: Final = 500
 """Messages that rules are tried on at once."""
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from mailstead.sieve.rules.rule import Action, BadRule, Condition, Field, Kind, Match, Part, Rule, checked
+from mailstead.sieve.rules.rule import Action, Condition, Field, Kind, Match, Part, Rule, checked
 
 letters = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 values = st.one_of(
@@ -14,46 +14,68 @@ values = st.one_of(
 names = st.sampled_from(["from", "To", "cc", "subject", "List-Id", "x-spam", "Sender"])
 
 
-def is_good(rule):
-    try:
-        checked(rule)
-    except BadRule:
-        return False
-    return True
-
-
-conditions = st.builds(
+some_names = st.lists(names, min_size=1, max_size=2).map(tuple)
+some_values = st.lists(values.filter(bool), min_size=1, max_size=3).map(tuple)
+headers = st.builds(
     Condition,
-    st.sampled_from(Field),
-    st.sampled_from(Match),
-    st.lists(values, min_size=1, max_size=3).map(tuple),
+    st.sampled_from([Field.FROM, Field.TO, Field.CC, Field.RECIPIENT, Field.HEADER]),
+    st.sampled_from([Match.IS, Match.CONTAINS, Match.BEGINS, Match.ENDS, Match.PATTERN]),
+    some_values,
     st.booleans(),
     st.sampled_from(Part),
-    st.lists(names, min_size=1, max_size=2).map(tuple),
-    st.integers(0, 1 << 40),
-).filter(lambda one: is_good(Rule("", (one,), stops=True)))
-actions = st.builds(
-    Action,
-    st.sampled_from(Kind),
-    st.one_of(values, st.sampled_from(["Archive", "INBOX", "a/b", "x@y.test"])),
-    st.lists(st.sampled_from(["\\Seen", "\\flagged", "work", "$label1"]), min_size=1, max_size=2).map(tuple),
-    st.booleans(),
-    st.booleans(),
-    st.booleans(),
-).filter(lambda one: is_good(Rule("", (), (one,))))
-rules = (
-    st.builds(
-        Rule,
-        st.one_of(st.text(letters, max_size=12), st.sampled_from(["]", "a]b", "[x]", "rule:[x]", "Filter: y", "*/"])),
-        st.lists(conditions, max_size=3).map(tuple),
-        st.lists(actions, max_size=3).map(tuple),
-        st.booleans(),
-        st.booleans(),
-        st.booleans(),
-    )
-    .filter(is_good)
-    .map(checked)
+    some_names,
 )
+words = st.builds(
+    Condition,
+    st.sampled_from([Field.SUBJECT, Field.LIST_ID, Field.BODY]),
+    st.sampled_from([Match.IS, Match.CONTAINS, Match.PATTERN]),
+    some_values,
+    st.booleans(),
+)
+others = st.one_of(
+    st.builds(Condition, st.just(Field.SUBJECT), st.just(Match.IS), st.just(("",)), st.booleans()),
+    st.builds(Condition, st.just(Field.ATTACHMENT), is_not=st.booleans()),
+    st.builds(Condition, st.just(Field.HEADER), st.just(Match.EXISTS), names=st.tuples(names), is_not=st.booleans()),
+    st.builds(
+        Condition,
+        st.just(Field.SIZE),
+        st.sampled_from([Match.OVER, Match.UNDER]),
+        is_not=st.booleans(),
+        size_octets=st.integers(0, 1 << 40),
+    ),
+)
+conditions = st.one_of(headers, words, others)
+mailboxes = st.sampled_from(["Archive", "INBOX", "a/b", "Entwürfe", 'a"b', "a\\b", "${x}"])
+flagging = st.builds(
+    Action,
+    st.just(Kind.FLAG),
+    flags=st.lists(st.sampled_from(["\\Seen", "\\flagged", "work", "$label1"]), min_size=1, max_size=2).map(tuple),
+)
+filing = st.one_of(
+    st.builds(Action, st.just(Kind.FILE), mailboxes, is_copy=st.booleans(), creates=st.booleans()),
+    st.builds(Action, st.just(Kind.REDIRECT), st.sampled_from(["x@y.test", "ä@ö.test"]), is_copy=st.booleans()),
+    st.builds(Action, st.sampled_from([Kind.DISCARD, Kind.KEEP])),
+)
+rejecting = st.builds(
+    Action,
+    st.just(Kind.REJECT),
+    st.lists(st.one_of(values, st.just(".")), max_size=3).map(lambda lines: "\r\n".join(["No", *lines])),
+    is_ereject=st.booleans(),
+)
+actions = st.one_of(
+    st.lists(st.one_of(filing, flagging), min_size=1, max_size=3).map(tuple),
+    st.tuples(rejecting),
+    st.tuples(flagging, rejecting),
+)
+rules = st.builds(
+    Rule,
+    st.one_of(st.text(letters, max_size=12), st.sampled_from(["]", "a]b", "[x]", "rule:[x]", "Filter: y", "*/"])),
+    st.lists(conditions, max_size=3).map(tuple),
+    actions,
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+).map(checked)
 OTHERS = (
     "keep;",
     "if true { keep; } elsif false { stop; } else { discard; }",
