@@ -19,6 +19,7 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
+from mailstead.usecases.vacations import Vacations
 from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
@@ -52,6 +53,7 @@ def make_site(house: House) -> Site:
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=settings.smtp.recipients_max),
         factor_settings=house.factor_settings,
+        filter_rules=house.filter_rules,
         first_run=house.first_run,
         folders=Folders(house.mailboxes),
         junk_filter=house.junk_filter,
@@ -67,6 +69,7 @@ def make_site(house: House) -> Site:
         statistics=Statistics(house.storage, house.clock),
         traces=Traces(house.storage),
         users=house.users,
+        vacations=Vacations(house.storage),
         web_sessions=house.web_sessions,
     )
     return Site(site_house, all_pages())

@@ -18,6 +18,7 @@ from mailstead.usecases.doctor import Doctor
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.factor_settings import FactorSettings
+from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.first_run import FirstRun
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.junk import JunkFilter
@@ -33,6 +34,7 @@ from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
+from mailstead.usecases.vacations import Vacations
 from mailstead.usecases.web_sessions import WebSessions
 
 
@@ -68,6 +70,7 @@ class SiteHouse:
     domains: Domains
     emails: Emails
     factor_settings: FactorSettings
+    filter_rules: FilterRules
     first_run: FirstRun
     folders: Folders
     junk_filter: JunkFilter
@@ -83,4 +86,5 @@ class SiteHouse:
     statistics: Statistics
     traces: Traces
     users: Users
+    vacations: Vacations
     web_sessions: WebSessions
