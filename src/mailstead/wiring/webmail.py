@@ -13,6 +13,7 @@ from mailstead.usecases.outbox import Outbox
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.snoozing import DUTY as SNOOZE
 from mailstead.usecases.snoozing import Snoozing
+from mailstead.usecases.unsubscribing import Unsubscribing
 from mailstead.usecases.waking import Waking
 from mailstead.wiring.house import House
 
@@ -26,6 +27,7 @@ class Webmail:
     outbox: Outbox
     preferences: OwnPreferences
     snoozing: Snoozing
+    unsubscribing: Unsubscribing
 
 
 def make_webmail(house: House) -> Webmail:
@@ -33,16 +35,18 @@ def make_webmail(house: House) -> Webmail:
     emails = Emails(house.storage, house.submissions, recipients_max=house.settings.smtp.recipients_max)
     hostname = house.settings.server.hostname
     messages, preferences = Messages(house.mailboxes), OwnPreferences(house.storage)
+    identities = Identities(house.storage, house.addresses, house.mailboxes, messages, preferences, hostname=hostname)
     return Webmail(
-        identities=Identities(
-            house.storage, house.addresses, house.mailboxes, messages, preferences, hostname=hostname
-        ),
+        identities=identities,
         message_reasons=MessageReasons(
             house.storage, house.addresses, house.mailboxes, messages, house.junk_filter, hostname=hostname
         ),
         outbox=Outbox(house.storage, house.mailboxes, messages, emails),
         preferences=preferences,
         snoozing=Snoozing(house.storage, house.mailboxes),
+        unsubscribing=Unsubscribing(
+            house.mailboxes, messages, emails, identities, house.resolver, house.web, hostname=hostname
+        ),
     )
 
 
