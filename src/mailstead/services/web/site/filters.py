@@ -1,7 +1,8 @@
 """Filters of one's own mail as rules: listed in words, made in a form, tried on the last messages before they are kept.
 
-The form has some rows of conditions and actions; a rule with more keeps those that are not shown. What is no simple
-rule is shown as its text, and can be moved and removed.
+The form has some rows of conditions and actions; a rule with more keeps those that are not shown. A rule that says what
+the form cannot is not offered to be changed there; what is no simple rule is shown as its text. Both can be moved and
+removed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mailstead.model.mailbox import INBOX
 from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
-from mailstead.sieve.rules.rule import Action, Condition, Field, Kind, Match, Part, Rule
+from mailstead.sieve.rules.rule import Action, Condition, Field, Kind, Match, Rule, part_meant
 from mailstead.sieve.rules.words import action_in_words, condition_in_words
 from mailstead.usecases.filter_rules import Wish
 
@@ -66,7 +67,10 @@ async def edit(visit: Visit) -> Response:
         rule = (await verbs.suggest(visit.actor, message_id)).rule
     elif query.get("number"):
         number = _number(query["number"])
-        rule = next((each.rule for each in found.entries if each.number == number and each.rule), Rule())
+        there = next((each.rule for each in found.entries if each.number == number), None)
+        if there is None or not fits_the_form(there):
+            raise PolicyRefused("That filter says more than the form has room for; change its script")
+        rule = there
     return await _form(visit, rule, found.version, number)
 
 
@@ -75,7 +79,7 @@ async def save(visit: Visit) -> Response:
     fields, verbs = await visit.fields(), visit.house.filter_rules
     version, number = fields.get("version", ""), _number(fields.get("number", "0"))
     found = await verbs.list(visit.actor)
-    before = next((each.rule for each in found.entries if each.number == number and each.rule), None)
+    before = next((each.rule for each in found.entries if each.number == number), None)
     rule = Rule()
     try:
         rule = rule_of(fields, before)
@@ -126,15 +130,51 @@ def _condition(fields: Mapping[str, str], row: int) -> Condition:
     if field is Field.SIZE:
         return Condition(field, Match.OVER, is_not=is_not, size_octets=int(float(text.replace(",", ".")) * 2**20))
     match = Match(fields.get(f"match-{row}", ""))
-    part = Part.ADDRESS if match is Match.IS and field in {Field.FROM, Field.RECIPIENT} else Part.TEXT
-    return Condition(field, match, (text,), is_not, part)
+    if field not in FIELDS or match not in MATCHES:
+        raise ValueError(match)
+    return Condition(field, match, (text,), is_not, part_meant(field, match))
 
 
 def _action(fields: Mapping[str, str], row: int) -> Action:
     kind, text = Kind(fields[f"kind-{row}"]), fields.get(f"text-{row}", "").strip()
     if kind is Kind.FLAG:
         return Action(kind, flags=(MARKS.get(text, text),))
-    return Action(kind, text, is_copy=fields.get(f"copy-{row}") == "yes", creates=kind is Kind.FILE)
+    creates = kind is Kind.FILE and fields.get(f"creates-{row}") != "no"
+    return Action(kind, text, is_copy=fields.get(f"copy-{row}") == "yes", creates=creates)
+
+
+def fields_of(rule: Rule) -> dict[str, str]:
+    """Give what the form sends back for a rule that nobody changes."""
+    fields = {"name": rule.name, "is_any": _yes(rule.is_any), "stops": _yes(rule.stops)}
+    for row, condition in enumerate(rule.conditions[:ROWS]):
+        value = f"{condition.size_octets / 2**20:.12g}" if condition.size_octets else "".join(condition.values[:1])
+        fields |= {
+            f"field-{row}": condition.field.value,
+            f"match-{row}": condition.match.value,
+            f"value-{row}": value,
+            f"not-{row}": _yes(condition.is_not),
+        }
+    for row, action in enumerate(rule.actions[:ROWS]):
+        marked = "".join(action.flags[:1])
+        fields |= {
+            f"kind-{row}": action.kind.value,
+            f"text-{row}": action.text or next((word for word, flag in MARKS.items() if flag == marked), marked),
+            f"copy-{row}": _yes(action.is_copy),
+            f"creates-{row}": "yes" if action.creates else "no",
+        }
+    return fields
+
+
+def fits_the_form(rule: Rule) -> bool:
+    """Whether the form says all of a rule: others are not offered to be changed there, as something would be lost."""
+    try:
+        return rule_of(fields_of(rule), rule) == rule
+    except PolicyRefused:
+        return False
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else ""
 
 
 def _number(text: str) -> int:
@@ -153,6 +193,7 @@ async def _list(visit: Visit, error: MailsteadError | None = None) -> Response:
         found=found,
         condition_in_words=condition_in_words,
         action_in_words=action_in_words,
+        fits_the_form=fits_the_form,
         error=error,
     )
 
