@@ -273,6 +273,17 @@ async def test_a_draft_that_was_deleted_goes_out_or_is_cancelled(house, outbox, 
     assert await going_out(house) == []
 
 
+async def test_a_draft_that_was_moved_away_goes_out_all_the_same(house, outbox, waking, messages, alice, draft, clock):
+    entry = await outbox.send(alice, PEER, draft, at=clock.now() + HOUR)
+    await messages.change(alice, entry.draft.place.object_id, MessageChange(folder="Archive"))
+    (waits,) = await outbox.find(alice)
+    assert (waits.draft, waits.message_id) == (None, entry.message_id)
+    clock.passed_s += 3602
+    await waking.once()
+    assert len(await leased(house, clock)) == 2
+    assert await outbox.find(alice) == []
+
+
 async def test_what_an_administrator_cancels_is_a_draft_again(house, outbox, waking, messages, alice, draft, clock):
     await outbox.send(alice, PEER, draft, at=clock.now() + HOUR)
     items = await house.storage.queue.items(QueueQuery())

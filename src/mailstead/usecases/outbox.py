@@ -39,6 +39,7 @@ from mailstead.model.errors import (
 )
 from mailstead.model.flags import DRAFT, SEEN, FlagOperation
 from mailstead.model.ids import AccountId
+from mailstead.model.mailbox import Mailbox
 from mailstead.model.message import Wanted
 from mailstead.model.people import Listing
 from mailstead.model.preferences import UNDO_S_MAX
@@ -242,16 +243,16 @@ class Outbox:
 
     async def _pending(self, owner: Actor) -> list[MessageView]:
         store = self._mailboxes.of(owner)
-        by_id = {each.mailbox_id: each for each in await store.mailboxes() if each.is_selectable}
+        by_id = {each.mailbox_id: each for each in await store.mailboxes() if _holds_drafts(each)}
         found = await store.newest(list(by_id), HasFlag(PENDING), 0, LISTED_MAX, _LISTED)
         views = [MessageView(by_id[mailbox_id], record) for mailbox_id, record in found.messages]
-        return [view for view in views if _is_draft(view) and view.order.message_id]
+        return [view for view in views if view.order.message_id]
 
     async def _named_draft(self, owner: Actor, draft_id: str) -> MessageView:
         """Give a draft that is not being sent, with a Message-ID. Errors: see `send`."""
         view = await self._messages.show(owner, draft_id, _LISTED)
-        if not _is_draft(view):
-            raise BadMessage("Only drafts can be sent")
+        if not _holds_drafts(view.mailbox):  # there alone it is looked for again
+            raise BadMessage("Only messages in Drafts can be sent")
         if PENDING.lower() in {flag.lower() for flag in view.record.flags}:
             raise Conflict("It is being sent already")
         if view.order.message_id:
@@ -269,8 +270,8 @@ def _never_left(email: Email) -> bool:
     return all(each.state in ended and not each.attempt_count for each in email.outcomes)
 
 
-def _is_draft(view: MessageView) -> bool:
-    return DRAFT in view.record.flags or view.mailbox.special_use == "\\Drafts"
+def _holds_drafts(mailbox: Mailbox) -> bool:
+    return mailbox.is_selectable and (mailbox.special_use == "\\Drafts" or mailbox.name == "Drafts")
 
 
 def _identity(view: MessageView) -> tuple[str, str]:

@@ -4,7 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from mailstead.model.address import Address
+from mailstead.model.envelope import Actor, Peer
+from mailstead.wiring.webmail import make_waking, make_webmail
 from services.api.asking import asking
+from usecases.conftest import HandClock
 
 
 @pytest.fixture
@@ -37,6 +41,25 @@ async def test_messages_wait_and_are_taken_back(api):
     assert (await api.ask("GET", f"/v1/messages/{back.json()['messages'][0]}")).json()["folder_path"] == "INBOX"
     again = await api.ask("POST", "/v1/snoozes/end", {"messages": made.json()["messages"]})
     assert again.status == 404
+
+
+async def test_what_serve_runs_brings_them_back_and_files_what_was_sent(tmp_path):
+    clock = HandClock()
+    async with asking(tmp_path, clock=clock) as api:
+        first = await append(api)
+        assert (await api.ask("POST", "/v1/snoozes", {"messages": [first], "until": until(api, hours=1)})).status == 200
+        raw = "From: alice@example.test\r\nTo: bob@example.test\r\nSubject: s\r\n\r\nHello\r\n"
+        made = await api.ask("POST", "/v1/messages", {"raw": raw, "folder": "Drafts", "flags": ["\\Draft"]})
+        account = await api.house.storage.directory.find(Address("alice", "example.test"))
+        actor = Actor(account.account_id, account.address)
+        await make_webmail(api.house).outbox.send(actor, Peer("192.0.2.1", 1, 443), made.json()["id"], undo_s=10)
+        clock.passed_s += 3600
+        assert await make_waking(api.house).once() == 2
+        shown = {
+            each["folder_path"]: each["is_unread"]
+            for each in (await api.ask("GET", "/v1/messages?lightweight=1")).json()
+        }
+        assert shown == {"INBOX": True, "Sent": False}
 
 
 async def test_a_conversation_waits(api):
