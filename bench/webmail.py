@@ -177,6 +177,26 @@ async def _conversations(mailboxes: Mailboxes, actor: Actor, system: str, rounds
     await _timed("one conversation whole", system, rounds, show)
 
 
+async def _arrivals(folder: Path, system: str, count: int) -> None:
+    """Messages that arrive without a pause: what each waits, and how far the text index is behind when they end."""
+    for number, (name, pause_s) in enumerate((("index off", 3600.0), ("index on", 0.3))):
+        storage = await _open(folder, pause_s)
+        account_id = AccountId(f"{number}c" * 8)
+        await storage.accounts.create(account_id, DEFAULT_MAILBOXES)
+        store, times = storage.accounts.of(account_id), []
+        for at in range(count):
+            arrived = _message(at, count)
+            started = time.perf_counter()
+            await store.append("INBOX", [arrived])
+            times.append((time.perf_counter() - started) * 1000)
+            await asyncio.sleep(0.005)  # others' turn: a sender, not a loop
+        times.sort()
+        record(f"webmail: arrival, {name}", system, "median", [statistics.median(times)], "ms")
+        record(f"webmail: arrival, {name}", system, "99th percentile", [times[len(times) * 99 // 100]], "ms")
+        record(f"webmail: arrival, {name}", system, "not indexed", [await store.index_backlog()], "messages")
+        await storage.close()
+
+
 def measure(folder: Path, options: argparse.Namespace) -> None:
     total = 3000 if options.quick else MESSAGES
     place = Path(options.store) if options.store else folder / "store"
@@ -186,4 +206,5 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     copy = folder / "copy"
     shutil.copytree(place, copy)
     asyncio.run(_measure(copy, options.system, 20 if options.quick else 100, total))
+    asyncio.run(_arrivals(folder / "arrivals", options.system, 200 if options.quick else 2000))
     print("  target: first page < 50 ms, search < 150 ms of server time")

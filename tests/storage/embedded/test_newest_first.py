@@ -18,10 +18,11 @@ NEEDLE = Contains(TextField.BODY, "needle")
 WAYS = {
     "windows": {"WINDOW": 3, "WINDOWS": 10**6, "RARE": 10**6, "WIDE": 10**6, "ALONE": 0},
     "one_by_one": {"WINDOW": 3, "WINDOWS": 10**6, "RARE": 10**6, "WIDE": 10**6, "ALONE": 10**6},
-    "wide": {"WINDOW": 3, "WINDOWS": 10**6, "RARE": 10**6, "WIDE": 0, "FEW": 5, "ALONE": 0},
+    "wide": {"WINDOW": 3, "WINDOWS": 10**6, "RARE": 10**6, "WIDE": 0, "FEW": 5, "SOME": 5, "ALONE": 0},
     "rare": {"WINDOW": 10, "RARE": 1},
     "few": {"WINDOW": 5, "WINDOWS": 1, "RARE": 10**6},
-    "many": {"WINDOW": 5, "WINDOWS": 1, "FEW": 5},
+    "some": {"WINDOW": 5, "WINDOWS": 1, "FEW": 5},
+    "many": {"WINDOW": 5, "WINDOWS": 1, "FEW": 5, "SOME": 5},
     "merged_here": {"MERGED_IN_SQL_MAX": 0, "WINDOW": 7},
 }
 KEYS = {

@@ -28,8 +28,10 @@ from mailstead.model.search import Everything, HasFlag, Not, SearchKey
 from mailstead.storage.embedded import account_file, search
 from mailstead.storage.embedded.rows import MailboxRow, mailbox_by_id, select, select_one, select_packed
 
-FEW: Final = 20_000
-"""So many matches of a text are put in order at once."""
+FEW: Final = 2000
+"""So many matches of a text are put in order at once …"""
+SOME: Final = 20_000
+"""… and so many when the windows have not filled the page."""
 WINDOW: Final = 400
 WINDOWS: Final = 3
 """So many windows, each `GROWTH` times the last, are looked at before all matches are asked for."""
@@ -191,7 +193,7 @@ class Walk:
             window = list(islice(rows, size))
             if not window:
                 return
-            if (number >= WINDOWS or is_rare) and len(self._everything()) <= FEW:
+            if (number >= WINDOWS or is_rare) and len(self._everything()) <= SOME:
                 yield from self._of_few(before)
                 return
             matching = self._among({one.content_id for one in window})
