@@ -440,6 +440,23 @@ async def test_a_sealed_account_waits_until_its_owner_comes(moving):
     assert (job.status, job.imported_count) == (ImportStatus.DONE, 20)
 
 
+async def test_attack_073_a_sealed_account_that_nobody_opens_does_not_keep_the_password_for_ever(moving):
+    await fill(moving)
+    await moving.house.sealed_accounts.seal(
+        ADMIN, ALICE, Secret(PASSWORD), SealedAccounts.new_recovery_key(), CLIENT
+    )  # fmt: skip
+    await moving.house.accounts.log_in(str(ALICE), Secret(PASSWORD), CLIENT, "imap")
+    await moving.begin()
+    await moving.house.unlocking.lock(moving.alice.account_id)
+    assert (await moving.run()).status is ImportStatus.WAITING
+    moving.clock.advance(days=15)
+    job = await moving.run()
+    assert (job.status, job.reason) == (ImportStatus.PAUSED, ImportReason.LOCKED)
+    moving.clock.advance(days=8)
+    assert await moving.imports.forget_old(moving.clock.now()) == 1
+    assert (await moving.imports.status(moving.alice)).sealed_password == b""
+
+
 async def test_attack_073_the_password_is_encrypted_and_goes_with_a_long_pause(moving):
     await fill(moving)
     await moving.begin()

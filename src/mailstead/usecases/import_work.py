@@ -70,6 +70,8 @@ FAILURES_MAX: Final = 12
 """Attempts in a row that got nowhere, over some seven hours; then the owner is asked."""
 REST: Final = timedelta(minutes=5)
 """Until the next attempt, where something here stood in the way."""
+PATIENCE: Final = timedelta(days=14)
+"""Since the beginning: behind that, what stands in the way here is a question to the owner, too."""
 
 _log = log.get("import")
 
@@ -241,11 +243,11 @@ class ImportWork:
             await self._failed(run, ImportReason.UNREACHABLE, error.public_text)
         except AccountLocked as error:
             self._locked[job.account_id] = self._clock.monotonic_s() + REST.total_seconds()
-            await self._rest(run, ImportStatus.WAITING, ImportReason.LOCKED, error.public_text)
+            await self._hindered(run, ImportReason.LOCKED, error.public_text)
         except NoSuchAccount:
             await self._jobs.remove(job.account_id)
         except TryAgainLater as error:
-            await self._rest(run, ImportStatus.WAITING, ImportReason.HOUSE, error.public_text)
+            await self._hindered(run, ImportReason.HOUSE, error.public_text)
         except MailsteadError as error:
             await self._rest(run, ImportStatus.PAUSED, ImportReason.HOUSE, error.public_text)
         except Exception as error:  # noqa: BLE001 - the frontier: a bug rests this import, not the others
@@ -266,6 +268,11 @@ class ImportWork:
             return
         delay = min(FIRST_RETRY * 2 ** (count - 1), RETRY_MAX)
         await self._rest(run, ImportStatus.WAITING, reason, text, delay, has_failed=True)
+
+    async def _hindered(self, run: _Run, reason: ImportReason, text: str) -> None:
+        """Wait for what stands in the way here to pass; not for ever, as the password is kept meanwhile."""
+        is_patient = self._clock.now() - run.job.created_at < PATIENCE
+        await self._rest(run, ImportStatus.WAITING if is_patient else ImportStatus.PAUSED, reason, text)
 
     async def _rest(
         self,
