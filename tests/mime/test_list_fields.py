@@ -25,7 +25,7 @@ def test_attack_028_a_second_field_makes_it_ambiguous(name):
     assert not list_fields(name + b": <https://evil.test/>\r\n" + HEADER).is_unambiguous
 
 
-def test_attack_087_other_schemes_are_no_links():
+def test_attack_086_other_schemes_are_no_links():
     uris = (
         b"<javascript:alert(1)>, <data:text/html,x>, <http://a.test/>, <file:///x>, <//x.test>, <https://a.test/\x01>"
     )

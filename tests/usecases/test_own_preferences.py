@@ -71,7 +71,7 @@ async def test_attack_098_there_are_limits(preferences, much):
         await preferences.change(USER, lambda there: replace(there, **much))
 
 
-async def test_attack_088_images_are_shown_of_those_alone_who_were_named(preferences):
+async def test_attack_087_images_are_shown_of_those_alone_who_were_named(preferences):
     assert not await preferences.shows_images_of(USER, "news@example.net")
     await preferences.show_images_of(USER, "News@Example.NET")
     await preferences.show_images_of(USER, "@example.org")
