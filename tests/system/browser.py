@@ -108,10 +108,10 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def open_site(folder, *, is_new=False):
+async def open_site(folder, *, is_new=False, **further):
     """Start a web service with an administrator and Alice, who have mailboxes, and a browser; complaints fail.
 
-    `is_new`: nobody is there yet.
+    `is_new`: nobody is there yet; `further`: sections of the settings.
     """
     executable = chromium()
     port, nowhere = free_ports(2)
@@ -121,6 +121,7 @@ async def open_site(folder, *, is_new=False):
         server=Server(hostname=HOST, data_dir=folder / "data"),
         store=Store(master_key=Secret("00" * 32)),
         web=WebSettings(listen_tls=(f"127.0.0.1:{port}",)),
+        **further,
     )
     async with contextlib.AsyncExitStack() as stack:
         house = await stack.enter_async_context(open_house(settings))

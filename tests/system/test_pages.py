@@ -10,11 +10,13 @@ from mailstead.services.web.site.pages import Who
 from mailstead.services.web.site.table import all_pages
 from mailstead.wiring.site import first_run_url
 from system.browser import ADMIN, ALICE, PASSWORD, SIZES, open_site
+from system.site_data import PLACES as FILLED
+from system.site_data import fill
 
 pytestmark = pytest.mark.full
 
 PEER = Peer("127.0.0.1", 1, tls_version="TLSv1.3")
-PLACES = {"domain": "example.test", "local_part": "alice"}
+PLACES = {"domain": "example.test", "local_part": "alice", **FILLED}
 SEEN = [page for page in all_pages() if "GET" in page.methods]
 
 
@@ -27,6 +29,7 @@ async def site(tmp_path):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_every_page_is_usable_by_everybody(site, size, theme):
+    await fill(site.house)
     outside = await site.window(size=size, theme=theme)
     inside = await site.window(size=size, theme=theme)
     await inside.log_in()

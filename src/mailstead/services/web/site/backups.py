@@ -9,6 +9,7 @@ from starlette.responses import Response
 from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
 KINDS: Final = ("backup", "drill")
 SNAPSHOTS_MAX: Final = 100
@@ -24,7 +25,7 @@ async def start(visit: Visit) -> Response:
     fields = await visit.fields()
     try:
         if fields.get("kind") not in KINDS:
-            raise PolicyRefused("Say whether a backup or a drill")
+            raise PolicyRefused(_("Say whether a backup or a drill"))
         visit.house.backup_jobs.start(visit.actor, fields["kind"])
     except MailsteadError as error:
         return await _show(visit, error)

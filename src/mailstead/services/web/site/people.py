@@ -15,6 +15,7 @@ from mailstead.model.people import ApiToken, Group, Listing
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
 PER_PAGE: Final = 50
 TEXT_CHARACTERS_MAX: Final = 200
@@ -75,11 +76,11 @@ async def change(visit: Visit) -> Response:
                 await house.web_sessions.revoke_of(visit.actor, Address.parse(user.address))
             case "remove":
                 if fields.get("address", "").strip().lower() != user.address:
-                    raise PolicyRefused("Write the address to remove the user")
+                    raise PolicyRefused(_("Write the address to remove the user"))
                 await house.users.remove(visit.actor, user.user_id)
                 return visit.go("/admin/people", told="removed")
             case _:
-                raise PolicyRefused("That cannot be done with users")
+                raise PolicyRefused(_("That cannot be done with users"))
     except MailsteadError as error:
         return await _person(visit, error)
     if user.user_id == visit.actor.user_id and fields.get("verb") != "change":
@@ -154,7 +155,7 @@ async def change_member(visit: Visit) -> Response:
             case "withdraw":
                 await verbs.withdraw(visit.actor, domain, Address.parse(fields.get("address", "")))
             case _:
-                raise PolicyRefused("That cannot be done with members")
+                raise PolicyRefused(_("That cannot be done with members"))
     except MailsteadError as error:
         return await _members(visit, error)
     return visit.go(f"/admin/domains/{domain}/members", told="changed")
@@ -165,7 +166,7 @@ def _group(text: str) -> Group:
     try:
         return Group(text)
     except ValueError:
-        raise PolicyRefused("Say which part") from None
+        raise PolicyRefused(_("Say which part")) from None
 
 
 async def _members(
@@ -198,7 +199,7 @@ async def add_token(visit: Visit) -> Response:
     days = _number(fields.get("days", "").strip())
     try:
         if fields.get("days", "").strip() and not 0 < days <= TOKEN_DAYS_MAX:
-            raise PolicyRefused("Say for how many days it is good, or nothing")
+            raise PolicyRefused(_("Say for how many days it is good, or nothing"))
         made = await visit.house.users.tokens.create(
             visit.actor,
             fields.get("label", ""),

@@ -69,7 +69,7 @@ async def change(visit: Visit) -> Response:
     verbs = {"retry": outgoing.retry, "hold": outgoing.hold, "release": outgoing.release, "cancel": outgoing.cancel}
     try:
         if verb not in verbs or bool(queue_id) + bool(destination) + is_all != 1:
-            raise PolicyRefused("Say what is to be done, and with what")
+            raise PolicyRefused(_("Say what is to be done, and with what"))
         queries = [_chosen(queue_id, destination)]
         if fields.get("sure") != "yes" and (verb == "cancel" or not queue_id):
             count = await outgoing.fitting(visit.actor, queries, TOUCHED[verb])

@@ -10,6 +10,7 @@ from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.policy.junk import LEARNED_MIN
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 from mailstead.usecases.sender_lists import ALLOWED, DENIED
 
 LISTS: Final = {"allowed": ALLOWED, "denied": DENIED}
@@ -27,7 +28,7 @@ async def change(visit: Visit) -> Response:
     try:
         which = LISTS.get(fields.get("list", ""))
         if which is None or not entries:
-            raise PolicyRefused("Say which sender")
+            raise PolicyRefused(_("Say which sender"))
         if fields.get("verb") == "remove":
             await visit.house.sender_lists.remove(visit.actor, which, entries)
         else:
