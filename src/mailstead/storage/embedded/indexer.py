@@ -82,8 +82,9 @@ class Indexer:
             now_s = self._clock.monotonic_s()
             if at_s > now_s:
                 self._noted.clear()
-                with contextlib.suppress(TimeoutError):  # until it is due, or another one is earlier
-                    await asyncio.wait_for(self._noted.wait(), at_s - now_s)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(at_s - now_s):  # until it is due, or another one is earlier
+                        await self._noted.wait()
                 continue
             heapq.heappop(self._heap)
             del self._due_at_s[account_id]
