@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.identities import Identities
 from mailstead.usecases.message_reasons import MessageReasons
@@ -22,6 +23,7 @@ from mailstead.wiring.house import House
 class Webmail:
     """Use cases by name."""
 
+    conversations: Conversations
     identities: Identities
     message_reasons: MessageReasons
     outbox: Outbox
@@ -37,6 +39,7 @@ def make_webmail(house: House) -> Webmail:
     messages, preferences = Messages(house.mailboxes), OwnPreferences(house.storage)
     identities = Identities(house.storage, house.addresses, house.mailboxes, messages, preferences, hostname=hostname)
     return Webmail(
+        conversations=Conversations(house.mailboxes),
         identities=identities,
         message_reasons=MessageReasons(
             house.storage, house.addresses, house.mailboxes, messages, house.junk_filter, hostname=hostname
