@@ -14,6 +14,7 @@ from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.policy.address_rules import AddressWishes
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
 PER_PAGE: Final = 50
 TABLE_OCTETS_MAX: Final = 1024 * 1024
@@ -74,7 +75,7 @@ async def remove(visit: Visit) -> Response:
         shown = await visit.house.address_book.get(visit.actor, name, local_part)
         written = fields.get("address", "").strip().casefold()
         if shown.account is not None and written != shown.entry.owner.address.key:
-            raise PolicyRefused("Write the address to remove it with all its mail")
+            raise PolicyRefused(_("Write the address to remove it with all its mail"))
         await visit.house.address_book.delete(visit.actor, name, local_part)
     except MailsteadError as error:
         return await _show(visit, error)

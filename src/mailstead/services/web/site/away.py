@@ -10,6 +10,7 @@ from starlette.responses import Response
 from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 from mailstead.usecases.vacations import Vacation
 
 
@@ -41,7 +42,7 @@ def _day(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise PolicyRefused("That is no day") from None
+        raise PolicyRefused(_("That is no day")) from None
 
 
 async def _form(visit: Visit, given: Vacation | None = None, error: MailsteadError | None = None) -> Response:

@@ -10,6 +10,7 @@ from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.policy.domain_terms import SERVERS_OWN, TERMS, text_of_term
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
 KINDS: Final = ("mail", "chatmail")
 
@@ -52,7 +53,7 @@ async def keys(visit: Visit) -> Response:
             case "remove":
                 await verbs.remove(visit.actor, name, selector)
             case _:
-                raise PolicyRefused("That cannot be done with keys")
+                raise PolicyRefused(_("That cannot be done with keys"))
     except MailsteadError as error:
         return await _show(visit, error)
     return visit.go(f"/admin/domains/{name}", told="keys")
@@ -89,7 +90,7 @@ async def remove(visit: Visit) -> Response:
     fields, name = await visit.fields(), visit.request.path_params["domain"]
     try:
         if fields.get("name", "").strip().lower() != name.lower():
-            raise PolicyRefused("Write the name of the domain to remove it")
+            raise PolicyRefused(_("Write the name of the domain to remove it"))
         await visit.house.domains.remove(visit.actor, name)
     except MailsteadError as error:
         return await _show(visit, error)

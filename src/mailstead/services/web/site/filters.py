@@ -19,6 +19,7 @@ from mailstead.model.mailbox import INBOX
 from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 from mailstead.sieve.rules.rule import Action, Condition, Field, Kind, Match, Rule, part_meant
 from mailstead.sieve.rules.words import action_in_words, condition_in_words
 from mailstead.usecases.filter_rules import Wish
@@ -52,7 +53,7 @@ async def act(visit: Visit) -> Response:
             case "delete":
                 await verbs.delete(visit.actor, version, number)
             case _:
-                raise PolicyRefused("That cannot be done with filters")
+                raise PolicyRefused(_("That cannot be done with filters"))
     except MailsteadError as error:
         return await _list(visit, error)
     return visit.go("/me/filters", told="changed")
@@ -69,7 +70,7 @@ async def edit(visit: Visit) -> Response:
         number = _number(query["number"])
         there = next((each.rule for each in found.entries if each.number == number), None)
         if there is None or not fits_the_form(there):
-            raise PolicyRefused("That filter says more than the form has room for; change its script")
+            raise PolicyRefused(_("That filter says more than the form has room for; change its script"))
         rule = there
     return await _form(visit, rule, found.version, number)
 
@@ -105,7 +106,7 @@ def rule_of(fields: Mapping[str, str], before: Rule | None) -> Rule:
         ]
         actions = [_action(fields, row) for row in range(ROWS) if fields.get(f"kind-{row}")]
     except ValueError:
-        raise PolicyRefused("Choose from what the form offers") from None
+        raise PolicyRefused(_("Choose from what the form offers")) from None
     hidden = before or Rule()
     return replace(
         hidden,
@@ -180,7 +181,7 @@ def _yes(is_so: bool) -> str:
 def _number(text: str) -> int:
     """Errors: PolicyRefused."""
     if not text.isdecimal() or len(text) > 6:
-        raise PolicyRefused("There is no such filter")
+        raise PolicyRefused(_("There is no such filter"))
     return int(text)
 
 

@@ -17,6 +17,7 @@ from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.domains import KINDS
 from mailstead.services.web.site.languages import translations
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 from mailstead.usecases.emails import EmailView, OutgoingEmail
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.message_views import MessageQuery
@@ -37,7 +38,7 @@ async def begin(visit: Visit) -> Response:
     try:
         address = Address.parse(fields.get("address", "").strip())
         if fields.get("password") != fields.get("again"):
-            raise PolicyRefused("The two are not the same")
+            raise PolicyRefused(_("The two are not the same"))
         await visit.house.first_run.begin(token, address, fields.get("kind", "mail"), password, visit.peer)
         begun = await visit.house.web_sessions.start(str(address), password, visit.peer, visit.program)
     except MailsteadError as error:
@@ -90,8 +91,8 @@ async def trial(visit: Visit) -> Response:
     to = fields.get("to", "").strip()
     try:
         if address is None or visit.actor.account_id is None:
-            raise PolicyRefused("A trial mail is sent from a mailbox, and you have none here")
-        words = translations(visit.look.language).gettext
+            raise PolicyRefused(_("A trial mail is sent from a mailbox, and you have none here"))
+        gettext = translations(visit.look.language).gettext
         now = visit.house.clock.now()
         octets = compose(
             Composition(
@@ -99,8 +100,8 @@ async def trial(visit: Visit) -> Response:
                 f"<first-run.{int(now.timestamp() * 1000)}@{address.domain}>",
                 (Correspondent("", str(address)),),
                 to=(Correspondent("", str(Address.parse(to))),),
-                subject=words("A trial mail"),
-                text=words("This mail was sent by a new server. Answer it, and the server sees that mail comes back."),
+                subject=gettext("A trial mail"),
+                text=gettext("This mail was sent by a new server. Answer it, and the server sees that mail flows."),
             )
         )
         sent = await visit.house.emails.send(visit.actor, visit.peer, OutgoingEmail(octets))

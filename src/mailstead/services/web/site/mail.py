@@ -27,6 +27,7 @@ from mailstead.model.message import PartFacts
 from mailstead.model.people import Listing, ObjectId
 from mailstead.model.search import And, Contains, Everything, HasFlag, Not, SearchKey, TextField
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
+from mailstead.services.web.site.words import _
 from mailstead.usecases.conversations import ConversationQuery
 from mailstead.usecases.message_views import MessageChange, MessageView
 
@@ -163,10 +164,10 @@ async def frame(visit: Visit) -> Response:
 
 async def part(visit: Visit) -> Response:
     """Give an attachment to be kept, never to be shown as a page of ours (attack row 97)."""
-    _, octets = await _octets(visit)
+    octets = (await _octets(visit))[1]
     number, parts = visit.request.path_params["number"], part_tree(octets)
     if number >= len(parts) or parts[number].media_type.startswith("multipart/"):
-        raise NoSuchMessage("There is no such attachment")
+        raise NoSuchMessage(_("There is no such attachment"))
     found = parts[number]
     raw = octets[found.body_start : found.body_end]
     content = await asyncio.to_thread(decoded_part, raw, found.encoding)
@@ -177,7 +178,7 @@ async def part(visit: Visit) -> Response:
 
 async def source(visit: Visit) -> Response:
     """Give a message as it is, as text."""
-    _, octets = await _octets(visit)
+    octets = (await _octets(visit))[1]
     return Response(octets.decode("utf-8", "replace"), media_type="text/plain; charset=utf-8", headers=_KEPT)
 
 
@@ -217,7 +218,7 @@ async def _work(visit: Visit, verb: str, folder: str) -> Work | None:
     elif verb in NAMES:
         path = await _special(visit, verb)
     else:
-        raise PolicyRefused("That cannot be done with messages")
+        raise PolicyRefused(_("That cannot be done with messages"))
     return lambda _view: MessageChange(folder=path)
 
 

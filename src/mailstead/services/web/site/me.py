@@ -11,6 +11,7 @@ from mailstead.model.people import ObjectId
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 
 
 async def me(visit: Visit) -> Response:
@@ -24,7 +25,7 @@ async def change_password(visit: Visit) -> Response:
     old, new, again = (fields.get(name, "") for name in ("old", "new", "again"))
     try:
         if new != again:
-            raise PolicyRefused("The two are not the same")
+            raise PolicyRefused(_("The two are not the same"))
         begun = await visit.house.web_sessions.change_password(visit.actor, Secret(old), Secret(new), visit.peer)
     except (AuthenticationFailed, PolicyRefused, TooManyFailures) as error:
         return await _shown(visit, error)

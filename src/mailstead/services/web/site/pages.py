@@ -17,6 +17,7 @@ from mailstead.model.secret import Secret
 from mailstead.net.http_requests import peer_of
 from mailstead.services.web.site.frame import Frame, Look
 from mailstead.services.web.site.house import SiteHouse
+from mailstead.services.web.site.words import _
 from mailstead.usecases.web_sessions import LIFE, Begun
 
 SESSION: Final = "__Host-session"
@@ -88,14 +89,14 @@ class Visit:
         async for piece in self.request.stream():
             octets += piece
             if len(octets) > octets_max:
-                raise PolicyRefused("That is too much")
+                raise PolicyRefused(_("That is too much"))
         try:
             pairs = parse_qsl(octets.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
         except ValueError:
-            raise PolicyRefused("That form has too many fields") from None
+            raise PolicyRefused(_("That form has too many fields")) from None
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise PolicyRefused("That form says something twice")
+            raise PolicyRefused(_("That form says something twice"))
         return found
 
     # the session

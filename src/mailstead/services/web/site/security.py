@@ -17,6 +17,7 @@ from mailstead.model.people import FactorKind, ObjectId
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
+from mailstead.services.web.site.words import _
 from mailstead.usecases.factor_settings import MailPrograms
 
 SCOPES: Final = ("imap", "pop3", "smtp", "sieve", "dav", "api")
@@ -181,7 +182,7 @@ def _mail_programs(text: str) -> MailPrograms | None:
     try:
         return MailPrograms(text)
     except ValueError:
-        raise PolicyRefused("Say what becomes of mail programs") from None
+        raise PolicyRefused(_("Say what becomes of mail programs")) from None
 
 
 async def _turned_on(visit: Visit, codes: Sequence[Secret]) -> Response:

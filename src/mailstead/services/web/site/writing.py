@@ -27,6 +27,7 @@ from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.mail import file_name
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.words import _
 from mailstead.usecases.message_views import MessageChange, MessageView
 
 FILES_MAX: Final = 50
@@ -290,7 +291,7 @@ def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise BadMessage("Say when it is to be sent") from None
+        raise BadMessage(_("Say when it is to be sent")) from None
 
 
 PAGES: Final = (
