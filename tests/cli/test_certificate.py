@@ -121,13 +121,16 @@ def test_settings_that_do_not_fit_together_are_told(run, settings, text):
     assert text in run("certificate", "renew", code=78, **{"acme_directory_url": URL, **settings})
 
 
+WITH_ADDRESS = {"mta-sts.one.test", "openpgpkey.one.test", "chat.test", "www.chat.test"}
+
+
 class Names:
     """Who has an address, of whom nobody can say."""
 
     async def a(self, name):
         if name == "autoconfig.two.test":
             raise DnsUnavailable
-        return Answer(("192.0.2.1",) if name in {"mta-sts.one.test", "chat.test", "www.chat.test"} else ())
+        return Answer(("192.0.2.1",) if name in WITH_ADDRESS else ())
 
     async def aaaa(self, name):
         return Answer(("2001:db8::1",) if name == "mta-sts.two.test" else ())
@@ -147,7 +150,7 @@ class House:
 
 async def test_the_names_wanted_are_those_that_have_an_address():
     house = House(Web(listen_tls=(":443",)))
-    always = ("mail.test", "mta-sts.one.test", "mta-sts.two.test")
+    always = ("mail.test", "mta-sts.one.test", "openpgpkey.one.test", "mta-sts.two.test")
     assert await _names_served(house, frozenset()) == (*always, "chat.test", "www.chat.test")
     present = frozenset({"autoconfig.two.test", "gone.test"})
     with_present = (*always, "autoconfig.two.test", "chat.test", "www.chat.test")
@@ -158,4 +161,4 @@ async def test_the_names_wanted_are_those_that_have_an_address():
 async def test_there_are_no_more_names_than_a_certificate_has_room_for(monkeypatch):
     monkeypatch.setattr("mailstead.wiring.acme.NAMES_MAX", 3)
     names = await _names_served(House(Web(listen_tls=(":443",))), frozenset())
-    assert names == ("mail.test", "mta-sts.one.test", "mta-sts.two.test")
+    assert names == ("mail.test", "mta-sts.one.test", "openpgpkey.one.test")

@@ -58,6 +58,8 @@ def test_a_name_server_reads_all_lines_as_they_are_meant():
     assert found(zone, "mx.example.test", "CAA") == ['0 issue "letsencrypt.org"']
     assert found(zone, "_submissions._tcp.example.test", "SRV") == ["0 1 465 mx.example.test."]
     assert found(zone, "_imap._tcp.example.test", "SRV") == ["10 1 143 mx.example.test."]
+    for label in ("mta-sts", "autoconfig", "autodiscover", "openpgpkey"):
+        assert found(zone, f"{label}.example.test", "CNAME") == ["mx.example.test."]
     assert found(zone, "_imaps._tcp.example.test", "SRV") == ["0 0 0 ."]
     assert found(zone, "a._domainkey.example.test", "TXT") == [LONG]
 

@@ -24,7 +24,9 @@ async def test_figures_come_by_hour_and_by_day(api):
     assert answer.status == 200
     told = answer.json()
     assert (len(told["hours"]), len(told["days"])) == (48, 400)
-    for row in (told["hours"][-1], told["days"][-1]):
+    for rows in (told["hours"], told["days"]):
+        [row] = [each for each in rows if each["mail_in"]]
+        assert row in rows[-2:]  # an hour may have ended meanwhile
         assert (row["mail_in"], row["mail_out"], row["refused"], row["queue_length"]) == (3, 0, {"put off": 2}, 0)
         assert row["storage_octets"] > 0
     assert datetime.fromisoformat(told["days"][-1]["begins_at"]) <= now
