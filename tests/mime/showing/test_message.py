@@ -4,8 +4,9 @@ import base64
 import struct
 import zlib
 
+from mailstead.mime.showing.image_addresses import ADDRESSES_CHARACTERS_MAX
 from mailstead.mime.showing.message import PICTURE_OCTETS_MAX, shown_message
-from mailstead.mime.showing.safe_html import ADDRESSES_CHARACTERS_MAX, Caution, safe_html
+from mailstead.mime.showing.safe_html import Caution, safe_html
 from mime.showing.strict import escapes
 from mime.showing.test_body_choice import FILE, leaf, multipart
 

@@ -1,6 +1,8 @@
 """HTML of strangers: nothing runs, nothing loads unasked, nothing leaves its frame; and ordinary mail still looks as it should."""
 
 import html as entities
+import subprocess
+import sys
 
 import pytest
 
@@ -12,8 +14,9 @@ from mailstead.mime.showing.safe_html import (
     Caution,
     safe_html,
 )
+from mailstead.mime.showing.second_pass import second_pass
 from mime.showing import vectors
-from mime.showing.strict import escapes
+from mime.showing.strict import Strict, escapes
 
 URL = "https://t.example/px-7f3.png"
 PROXIED = "/image/signed"
@@ -372,3 +375,18 @@ def test_the_document_holds_body_styles_and_an_escaped_title():
     assert page.count("<script>") == 0
     assert "<style>p{color:red}</style>" in page
     assert page.endswith(f"<body>{result.html}</body></html>")
+
+
+def test_the_second_parser_is_not_loaded_by_mail_services():
+    """As the libraries of the web: memory of each process."""
+    code = "import sys, mailstead.wiring.house, mailstead.services.imap.session; print('nh3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("html", vectors.PLAIN + vectors.MUTATING)
+def test_attack_086_the_second_pass_holds_alone(html):
+    """Whatever the first pass overlooked: here it overlooks everything. CSS and balance are not the second one's."""
+    parser = Strict()
+    parser.feed(second_pass(html, {"href": set(), "src": set(), "style": set(), "usemap": set()}))
+    parser.close()
+    assert [each for each in parser.escapes if not each.startswith(("unbalanced", "name "))] == []

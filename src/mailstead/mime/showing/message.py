@@ -16,9 +16,10 @@ from mailstead.mime.binary import decoded_part
 from mailstead.mime.octets import piece
 from mailstead.mime.showing.body_choice import Body, Choice, body_choice
 from mailstead.mime.showing.document import document
+from mailstead.mime.showing.image_addresses import Rewrite
 from mailstead.mime.showing.plain_text import html_of_text, text_terms
 from mailstead.mime.showing.raster import raster
-from mailstead.mime.showing.safe_html import Blocked, Caution, Rewrite, SafeHtml, safe_html
+from mailstead.mime.showing.safe_html import Blocked, Caution, SafeHtml, safe_html
 from mailstead.mime.showing.web_addresses import MisleadingLink
 from mailstead.mime.tree import part_tree
 from mailstead.model.message import Octets, PartFacts

@@ -11,14 +11,16 @@ Spec: HTML Living Standard §13.2; attack rows 86 and 87.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from html import escape
 from typing import Final
 
 from mailstead.mime.showing import allowed
-from mailstead.mime.showing.css import BODY_CLASS, CHARACTERS_MAX, ID_PREFIX, SAFE_ADDRESS, SafeCss
+from mailstead.mime.showing.css import BODY_CLASS, CHARACTERS_MAX, ID_PREFIX, SafeCss
+from mailstead.mime.showing.image_addresses import ImageAddresses, Rewrite
+from mailstead.mime.showing.second_pass import second_pass
 from mailstead.mime.showing.tokens import EndTag, RawText, StartTag, Text, tokens
 from mailstead.mime.showing.web_addresses import (
     LINK_TEXT_CHARACTERS_MAX,
@@ -27,7 +29,6 @@ from mailstead.mime.showing.web_addresses import (
     link_target,
     misleading,
     remote_address,
-    scheme_of,
 )
 
 HTML_CHARACTERS_MAX: Final = 2_000_000
@@ -36,14 +37,9 @@ DEPTH_MAX: Final = 200
 FORMATTING_DEPTH_MAX: Final = 24
 FORMATTING_COST_MAX: Final = 400_000
 """Formatting elements open at each start tag, added up: as many may the second parser have to open anew."""
-ADDRESSES_CHARACTERS_MAX: Final = 24_000_000
-"""Of all addresses of pictures together; one enclosed picture may be named again and again."""
 REFERENCES_MAX: Final = 1000
 """Characters in one text that are written as references; the second parser's time grows with their square."""
 MISLEADING_MAX: Final = 50
-
-Rewrite = Callable[[str], str | None]
-"""Takes an address, gives what to load instead; None: nothing."""
 
 
 class Caution(Enum):
@@ -107,44 +103,6 @@ def safe_html(html: str, *, remote: Rewrite | None = None, embedded: Rewrite | N
     return writer.result()
 
 
-class _Addresses:
-    """Gives addresses of images a new place, and counts."""
-
-    def __init__(self, remote: Rewrite | None, embedded: Rewrite | None) -> None:
-        self._remote = remote
-        self._embedded = embedded
-        self._answers: dict[str, str] = {}
-        self.blocked: set[str] = set()
-        self.trackers: set[str] = set()
-        self.loaded: set[str] = set()
-        self.is_cut = False
-        self._room = ADDRESSES_CHARACTERS_MAX
-
-    def image(self, address: str) -> str:
-        """Give what may be loaded instead of an address, or an empty text."""
-        address = cleaned(address)
-        answer = self._answers.get(address)
-        if answer is None:
-            answer = self._answers[address] = self._image(address)
-        if len(answer) > self._room:
-            self.is_cut = True
-            return ""
-        self._room -= len(answer)
-        return answer
-
-    def _image(self, address: str) -> str:
-        if not address or scheme_of(address) not in {"", "cid", "http", "https"}:
-            return ""
-        given = self._embedded(address) if self._embedded else None
-        if given is None:
-            remote = remote_address(address)
-            if not remote:
-                return ""
-            given = self._remote(remote) if self._remote else None
-            (self.loaded if given else self.blocked).add(remote)
-        return given if given and SAFE_ADDRESS.fullmatch(given) else ""
-
-
 # Spec: HTML §13.1.2.4 (optional tags): what a start tag ends, and what it does not look beyond.
 _CELLS: Final = frozenset({"td", "th"})
 _GROUPS: Final = frozenset({"tbody", "thead", "tfoot"})
@@ -168,7 +126,7 @@ class _Writer:
     """The first pass."""
 
     def __init__(self, remote: Rewrite | None, embedded: Rewrite | None) -> None:
-        self._addresses = _Addresses(remote, embedded)
+        self._addresses = ImageAddresses(remote, embedded)
         self._css = SafeCss(self._addresses.image)
         self._pieces: list[str] = []
         self._open: list[str] = []
@@ -208,7 +166,7 @@ class _Writer:
     def result(self) -> SafeHtml:
         """Let the second parser have its say, and give what is left."""
         wrapper = f'<div class="{BODY_CLASS}"{self._attributes(self._body)}>'
-        html = _second_pass(f"{wrapper}{''.join(self._pieces)}</div>", self._written)
+        html = second_pass(f"{wrapper}{''.join(self._pieces)}</div>", self._written)
         css = "\n".join(self._sheets)
         if "<" in css:  # cannot be: no token of `css` is written with one
             css = ""
@@ -479,29 +437,4 @@ def _is_unseen(attributes: dict[str, str]) -> bool:
         or "display:none" in style
         or "visibility:hidden" in style
         or any(f"{side}:{size}px" in style for side in (";width", ";height") for size in "01")
-    )
-
-
-_NH3_ATTRIBUTES: Final = {name: set(names) for name, names in allowed.ATTRIBUTES.items()}
-for _name, _more in (("a", {"rel", "target"}), ("area", {"rel", "target"})):
-    _NH3_ATTRIBUTES[_name] |= _more
-
-
-def _second_pass(html: str, written: dict[str, set[str]]) -> str:
-    """Have another parser build the tree and write it; addresses and styles must be those of the first pass."""
-    import nh3
-
-    def checked(_element: str, attribute: str, value: str) -> str | None:
-        known = written.get(attribute)
-        return value if known is None or value in known else None
-
-    return nh3.clean(
-        html,
-        tags=set(allowed.ELEMENTS),
-        clean_content_tags=set(allowed.DROPPED_WHOLE),
-        attributes={name: set(names) for name, names in _NH3_ATTRIBUTES.items()},
-        attribute_filter=checked,
-        strip_comments=True,
-        link_rel=None,
-        url_schemes={"http", "https", "mailto", "tel", "data"},
     )

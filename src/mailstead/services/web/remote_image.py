@@ -1,7 +1,9 @@
 """Where the frame that shows a message has its pictures from, when the reader asked for them (`RemoteImages`).
 
 No session is asked for: the frame has no origin and sends no cookies; the address says for whom it is. What fails is
-told by a status and nothing else, as nobody reads it. Spec: RFC 9110 §15; Fetch Metadata (Sec-Fetch-Dest); attack row 87.
+told by a status and nothing else, as nobody reads it.
+
+Spec: RFC 9110 §15; Fetch Metadata (Sec-Fetch-Dest); attack row 87.
 """
 
 from __future__ import annotations
