@@ -250,6 +250,43 @@ async def test_a_crash_at_any_step_sends_once_or_leaves_the_draft(
     assert await outbox.find(alice) == []
 
 
+@pytest.mark.parametrize("before", ["the record", "the queue", "the look at the queue", "the second wake-up"])
+async def test_after_a_crash_what_was_to_go_out_next_week_is_soon_known(
+    house, outbox, waking, messages, alice, draft, clock, monkeypatch, before
+):
+    owner, name, which = {
+        "the record": (type(house.storage.emails), "add", 1),
+        "the queue": (type(house.storage.queue), "put", 1),
+        "the look at the queue": (type(house.storage.emails), "settle", 1),
+        "the second wake-up": (type(house.storage.wakeups), "note", 2),
+    }[before]
+    with monkeypatch.context() as broken:
+        does, calls = getattr(owner, name), []
+
+        async def crashing(*given, **named):
+            calls.append(given)
+            if len(calls) == which:
+                raise Crash
+            return await does(*given, **named)
+
+        broken.setattr(owner, name, crashing)
+        with pytest.raises(Crash):
+            await outbox.send(alice, PEER, draft, at=clock.now() + timedelta(days=7))
+    is_queued = before in {"the look at the queue", "the second wake-up"}
+    for _ in range(5):
+        clock.passed_s += ACCEPTING.total_seconds() / 2
+        await waking.once()
+    (view,) = (await messages.find(alice, MessageQuery(folder="Drafts"), Listing())).items
+    assert (PENDING in view.record.flags) is is_queued
+    assert len(await going_out(house)) == (2 if is_queued else 0)
+    assert len(await outbox.find(alice)) == is_queued
+    clock.passed_s += 7 * 86400
+    for _ in range(3):
+        await waking.once()
+        clock.passed_s += 600
+    assert len(await raw(messages, alice, "Sent")) == is_queued
+
+
 async def test_a_submission_that_is_refused_leaves_a_draft(house, outbox, messages, alice, draft):
     await messages.change(alice, draft, MessageChange(octets=MAIL.replace(b"From: alice", b"From: bob")))
     page = await messages.find(alice, MessageQuery(folder="Drafts"), Listing())

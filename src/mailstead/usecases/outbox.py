@@ -4,7 +4,7 @@ A draft that was sent stays the draft it is, with the keyword $SubmitPending, un
 the keyword off, so all comes back as it was. What waits is in the queue, which outlives any crash. In each order of
 steps either the message is in the queue and the draft carries the keyword, or it is not and the draft loses it:
 
-1. the wake-up is noted for when no submission can be under way any more;
+1. a wake-up is noted for when this submission can be under way no more;
 2. the draft gets the keyword, if nobody has changed it meanwhile: of two who send it, one does;
 3. the message is submitted (`usecases.emails`: the record first, then the queue);
 4. the wake-up is noted for the moment at which it goes out.
@@ -114,7 +114,7 @@ class Outbox:
         message_id, key = _identity(view)
         account_id, store = _account_id(owner), self._mailboxes.of(owner)
         (octets,) = await self._messages.octets(owner, [view])
-        await self._wakeups.note(account_id, key, due_at + ACCEPTING)
+        await self._wakeups.note(account_id, key, now + ACCEPTING)
         chosen = UidSet.of([view.record.uid])
         stored = await store.store_flags(
             view.mailbox.mailbox_id, chosen, FlagOperation.ADD, [PENDING], unchanged_since=view.record.modseq
@@ -199,7 +199,7 @@ class Outbox:
                 continue
             sent = await self._sent(owner, message_id)
             if sent is not None and self._waits(sent.email):
-                return (sent.email.not_before or self._clock.now()) + BEHIND
+                return self._again_at(sent.email)
             await self._look(owner, view, sent)
         return None
 
@@ -211,6 +211,13 @@ class Outbox:
         is_being_accepted = email.status is EmailStatus.PENDING and email.not_before is None
         is_ahead = email.not_before is not None and email.not_before > self._clock.now()
         return is_ahead or (is_being_accepted and self._clock.now() < email.created_at + ACCEPTING)
+
+    def _again_at(self, email: Email) -> datetime:
+        now = self._clock.now()
+        accepted_by = email.created_at + ACCEPTING
+        if email.status is EmailStatus.PENDING and now < accepted_by:  # else an administrator holds it
+            return accepted_by + BEHIND
+        return (email.not_before or accepted_by) + BEHIND
 
     async def _look(self, owner: Actor, view: MessageView, sent: EmailView | None) -> None:
         """File what is on its way; what never was is a draft again."""
