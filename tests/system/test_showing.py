@@ -5,7 +5,7 @@ from html import escape
 import pytest
 from playwright.async_api import async_playwright
 
-from mailstead.mime.showing.document import document, frame_policy
+from mailstead.mime.showing.document import SANDBOX, document, frame_policy
 from mailstead.mime.showing.safe_html import safe_html
 from mime.showing import vectors
 from system.browser import chromium
@@ -123,3 +123,31 @@ async def test_attack_087_the_frames_policy_holds_alone(frame):
         if asked:
             failed.append((html, asked))
     assert failed == []
+
+
+async def test_attack_087_the_frame_loads_pictures_of_the_house_without_cookies_and_nothing_else(frame):
+    """With the policy for remote content, in the sandbox of a page: what is asked for, and that no log-in goes with it."""
+    await frame.page.context.add_cookies([{"name": "session", "value": "x", "url": ORIGIN, "sameSite": "Lax"}])
+    result = safe_html(
+        f"<style>p{{color:red}}</style><p>x<img src='{URL}'><script>parent.ran = 1</script>",
+        remote=lambda _: "/remote-image/token",
+    )
+    frame.policy = frame_policy(has_remote=True)
+    message = document(result.html + f"<img src='{URL}'><script>window.ran = 9</script>", result.css)
+    pages = {f"{ORIGIN}/": f'<iframe sandbox="{SANDBOX}" src="/frame"></iframe>', f"{ORIGIN}/frame": message}
+    sent = []
+
+    async def route(route):
+        url = route.request.url
+        sent.append((url, await route.request.all_headers()))
+        policy = {"Content-Security-Policy": frame.policy} if url.endswith("/frame") else {}
+        await route.fulfill(status=200, headers={"Content-Type": "text/html"} | policy, body=pages.get(url, ""))
+
+    await frame.page.route("**/*", route)
+    await frame.page.goto(f"{ORIGIN}/", wait_until="networkidle")
+    assert [url for url, _ in sent] == [f"{ORIGIN}/", f"{ORIGIN}/frame", f"{ORIGIN}/remote-image/token"]
+    assert await frame.page.evaluate("window.ran") == 0
+    assert "cookie" in sent[0][1]
+    assert "cookie" not in sent[2][1]
+    [inner] = frame.page.frames[1:]
+    assert await inner.evaluate("getComputedStyle(document.querySelector('p')).color") == "rgb(255, 0, 0)"
