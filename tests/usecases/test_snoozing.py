@@ -79,10 +79,15 @@ async def test_a_message_waits_and_comes_back_unread_and_first(snoozing, waking,
 
 
 async def test_a_conversation_waits_as_a_whole(snoozing, messages, actor, ids, clock):
-    assert len(await snoozing.snooze_conversation(actor, ids[1], clock.now() + HOUR)) == 2
+    assert len(await snoozing.snooze_conversations(actor, [ids[1]], clock.now() + HOUR)) == 2
     assert [each.place.object_id for each in await in_folder(messages, actor, "INBOX")] == [ids[2]]
     back = await snoozing.unsnooze(actor, [each.message.place.object_id for each in await snoozing.find(actor)])
     assert {each.place.object_id for each in await in_folder(messages, actor, "INBOX")} == {ids[2], *back}
+
+
+async def test_several_conversations_wait_at_once(snoozing, messages, actor, ids, clock):
+    assert len(await snoozing.snooze_conversations(actor, [ids[0], ids[2]], clock.now() + HOUR)) == 3
+    assert await in_folder(messages, actor, "INBOX") == ()
 
 
 async def test_only_accounts_with_something_due_are_opened(snoozing, storage, waking, actor, ids, clock, monkeypatch):
@@ -125,7 +130,7 @@ async def test_what_was_moved_or_deleted_meanwhile_is_no_error(snoozing, waking,
     with pytest.raises(NoSuchMessage):
         await snoozing.snooze(actor, [first, "nonsense"], clock.now() + HOUR)
     with pytest.raises(NoSuchMessage):
-        await snoozing.snooze_conversation(actor, first, clock.now() + HOUR)
+        await snoozing.snooze_conversations(actor, [first], clock.now() + HOUR)
 
 
 async def test_a_crash_before_the_move_leaves_nothing_and_behind_it_the_moment(

@@ -101,20 +101,20 @@ class Snoozing:
         await self._note(account_id, until)
         return found
 
-    async def snooze_conversation(self, actor: Actor, object_id: str, until: datetime) -> list[ObjectId]:
-        """Let a message and all of its conversation that are in the same mailbox wait. Errors: as `snooze`."""
+    async def snooze_conversations(self, actor: Actor, object_ids: Sequence[str], until: datetime) -> list[ObjectId]:
+        """Let messages wait with all of their conversations that are in the same mailbox. Errors: as `snooze`.
+
+        Of very long conversations the newest messages, `AT_ONCE_MAX` in all.
+        """
         store = self._mailboxes.of(actor)
-        chosen = await _chosen(store, [object_id])
-        if not chosen:
-            raise NoSuchMessage
-        ((mailbox, uids),) = chosen
-        records = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
-        if not records:
-            raise NoSuchMessage
-        whole = await store.search(mailbox.mailbox_id, HasThreadId(records[0].thread_id))
-        # The newest ones, should the conversation be that long.
-        ids = [Place(mailbox.mailbox_id, mailbox.uidvalidity, uid).object_id for uid in list(whole)[-AT_ONCE_MAX:]]
-        return await self.snooze(actor, ids, until)
+        ids: list[str] = []
+        for mailbox, uids in await _chosen(store, object_ids):
+            records = await store.fetch(mailbox.mailbox_id, uids, Wanted.NARROW)
+            found: set[Uid] = set()
+            for thread_id in {record.thread_id for record in records}:
+                found |= set(await store.search(mailbox.mailbox_id, HasThreadId(thread_id)))
+            ids += [Place(mailbox.mailbox_id, mailbox.uidvalidity, uid).object_id for uid in sorted(found)]
+        return await self.snooze(actor, ids[-AT_ONCE_MAX:], until)
 
     async def unsnooze(self, actor: Actor, object_ids: Sequence[str]) -> list[ObjectId]:
         """Take messages back to where they came from, as they were; gives their ids. Others are passed over.

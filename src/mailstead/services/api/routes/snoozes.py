@@ -23,7 +23,7 @@ class SnoozeMade(Model):
     """Ids of messages."""
     until: Moment
     conversation: bool = False
-    """With all of its conversation that is in the same folder; for one message."""
+    """With all of their conversations that are in the same folders."""
 
 
 class SnoozesEnded(Model):
@@ -61,10 +61,9 @@ async def list_snoozes(call: Call) -> Answer:
 async def snooze(call: Call) -> Answer:
     """Let messages wait."""
     asked: SnoozeMade = call.body
-    if asked.conversation and len(asked.messages) == 1:
-        moved = await call.house.snoozing.snooze_conversation(call.actor, asked.messages[0], asked.until)
-    else:
-        moved = await call.house.snoozing.snooze(call.actor, asked.messages, asked.until)
+    snoozing = call.house.snoozing
+    verb = snoozing.snooze_conversations if asked.conversation else snoozing.snooze
+    moved = await verb(call.actor, asked.messages, asked.until)
     return Answer(MovedShown(messages=list(moved)))
 
 
