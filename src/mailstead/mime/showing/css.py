@@ -103,13 +103,20 @@ class SafeCss:
     blocked_sheet_count: int = 0
     is_cut: bool = False
     _declaration_count: int = field(default=0, repr=False)
+    _known: dict[str, str] = field(default_factory=dict, repr=False)
+    """Style attributes that were read: newsletters have few different ones, a thousand times."""
 
     def declarations(self, style: str) -> str:
         """Give a style attribute as it may stand; may be empty. Spec: CSS Style Attributes §3."""
         if len(style) > ATTRIBUTE_CHARACTERS_MAX:
             self.is_cut = True
             return ""
-        return self._block(list(css_tokens(style)), has_addresses=True)
+        written = self._known.get(style)
+        if written is None:
+            written = self._block(list(css_tokens(style)), has_addresses=True)
+            if "url(" not in written:  # addresses are counted each time
+                self._known[style] = written
+        return written
 
     def sheet(self, css: str) -> str:
         """Give a style sheet as it may stand; may be empty. Spec: CSS Syntax §5.3.3."""

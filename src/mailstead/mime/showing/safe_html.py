@@ -416,7 +416,7 @@ _INVISIBLE: Final = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20),
 
 
 def _escaped(text: str) -> str:
-    return escape(text.translate(_INVISIBLE), quote=True)
+    return escape(text if text.isprintable() else text.translate(_INVISIBLE), quote=True)
 
 
 def _background(attributes: dict[str, str]) -> str:
