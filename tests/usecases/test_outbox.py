@@ -10,6 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "services" / "smtp"))
 from smtp_house import open_smtp_house
 
+from mailauth.zones import Zones
+from mailstead.mailauth.dkim import public_record, verify
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import BadMessage, Conflict, NoSuchEmail, NoSuchMessage, NotAllowed, PolicyRefused
@@ -328,6 +330,18 @@ async def test_what_an_administrator_cancels_is_a_draft_again(house, outbox, wak
     clock.passed_s += 3602
     await waking.once()
     assert await raw(messages, alice, "Drafts") == [MAIL]
+
+
+async def test_what_waits_for_weeks_has_a_signature_that_is_good_then(house, outbox, alice, draft, clock):
+    await outbox.send(alice, PEER, draft, at=clock.now() + timedelta(days=29))
+    (item,) = await house.storage.queue.items(QueueQuery())
+    octets = await house.storage.queue.octets(item.item_id)
+    keys = await house.storage.directory.dkim_keys("example.test")
+    zones = Zones({f"{key.selector}._domainkey.example.test": {"TXT": [public_record(key)]} for key in keys})
+    clock.passed_s += 34 * 86400
+    assert {each.result for each in await verify(octets, zones, clock.now())} == {"pass"}
+    clock.passed_s += 5 * 86400
+    assert "pass" not in {each.result for each in await verify(octets, zones, clock.now())}
 
 
 async def test_a_draft_without_a_message_id_gets_one(outbox, messages, alice):

@@ -34,9 +34,10 @@ class Sealing:
         self._authserv_id = authserv_id
         self._srs_domain = srs_domain
 
-    async def signature(self, octets: bytes, domain: str) -> bytes:
+    async def signature(self, octets: bytes, domain: str, *, held_s: int = 0) -> bytes:
         """Give the DKIM-Signature fields of a domain of ours; nothing for a domain that has no keys.
 
+        `held_s`: how long the message waits before it goes out; so much longer the signature is good.
         Spec: RFC 6376 §5.
         """
         keys = [dkim.load_key(key) for key in await self._keys.signing_keys(domain)]
@@ -44,9 +45,10 @@ class Sealing:
             return b""
         metrics.count_as_relay("dkim_signed")
         now = self._clock.now()
+        valid_s = dkim.SIGNATURE_VALID_S + held_s
         if len(octets) <= INLINE_OCTETS_MAX:
-            return dkim.sign(octets, keys, now)
-        return await asyncio.to_thread(dkim.sign, octets, keys, now)
+            return dkim.sign(octets, keys, now, valid_s=valid_s)
+        return await asyncio.to_thread(dkim.sign, octets, keys, now, valid_s=valid_s)
 
     async def sign(self, octets: bytes, domain: str) -> bytes:
         """Give the message with its signatures in front."""

@@ -192,7 +192,7 @@ class Submission(Reception):
             found = list(fields(header))
         completed = self._completed(header, found)
         self._staged.octets[:length] = completed
-        signature = await self._submissions.sealing.signature(bytes(self._staged.octets), domain)
+        signature = await self._submissions.sealing.signature(bytes(self._staged.octets), domain, held_s=self._held_s())
         self._staged.octets[:0] = signature
         targets, leaving = tuple(self._targets.values()), tuple(self._leaving.values())
         direct = tuple(self._direct.values())
@@ -220,6 +220,12 @@ class Submission(Reception):
             direct,
             self._failed,
         )
+
+    def _held_s(self) -> int:
+        """How long the author lets the message wait. Spec: RFC 4865 §4."""
+        if self.envelope.hold_until is None:
+            return self.envelope.hold_for_s or 0
+        return max(0, math.ceil((self.envelope.hold_until - self._house.clock.now()).total_seconds()))
 
     async def _check_encryption(self, header: bytes, trace: MessageTrace) -> None:
         """Ask first what the author's domain lets out, then what those of recipients here let in.
