@@ -59,6 +59,7 @@ async def test_a_later_append_puts_an_account_off_but_not_for_ever():
     for clock.seconds in range(4, 100):
         indexer.note(AccountId("a"))
     assert indexer._due_at_s["a"] == 25.0
+    assert indexer._busy == {"a"}  # its first piece is a small one already
 
 
 async def run_until(indexer, index_some, done):

@@ -19,7 +19,7 @@ from mailstead.telemetry import log, metrics
 
 BATCH: Final = 100
 """Messages per unit of work of a quiet account; an append that comes meanwhile waits no longer than that."""
-BUSY_BATCH: Final = 25
+BUSY_BATCH: Final = 10
 BUSY_REST: Final = 3
 """A piece of an account that gets mail is followed by a rest so many times as long as it took."""
 PUT_OFF_MAX: Final = 5
@@ -51,6 +51,8 @@ class Indexer:
         """An account got a message: index it when it has been quiet for a while, or has waited long enough."""
         now_s = self._clock.monotonic_s()
         latest_s = self._latest_at_s.setdefault(account_id, now_s + PUT_OFF_MAX * self._pause_s)
+        if latest_s < now_s + self._pause_s:
+            self._busy.add(account_id)
         self._put(account_id, min(now_s + self._pause_s, latest_s))
 
     async def close(self) -> None:
