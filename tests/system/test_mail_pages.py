@@ -174,3 +174,21 @@ async def test_a_message_is_sent_on_whole(site):
     (draft,) = [each async for each in drafts(site)]
     assert b"message/rfc822" in draft
     assert b"Of the meeting" in draft
+
+
+async def test_a_message_rests_and_says_why_it_is_here(site):
+    await site.put(message("Lunch", "Shall we?"))
+    window = await site.window()
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/mail")
+    await page.locator(".conversations a").click()
+    await page.get_by_role("link", name="Why is this here?").click()
+    await page.get_by_text("It did not come by mail").wait_for()
+    assert await window.faults() == []
+    await page.go_back()
+    await page.get_by_text("Let it rest").click()
+    await page.get_by_role("button", name="until tomorrow").click()
+    await page.wait_for_url("**/mail**told=snoozed")
+    assert await page.locator(".conversations li").count() == 0
+    assert (await site.find("Snoozed")).message_count == 1

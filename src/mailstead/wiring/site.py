@@ -10,7 +10,6 @@ from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
 from mailstead.usecases.address_tables import AddressTables
-from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
@@ -45,7 +44,7 @@ def make_site(house: House) -> Site:
         address_book=house.address_book,
         address_tables=AddressTables(house.address_book),
         addresses=house.addresses,
-        conversations=Conversations(house.mailboxes),
+        conversations=webmail.conversations,
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),
         dns_plan=partial(make_dns_plan, house),
@@ -59,6 +58,7 @@ def make_site(house: House) -> Site:
         junk_filter=house.junk_filter,
         keys=house.keys,
         members=house.members,
+        message_reasons=webmail.message_reasons,
         messages=Messages(house.mailboxes),
         outgoing=Outgoing(house.storage, house.clock, house.audit),
         outbox=webmail.outbox,
@@ -69,6 +69,9 @@ def make_site(house: House) -> Site:
         statistics=Statistics(house.storage, house.clock),
         traces=Traces(house.storage),
         users=house.users,
+        shown_messages=house.shown_messages,
+        snoozing=webmail.snoozing,
+        unsubscribing=webmail.unsubscribing,
         vacations=Vacations(house.storage),
         web_sessions=house.web_sessions,
     )

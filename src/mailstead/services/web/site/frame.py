@@ -84,7 +84,7 @@ class Frame:
                 extensions=["jinja2.ext.i18n"],
             )
             words = translations(language)
-            made.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]
+            made.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # by the extension
             # In contrast to _(…), what comes of it is escaped: a text may name what somebody else wrote.
             made.filters["told"] = words.gettext
             made.globals["asset"] = url_of

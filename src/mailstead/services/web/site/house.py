@@ -24,6 +24,7 @@ from mailstead.usecases.folders import Folders
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.members import Members
+from mailstead.usecases.message_reasons import MessageReasons
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outbox import Outbox
 from mailstead.usecases.outgoing import Outgoing
@@ -32,8 +33,11 @@ from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.sender_lists import SenderLists
+from mailstead.usecases.shown_messages import ShownMessages
+from mailstead.usecases.snoozing import Snoozing
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
+from mailstead.usecases.unsubscribing import Unsubscribing
 from mailstead.usecases.vacations import Vacations
 from mailstead.usecases.web_sessions import WebSessions
 
@@ -76,6 +80,7 @@ class SiteHouse:
     junk_filter: JunkFilter
     keys: Keys
     members: Members
+    message_reasons: MessageReasons
     messages: Messages
     outgoing: Outgoing
     outbox: Outbox
@@ -86,5 +91,8 @@ class SiteHouse:
     statistics: Statistics
     traces: Traces
     users: Users
+    shown_messages: ShownMessages
+    snoozing: Snoozing
+    unsubscribing: Unsubscribing
     vacations: Vacations
     web_sessions: WebSessions

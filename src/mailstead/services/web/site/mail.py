@@ -6,30 +6,29 @@ Spec: attack rows 86, 87, 89.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from mailstead.mime.binary import decoded_part
+from mailstead.mime.address import addresses_of
 from mailstead.mime.header import first_values, text_of
 from mailstead.mime.showing.document import SANDBOX, frame_headers
-from mailstead.mime.showing.message import shown_message
-from mailstead.mime.tree import part_tree
 from mailstead.model.errors import NoSuchMessage, PolicyRefused
 from mailstead.model.flags import FLAGGED, SEEN
 from mailstead.model.mailbox import INBOX
-from mailstead.model.message import PartFacts
 from mailstead.model.people import Listing, ObjectId
 from mailstead.model.search import And, Contains, Everything, HasFlag, Not, SearchKey, TextField
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.services.web.site.words import _
 from mailstead.usecases.conversations import ConversationQuery
+from mailstead.usecases.message_reasons import SENTENCES
 from mailstead.usecases.message_views import MessageChange, MessageView
+from mailstead.usecases.shown_messages import MessagePage
+from mailstead.usecases.unsubscribing import Unsubscription
 
 FOLDERS_MAX: Final = 1000
 PER_PAGE: Final = 50
@@ -72,18 +71,30 @@ async def conversation(visit: Visit) -> Response:
         await _change(visit, view, _with(SEEN))
     opened = {view.place.object_id for view in unread} | {found.messages[-1].place.object_id}
     folders = await visit.house.folders.find(visit.actor, Listing(limit=FOLDERS_MAX))
+    images = _has_images(visit) or await _is_trusted(visit, found.messages[-1])
+    shown = []
+    for view in found.messages:
+        details = await _details(visit, view, opened, has_images=images)
+        shown.append((view, _header(view), view.place.object_id in opened, details))
     return visit.show(
         "mail/conversation.html",
         conversation=found,
         messages=[
-            (view, _header(view), view.place.object_id in opened, await _details(visit, view, opened))
+            (
+                view,
+                _header(view),
+                view.place.object_id in opened,
+                await _details(visit, view, opened, has_images=images),
+            )
             for view in found.messages
         ],
         sandbox=SANDBOX,
+        sender_of=sender_address,
         folders=folders.items,
         then=local_path(visit.request.query_params.get("then", ""), "/mail"),
         at=lambda seconds: datetime.fromtimestamp(seconds, UTC),
-        has_images=visit.request.query_params.get("images") == "yes",
+        has_images=images,
+        snoozes=_snoozes(visit.house.clock.now()),
     )
 
 
@@ -91,47 +102,21 @@ async def conversation(visit: Visit) -> Response:
 class Details:
     """What a page says of a message beside its frame."""
 
-    attachments: tuple[tuple[int, str, int], ...]
-    """Number of the part, name, octets (encoded)."""
-    remote_count: int
-    """Pictures and other things that would have been fetched."""
-    misleading: tuple[str, ...]
-    """Links that say one host and lead to another."""
+    shown: MessagePage
+    unsubscription: Unsubscription
     height: str
-    """How high the frame is to be: ``s``, ``m`` or ``l``."""
+    """How high the frame is to be: ``s``, ``m`` or ``l``; it cannot tell, as it has no scripts."""
 
 
-async def _details(visit: Visit, view: MessageView, opened: set[ObjectId]) -> Details | None:
+async def _details(visit: Visit, view: MessageView, opened: set[ObjectId], *, has_images: bool) -> Details | None:
     """Look into a message that is shown open; of others nothing is read."""
-    if view.place.object_id not in opened:
+    object_id = view.place.object_id
+    if object_id not in opened:
         return None
-    (octets,) = await visit.house.messages.octets(visit.actor, [view])
-    return await asyncio.to_thread(details_of, octets)
-
-
-def details_of(octets: bytes) -> Details:
-    """Give what is told of a message."""
-    made, parts = shown_message(octets), part_tree(octets)
-    size = sum(len(body.html) for body in made.bodies)
-    return Details(
-        tuple(
-            (number, file_name(parts[number]) or parts[number].media_type, _size(parts[number]))
-            for number in made.attachments
-        ),
-        made.blocked.remote_count,
-        tuple(f"{link.text[:80]} → {link.host}" for link in made.misleading_links),
-        "s" if size < 600 else "m" if size < 4000 else "l",
-    )
-
-
-def file_name(part: PartFacts) -> str:
-    """Give the name of an attachment without what would lead into another folder."""
-    name = dict(part.disposition_params).get("filename") or dict(part.params).get("name") or ""
-    return name.replace("/", "_").replace("\\", "_").strip(". ")[:200]
-
-
-def _size(part: PartFacts) -> int:
-    return part.body_end - part.body_start
+    shown = await visit.house.shown_messages.show(visit.actor, object_id, loads_remote=has_images)
+    size = sum(len(body.html) for body in shown.message.bodies)
+    state = await visit.house.unsubscribing.state(visit.actor, object_id)
+    return Details(shown, state, "s" if size < 600 else "m" if size < 4000 else "l")
 
 
 async def act(visit: Visit) -> Response:
@@ -141,6 +126,12 @@ async def act(visit: Visit) -> Response:
     if len(ids) > CHOSEN_MAX:
         raise PolicyRefused(f"At most {CHOSEN_MAX} messages are changed at once")
     verb, target = fields.get("verb", ""), fields.get("folder", "")
+    if verb.startswith("snooze-"):
+        until = _snoozes(visit.house.clock.now()).get(verb.removeprefix("snooze-"))
+        if until is None or not ids:
+            raise PolicyRefused(_("That cannot be done with messages"))
+        await visit.house.snoozing.snooze(visit.actor, list(dict.fromkeys(ids)), until)
+        return visit.go(local_path(fields.get("then", ""), "/mail"), told="snoozed")
     work = await _work(visit, verb, target)
     for object_id in dict.fromkeys(ids):
         try:
@@ -155,25 +146,46 @@ async def act(visit: Visit) -> Response:
 
 
 async def frame(visit: Visit) -> Response:
-    """Give the document that shows a message, for its frame; nothing remote is loaded."""
-    view, octets = await _octets(visit)
-    made = await asyncio.to_thread(shown_message, octets)
-    title = _header(view).get("subject", "")
-    return Response(made.document(title), headers=frame_headers(has_remote=made.has_remote))
+    """Give the document that shows a message, for its frame; pictures from elsewhere only where they are asked for."""
+    page = await visit.house.shown_messages.show(
+        visit.actor, visit.request.path_params["message_id"], loads_remote=_has_images(visit)
+    )
+    title = _header(page.view).get("subject", "")
+    return Response(page.message.document(title), headers=frame_headers(has_remote=page.message.has_remote))
 
 
 async def part(visit: Visit) -> Response:
     """Give an attachment to be kept, never to be shown as a page of ours (attack row 97)."""
-    octets = (await _octets(visit))[1]
-    number, parts = visit.request.path_params["number"], part_tree(octets)
-    if number >= len(parts) or parts[number].media_type.startswith("multipart/"):
-        raise NoSuchMessage(_("There is no such attachment"))
-    found = parts[number]
-    raw = octets[found.body_start : found.body_end]
-    content = await asyncio.to_thread(decoded_part, raw, found.encoding)
-    name = quote(file_name(found) or f"part-{number}", safe="")
+    path = visit.request.path_params
+    view, octets = await visit.house.shown_messages.attachment(visit.actor, path["message_id"], path["number"])
+    name = quote(view.file_name or f"part-{view.number}", safe="")
     headers = {**_KEPT, "content-disposition": f"attachment; filename*=UTF-8''{name}"}
-    return Response(raw if content is None else content, media_type="application/octet-stream", headers=headers)
+    return Response(octets, media_type="application/octet-stream", headers=headers)
+
+
+async def why(visit: Visit) -> Response:
+    """Say why a message is where it is."""
+    explained = await visit.house.message_reasons.explain(visit.actor, visit.request.path_params["message_id"])
+    header = _header(explained.view)
+    return visit.show("mail/why.html", explained=explained, header=header, sentences=SENTENCES)
+
+
+async def unsubscribe(visit: Visit) -> Response:
+    """Leave the list of a message."""
+    fields, message_id = await visit.fields(), visit.request.path_params["message_id"]
+    await visit.house.unsubscribing.unsubscribe(visit.actor, visit.peer, message_id)
+    return visit.go(local_path(fields.get("then", ""), "/mail"), told="unsubscribed")
+
+
+async def images(visit: Visit) -> Response:
+    """From now on load pictures of a sender unasked."""
+    fields = await visit.fields()
+    await visit.house.preferences.show_images_of(visit.actor, fields.get("sender", ""))
+    return visit.go(local_path(fields.get("then", ""), "/mail"), images="yes")
+
+
+def _has_images(visit: Visit) -> bool:
+    return visit.request.query_params.get("images") == "yes"
 
 
 async def source(visit: Visit) -> Response:
@@ -199,6 +211,26 @@ _KEPT: Final = {
 
 
 Work = Callable[[MessageView], MessageChange]
+
+
+async def _is_trusted(visit: Visit, view: MessageView) -> bool:
+    """Whether the reader wants the pictures of whoever wrote a message."""
+    sender = sender_address(view)
+    return bool(sender) and await visit.house.preferences.shows_images_of(visit.actor, sender)
+
+
+def sender_address(view: MessageView) -> str:
+    """Give the address in From; nothing, where there is none."""
+    listed = addresses_of(first_values(view.record.listed_header or b"").get(b"from", b""))
+    if not listed or listed[0].domain is None:
+        return ""
+    return f"{text_of(listed[0].local_part or b'')}@{text_of(listed[0].domain)}"
+
+
+def _snoozes(now: datetime) -> dict[str, datetime]:
+    """Give until when messages may rest: this evening is left out where it is too near."""
+    tomorrow = (now + timedelta(days=1)).replace(hour=8, minute=0, second=0, microsecond=0)
+    return {"hours": now + timedelta(hours=3), "tomorrow": tomorrow, "week": tomorrow + timedelta(days=6)}
 
 
 async def _work(visit: Visit, verb: str, folder: str) -> Work | None:
@@ -261,6 +293,9 @@ PAGES: Final = (
     Page("/mail/act", act, Who.OWNER, ("POST",)),
     Page("/mail/c/{conversation_id}", conversation, Who.OWNER),
     Page("/mail/m/{message_id}/frame", frame, Who.OWNER),
-    Page("/mail/m/{message_id}/parts/{number:int}", part, Who.OWNER),
+    Page("/mail/m/{message_id}/images", images, Who.OWNER, ("POST",)),
+    Page("/mail/m/{message_id}/parts/{number}", part, Who.OWNER),
+    Page("/mail/m/{message_id}/unsubscribe", unsubscribe, Who.OWNER, ("POST",)),
+    Page("/mail/m/{message_id}/why", why, Who.OWNER),
     Page("/mail/m/{message_id}/source", source, Who.OWNER),
 )

@@ -25,10 +25,10 @@ from mailstead.model.errors import BadMessage, MailsteadError, MessageTooLarge, 
 from mailstead.model.flags import ANSWERED, DRAFT, SEEN
 from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
-from mailstead.services.web.site.mail import file_name
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
 from mailstead.usecases.message_views import MessageChange, MessageView
+from mailstead.usecases.shown_messages import attachment_view
 
 FILES_MAX: Final = 50
 TEXT_OCTETS_MAX: Final = 4 * 1024 * 1024
@@ -183,7 +183,9 @@ def _attached(octets: bytes, numbers: set[str]) -> list[Attached]:
         if str(number) in numbers:
             raw = octets[part.body_start : part.body_end]
             content = decoded_part(raw, part.encoding)
-            found.append(Attached(raw if content is None else content, file_name(part), part.media_type))
+            found.append(
+                Attached(raw if content is None else content, attachment_view(part).file_name, part.media_type)
+            )
     return found
 
 
@@ -212,7 +214,7 @@ def _fields_of(octets: bytes) -> dict[str, str]:
     }
     for number, part in enumerate(part_tree(octets)):
         if part.disposition == "attachment":
-            fields[f"file-{number}"] = file_name(part) or part.media_type
+            fields[f"file-{number}"] = attachment_view(part).file_name or part.media_type
     return fields
 
 
