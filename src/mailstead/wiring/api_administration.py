@@ -31,7 +31,7 @@ def make_administration(house: House) -> Administration:
         doctor=partial(make_doctor, house),
         find_domain=partial(domain_entry, house.storage.people),
         keys=house.keys,
-        outgoing=Outgoing(house.storage, house.clock),
+        outgoing=Outgoing(house.storage, house.clock, house.audit),
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         reporting=house.reporting,
         sender_lists=house.sender_lists,

@@ -62,6 +62,9 @@ async def test_mail_is_held_released_and_cancelled_and_a_dry_run_only_counts(api
     assert held.json() == {"recipients": 2}
     assert (await api.ask("GET", "/v1/queue?state=held", by=ADMIN)).json()["items"] == []
     assert (await api.ask("POST", "/v1/queue/hold", {"queue_ids": "q1"}, by=ADMIN)).json() == {"recipients": 2}
+    await api.house.audit.settle()
+    noted = (await api.ask("GET", "/v1/audit?verb=queue.", by=ADMIN)).json()
+    assert [(each["verb"], each["object"]) for each in noted] == [("queue.hold", "q1")]
     assert (await api.ask("POST", "/v1/queue/release", {"address": "@b.test"}, by=ADMIN)).json() == {"recipients": 2}
     assert (await api.ask("POST", "/v1/queue/retry", {"destination": "c.test"}, by=ADMIN)).json() == {"recipients": 1}
     assert (await api.ask("POST", "/v1/queue/cancel", {"all": True}, by=ADMIN)).json() == {"recipients": 3}
