@@ -1,11 +1,18 @@
 """Mail in a real browser: found, read, put away; and what strangers write stays in its frame (attack rows 86, 87)."""
 
+import functools
+from dataclasses import replace
+
 import pytest
 
+from mailstead.model.address import Address
+from mailstead.model.directory import Alias
 from mailstead.model.envelope import Actor
 from mailstead.model.people import Listing
 from mailstead.usecases.message_views import MessageQuery
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.own_preferences import OwnPreferences
+from mailstead.wiring.house import ADMINISTRATOR
 from system.browser import ALICE, SIZES, open_site
 
 pytestmark = pytest.mark.full
@@ -192,3 +199,24 @@ async def test_a_message_rests_and_says_why_it_is_here(site):
     await page.wait_for_url("**/mail**told=snoozed")
     assert await page.locator(".conversations li").count() == 0
     assert (await site.find("Snoozed")).message_count == 1
+
+
+async def test_answers_go_out_from_the_address_that_was_written_to(site):
+    await site.house.aliases.add(ADMINISTRATOR, Alias(Address("shop", "example.test"), (ALICE,)))
+    octets = message("Order", "Two please").replace(b"To: alice@", b"To: shop@")
+    await site.put(octets)
+    change = functools.partial(replace, signature="Alice\nMiss A.")
+    await OwnPreferences(site.house.storage).change(site.actor, change)
+    window = await site.window()
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/mail")
+    await page.locator(".conversations a").click()
+    await page.get_by_role("link", name="Answer", exact=True).click()
+    assert await page.get_by_label("From").input_value() == "shop@example.test"
+    assert (await page.get_by_label("Text").input_value()).startswith("\n\n-- \nAlice\nMiss A.\n\n> Two please")
+    assert await window.faults() == []
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("heading", name="On its way").wait_for()
+    (draft,) = [each async for each in drafts(site)]
+    assert b"From: shop@example.test" in draft

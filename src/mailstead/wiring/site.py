@@ -56,6 +56,7 @@ def make_site(house: House) -> Site:
         first_run=house.first_run,
         folders=Folders(house.mailboxes),
         junk_filter=house.junk_filter,
+        identities=webmail.identities,
         keys=house.keys,
         members=house.members,
         message_reasons=webmail.message_reasons,

@@ -21,6 +21,7 @@ from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.first_run import FirstRun
 from mailstead.usecases.folders import Folders
+from mailstead.usecases.identities import Identities
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.members import Members
@@ -78,6 +79,7 @@ class SiteHouse:
     first_run: FirstRun
     folders: Folders
     junk_filter: JunkFilter
+    identities: Identities
     keys: Keys
     members: Members
     message_reasons: MessageReasons

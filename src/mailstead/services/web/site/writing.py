@@ -27,6 +27,7 @@ from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
+from mailstead.usecases.identities import Identity
 from mailstead.usecases.message_views import MessageChange, MessageView
 from mailstead.usecases.shown_messages import attachment_view
 
@@ -41,12 +42,14 @@ async def write(visit: Visit) -> Response:
     """Show an empty form, a draft, an answer to a message, or one that is sent on."""
     query = visit.request.query_params
     if draft_id := query.get("draft"):
-        return _form(visit, await _draft_fields(visit, draft_id), draft_id)
+        return await _form(visit, await _draft_fields(visit, draft_id), draft_id)
     if answered := query.get("answer"):
-        return _form(visit, await _answer_fields(visit, answered, to_all=query.get("all") == "yes"))
+        return await _form(visit, await _answer_fields(visit, answered, to_all=query.get("all") == "yes"))
     if passed_on := query.get("forward"):
         return await _forward(visit, passed_on)
-    return _form(visit, {"to": query.get("to", "")[:2000], "subject": query.get("subject", "")[:1000]})
+    begun = {"to": query.get("to", "")[:2000], "subject": query.get("subject", "")[:1000]}
+    identities = await visit.house.identities.find(visit.actor)
+    return await _form(visit, {**begun, "text": _signed(identities[0]) if identities else ""})
 
 
 async def keep_or_send(visit: Visit) -> Response:
@@ -69,7 +72,7 @@ async def keep_or_send(visit: Visit) -> Response:
             visit.actor, visit.peer, draft_id, undo_s=preferences.undo_s if at is None else 0, at=at
         )
     except MailsteadError as error:
-        return _form(visit, fields, draft_id, error)
+        return await _form(visit, fields, draft_id, error)
     if answered := fields.get("answered"):
         await _mark_answered(visit, answered)
     return visit.go("/mail/outbox", told="sent", sent=entry.message_id)
@@ -105,16 +108,21 @@ async def _outbox(visit: Visit, error: MailsteadError | None = None) -> Response
     )
 
 
-def _form(visit: Visit, fields: dict[str, str], draft_id: str = "", error: MailsteadError | None = None) -> Response:
+async def _form(
+    visit: Visit, fields: dict[str, str], draft_id: str = "", error: MailsteadError | None = None
+) -> Response:
     shown = {name: fields.get(name, "") for name in ("to", "cc", "bcc", "subject", "text", "in_reply_to", "references")}
     files = [
         (name.removeprefix("file-"), value) for name, value in fields.items() if name.startswith("file-") and value
     ]
     status = 200 if error is None else status_of(error)
+    identities = await visit.house.identities.find(visit.actor)
     return visit.show(
         "mail/write.html",
         status,
         fields=shown,
+        identities=identities,
+        sender=fields.get("from", "") or next((str(each.address) for each in identities), ""),
         files=files,
         answered=fields.get("answered", ""),
         draft_id=draft_id,
@@ -147,7 +155,7 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
         )
         kept = {name.removeprefix("file-") for name in fields if name.startswith("file-")}
         attachments = [*await asyncio.to_thread(_attached, before, kept), *attachments]
-    octets = await asyncio.to_thread(_composed, visit, fields, attachments)
+    octets = await asyncio.to_thread(_composed, visit, await _sender(visit, fields), fields, attachments)
     if len(octets) > visit.house.terms.message_octets_max:
         raise MessageTooLarge
     if draft_id:
@@ -155,14 +163,12 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
     return await visit.house.messages.append(visit.actor, await _drafts(visit), octets, [DRAFT, SEEN])
 
 
-def _composed(visit: Visit, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
-    address = visit.actor.address
-    assert address is not None  # of who has a mailbox
+def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
     return compose(
         Composition(
             visit.house.clock.now(),
-            f"<{secrets.token_hex(12)}@{address.domain}>",
-            (Correspondent("", str(address)),),
+            f"<{secrets.token_hex(12)}@{sender.address.domain}>",
+            (Correspondent(sender.display_name, str(sender.address)),),
             to=correspondents_of(fields.get("to", "")),
             cc=correspondents_of(fields.get("cc", "")),
             bcc=correspondents_of(fields.get("bcc", "")),
@@ -189,6 +195,13 @@ def _attached(octets: bytes, numbers: set[str]) -> list[Attached]:
     return found
 
 
+async def _sender(visit: Visit, fields: dict[str, str]) -> Identity:
+    """Give the address that was chosen, if it may be; else the one that new messages are written from."""
+    found = await visit.house.identities.find(visit.actor)
+    chosen = next((each for each in found if str(each.address) == fields.get("from")), None)
+    return chosen or await visit.house.identities.default(visit.actor)
+
+
 async def _drafts(visit: Visit) -> str:
     folders = await visit.house.folders.find(visit.actor, Listing(limit=1000))
     return next((each.mailbox.name for each in folders.items if each.mailbox.special_use == DRAFTS), "Drafts")
@@ -207,6 +220,7 @@ def _fields_of(octets: bytes) -> dict[str, str]:
     found = parsed_message(octets, has_attachments=False, has_raw=False)
     fields = {name: _addresses(found, name) for name in ("to", "cc", "bcc")}
     fields |= {
+        "from": next((address for _name, address in _listed(found, "from")), ""),
         "subject": str(found["subject"]),
         "text": str(found.get("text", "")),
         "in_reply_to": str(found.get("inReplyTo", "")),
@@ -226,11 +240,13 @@ async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict
     others = [each for name in ("to", "cc") for each in _listed(found, name) if each[1].casefold() != own]
     sender = _addresses(found, "replyTo") or _addresses(found, "from")
     reference = str(found["messageId"])
+    answering = await visit.house.identities.answering(visit.actor, message_id)
     return {
+        "from": str(answering.identity.address),
         "to": sender,
         "cc": ", ".join(_written(name, address) for name, address in others) if to_all else "",
         "subject": _with_prefix("Re: ", str(found["subject"])),
-        "text": f"\n\n{_quoted(str(found.get('text', '')))}",
+        "text": f"{_signed(answering.identity)}\n\n{_quoted(str(found.get('text', '')))}",
         "in_reply_to": reference,
         "references": f"{_words(found.get('references'))} {reference}".strip(),
         "answered": message_id,
@@ -244,7 +260,8 @@ async def _forward(visit: Visit, message_id: str) -> Response:
     found = await asyncio.to_thread(parsed_message, octets, has_attachments=False, has_raw=False)
     subject = _with_prefix("Fwd: ", str(found["subject"]))
     attached = Attached(octets, f"{subject.removeprefix('Fwd: ')[:80] or 'message'}.eml", "message/rfc822")
-    made = await asyncio.to_thread(_composed, visit, {"subject": subject}, [attached])
+    sender = (await visit.house.identities.answering(visit.actor, message_id)).identity
+    made = await asyncio.to_thread(_composed, visit, sender, {"subject": subject}, [attached])
     draft = await visit.house.messages.append(visit.actor, await _drafts(visit), made, [DRAFT, SEEN])
     return visit.go("/mail/write", draft=draft.place.object_id)
 
@@ -256,6 +273,11 @@ async def _mark_answered(visit: Visit, message_id: str) -> None:
         await visit.house.messages.change(visit.actor, message_id, change)
     except (NoSuchMessage, NoSuchEmail):
         return  # it was put away meanwhile
+
+
+def _signed(identity: Identity) -> str:
+    """Give the signature below an empty place. Spec: RFC 3676 §4.3 (its separator)."""
+    return f"\n\n-- \n{identity.signature}" if identity.signature else ""
 
 
 def _listed(found: dict[str, object], name: str) -> list[tuple[str, str]]:
