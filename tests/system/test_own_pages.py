@@ -4,6 +4,7 @@ import pytest
 
 from mailstead.model.envelope import Actor
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.vacations import Vacations
 from system.browser import ALICE, open_site
 from system.test_mail_pages import message
@@ -91,3 +92,38 @@ async def test_what_senders_are_told(site):
     await page.get_by_role("button", name="Switch off").click()
     await page.get_by_text("It is switched off.").wait_for()
     assert await Vacations(site.house.storage).get(site.actor) is None
+
+
+async def test_preferences_are_kept_and_checked(site):
+    window = await site.window(size="phone")
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/me/preferences")
+    await page.get_by_label("Your name in messages").fill("Alice A.")
+    await page.get_by_label("Signature").fill("Alice\nof Example")
+    await page.get_by_label("Seconds in which").fill("25")
+    await page.get_by_label("Whose pictures").fill("@shop.test friend@else.test")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("Done.").wait_for()
+    kept = await OwnPreferences(site.house.storage).get(site.actor)
+    assert (kept.display_name, kept.signature, kept.undo_s) == ("Alice A.", "Alice\nof Example", 25)
+    assert kept.image_senders == ("@shop.test", "friend@else.test")
+    await page.get_by_label("Whose pictures").fill("nonsense")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("alert").wait_for()
+    assert (await OwnPreferences(site.house.storage).get(site.actor)) == kept
+
+
+async def test_attack_037_an_import_reaches_no_private_address(site):
+    window = await site.window()
+    page = window.page
+    await window.log_in(ALICE)
+    await window.go("/me/import")
+    await page.get_by_label("Server there").fill("127.0.0.1")
+    await page.get_by_label("Name to log in with there").fill("alice")
+    await page.get_by_label("Password there").fill("her password there")
+    await page.get_by_role("button", name="Look what is there").click()
+    await page.get_by_role("alert").wait_for()
+    assert await page.get_by_label("Server there").input_value() == "127.0.0.1"
+    assert await page.get_by_label("Password there").input_value() == ""
+    assert "her password there" not in await page.content()

@@ -70,6 +70,7 @@ def make_site(house: House) -> Site:
         statistics=Statistics(house.storage, house.clock),
         traces=Traces(house.storage),
         users=house.users,
+        remote_imports=house.remote_imports,
         shown_messages=house.shown_messages,
         snoozing=webmail.snoozing,
         unsubscribing=webmail.unsubscribing,

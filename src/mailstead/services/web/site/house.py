@@ -32,6 +32,7 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
+from mailstead.usecases.remote_imports import RemoteImports
 from mailstead.usecases.reporting import Reporting
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.shown_messages import ShownMessages
@@ -93,6 +94,7 @@ class SiteHouse:
     statistics: Statistics
     traces: Traces
     users: Users
+    remote_imports: RemoteImports
     shown_messages: ShownMessages
     snoozing: Snoozing
     unsubscribing: Unsubscribing
