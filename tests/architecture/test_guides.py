@@ -159,6 +159,8 @@ def test_commands_of_a_guide_are_there_with_their_options(guide, least):
             taken.append(words.pop(0))
             command = command.commands[taken[-1]]
         assert taken, words
+        if taken == ["import"] and words and "@" in words[0]:
+            command = command.commands["files"]  # as `import ADDRESS SOURCE` means
         options = {option for parameter in command.params for option in parameter.opts}
         for word in words:
             if word.startswith("--"):
