@@ -110,3 +110,17 @@ def test_each_worker_keeps_to_a_processor_where_it_is_told_to():
         process.send_signal(signal.SIGTERM)
         assert finish(process)[0] == 0
         assert told == {index: str(each) for index, each in enumerate(wanted)}
+
+
+def test_a_worker_that_may_not_choose_its_processor_works_all_the_same():
+    process = start("""
+    def refused(pid, cpus):
+        raise PermissionError(1, "Operation not permitted")
+
+    os.sched_setaffinity = refused
+    sys.exit(supervise(1, until_term, has_cpu_affinity=True))
+    """)
+    while not (line := process.stdout.readline()).startswith("ready"):
+        assert line
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 0
