@@ -100,11 +100,13 @@ def test_each_worker_keeps_to_a_processor_where_it_is_told_to():
     cpus = sorted(os.sched_getaffinity(0))
     for is_told, wanted in ((True, [[cpu] for cpu in [*cpus, cpus[0]]]), (False, [cpus] * (len(cpus) + 1))):
         process = start(program % is_told)
-        told = {}
-        while len(told) < len(wanted):
+        told, ready_count = {}, 0
+        while ready_count < len(wanted):  # before that, the signal would kill a worker
             line = process.stdout.readline()
             assert line
-            if not line.startswith("ready"):
+            if line.startswith("ready"):
+                ready_count += 1
+            else:
                 index, _, found = line.partition(" ")
                 told[int(index)] = found.strip()
         process.send_signal(signal.SIGTERM)
