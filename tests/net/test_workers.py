@@ -100,13 +100,29 @@ def test_each_worker_keeps_to_a_processor_where_it_is_told_to():
     cpus = sorted(os.sched_getaffinity(0))
     for is_told, wanted in ((True, [[cpu] for cpu in [*cpus, cpus[0]]]), (False, [cpus] * (len(cpus) + 1))):
         process = start(program % is_told)
-        told = {}
-        while len(told) < len(wanted):
+        told, ready_count = {}, 0
+        while ready_count < len(wanted):  # before that, the signal would kill a worker
             line = process.stdout.readline()
             assert line
-            if not line.startswith("ready"):
+            if line.startswith("ready"):
+                ready_count += 1
+            else:
                 index, _, found = line.partition(" ")
                 told[int(index)] = found.strip()
         process.send_signal(signal.SIGTERM)
         assert finish(process)[0] == 0
         assert told == {index: str(each) for index, each in enumerate(wanted)}
+
+
+def test_a_worker_that_may_not_choose_its_processor_works_all_the_same():
+    process = start("""
+    def refused(pid, cpus):
+        raise PermissionError(1, "Operation not permitted")
+
+    os.sched_setaffinity = refused
+    sys.exit(supervise(1, until_term, has_cpu_affinity=True))
+    """)
+    while not (line := process.stdout.readline()).startswith("ready"):
+        assert line
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 0

@@ -183,26 +183,27 @@ class _Server(uvicorn.Server):
         await asyncio.get_running_loop().connect_accepted_socket(make, accepted, ssl=context)
 
 
-class _Gathering:
-    """A transport that sends what is written in one turn of the loop at once.
+class _Gathering(asyncio.Transport):
+    """A transport that sends what is written in one turn of the loop at once; all else is that of the one it is given.
 
     Uvicorn writes a head and its body apart, each of which is a TLS record, a system call and a client woken up.
     """
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._transport = transport
         self._loop = loop
         self._pieces: list[bytes] = []
         self._octets = 0
 
-    def write(self, octets: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """See asyncio.WriteTransport."""
-        if not octets:
+        if not data:
             return
         if not self._pieces:
             self._loop.call_soon(self._send)
-        self._pieces.append(octets)
-        self._octets += len(octets)
+        self._pieces.append(bytes(data))
+        self._octets += len(data)
         if self._octets > GATHERED_OCTETS_MAX:
             self._send()
 
@@ -211,15 +212,53 @@ class _Gathering:
         self._send()
         self._transport.close()
 
+    def abort(self) -> None:
+        """See asyncio.WriteTransport."""
+        self._pieces.clear()
+        self._transport.abort()
+
     def _send(self) -> None:
-        if self._pieces:
-            octets = b"".join(self._pieces)
-            self._pieces.clear()
-            self._octets = 0
+        octets = b"".join(self._pieces)
+        self._pieces.clear()
+        self._octets = 0
+        if octets and not self._transport.is_closing():  # it may have been lost meanwhile
             self._transport.write(octets)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def is_closing(self) -> bool:
+        """See asyncio.BaseTransport."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See asyncio.BaseTransport."""
+        return self._transport.get_extra_info(name, default)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """See asyncio.BaseTransport."""
+        return self._transport.get_protocol()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """See asyncio.BaseTransport."""
+        self._transport.set_protocol(protocol)
+
+    def is_reading(self) -> bool:
+        """See asyncio.ReadTransport."""
+        return self._transport.is_reading()
+
+    def pause_reading(self) -> None:
+        """See asyncio.ReadTransport."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See asyncio.ReadTransport."""
+        self._transport.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        """See asyncio.WriteTransport."""
+        return self._octets + self._transport.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """See asyncio.WriteTransport."""
+        self._transport.set_write_buffer_limits(high, low)
 
 
 class _Connection(H11Protocol):
@@ -234,7 +273,7 @@ class _Connection(H11Protocol):
         """See asyncio.Protocol."""
         terms = self.server_of.terms
         metrics.CONNECTIONS.labels(terms.service).inc()
-        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]  # what it needs of one
+        super().connection_made(_Gathering(transport, self.loop))
         if len(self.connections) > terms.connections_max:
             metrics.refused(terms.service, "closed", "too-many")
             transport.abort()

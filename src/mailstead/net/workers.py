@@ -84,7 +84,10 @@ def _keep_to_one_cpu(index: int) -> None:
     """
     if sys.platform == "linux":
         cpus = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cpus[index % len(cpus)]})
+        try:
+            os.sched_setaffinity(0, {cpus[index % len(cpus)]})
+        except OSError as error:  # forbidden to us, or that processor went meanwhile: slower, and no more
+            _log.warning("a worker keeps to no processor", worker=index, cause=error.strerror)
 
 
 def _watch(workers: dict[int, int], stop_limit_s: float) -> int:

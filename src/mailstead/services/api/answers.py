@@ -118,7 +118,7 @@ def odd_fields(model: type[BaseModel]) -> tuple[tuple[str, ...], tuple[tuple[str
     """
     moments, renamed = [], []
     for name, described in model.model_fields.items():
-        if "datetime" in repr(described.annotation):
+        if _holds_moments(described.annotation):
             is_optional = get_origin(described.annotation) in {Union, UnionType}
             kinds = get_args(described.annotation) if is_optional else (described.annotation,)
             if not set(kinds) <= {datetime, Moment, NoneType}:
@@ -127,6 +127,10 @@ def odd_fields(model: type[BaseModel]) -> tuple[tuple[str, ...], tuple[tuple[str
         if described.serialization_alias is not None:
             renamed.append((name, described.serialization_alias))
     return tuple(moments), tuple(renamed)
+
+
+def _holds_moments(annotation: Any) -> bool:
+    return annotation is datetime or any(map(_holds_moments, get_args(annotation)))
 
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_opened)

@@ -6,13 +6,16 @@ account and makes another key. Commands: ``mailstead account seal`` and its neig
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
 from mailstead.model.address import Address
+from mailstead.model.envelope import Actor, Peer
 from mailstead.model.errors import NotAllowed
+from mailstead.model.secret import Secret
 from mailstead.services.api.endpoints import Answer, Auth, Call, Endpoint, Model, Right, Shown
 from mailstead.services.api.values import Moment, Password
 
@@ -23,19 +26,17 @@ def _must_be_true(value: bool) -> bool:
     return value
 
 
-class SealAsked(Model):
-    """The account is to be sealed."""
-
-    password: Password
-    """The main password, once more."""
-    understood: Annotated[bool, AfterValidator(_must_be_true)]
-    """True: who loses password and recovery key has lost the mail."""
-
-
 class PasswordShown(Model):
     """The main password, once more."""
 
     password: Password
+
+
+class SealAsked(PasswordShown):
+    """The account is to be sealed."""
+
+    understood: Annotated[bool, AfterValidator(_must_be_true)]
+    """True: who loses password and recovery key has lost the mail."""
 
 
 class Recovery(Model):
@@ -87,11 +88,7 @@ async def show(call: Call) -> Answer:
 
 async def seal(call: Call) -> Answer:
     """Seal it with a new recovery key."""
-    asked: SealAsked = call.body
-    sealed_accounts = call.house.sealed_accounts
-    key = sealed_accounts.new_recovery_key()
-    await sealed_accounts.seal(call.actor, _own(call), asked.password, key, call.peer)
-    return Answer(RecoveryKeyShown(recovery_key=key.reveal()))
+    return await _with_new_key(call, call.house.sealed_accounts.seal)
 
 
 async def unseal(call: Call) -> Answer:
@@ -103,11 +100,7 @@ async def unseal(call: Call) -> Answer:
 
 async def renew_recovery_key(call: Call) -> Answer:
     """Make another recovery key."""
-    asked: PasswordShown = call.body
-    sealed_accounts = call.house.sealed_accounts
-    key = sealed_accounts.new_recovery_key()
-    await sealed_accounts.replace_recovery_key(call.actor, _own(call), asked.password, key, call.peer)
-    return Answer(RecoveryKeyShown(recovery_key=key.reveal()))
+    return await _with_new_key(call, call.house.sealed_accounts.replace_recovery_key)
 
 
 async def recover(call: Call) -> Answer:
@@ -116,6 +109,16 @@ async def recover(call: Call) -> Answer:
     address = Address.parse(asked.address)
     await call.house.sealed_accounts.recover(address, asked.recovery_key, asked.new_password, call.peer)
     return Answer()
+
+
+async def _with_new_key(
+    call: Call, verb: Callable[[Actor, Address, Secret, Secret, Peer], Awaitable[object]]
+) -> Answer:
+    """Do what takes a password and a new recovery key; show the key, this once."""
+    asked: PasswordShown = call.body
+    key = call.house.sealed_accounts.new_recovery_key()
+    await verb(call.actor, _own(call), asked.password, key, call.peer)
+    return Answer(RecoveryKeyShown(recovery_key=key.reveal()))
 
 
 def _own(call: Call) -> Address:
