@@ -7,7 +7,7 @@ import pytest
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import LimitReached, NotAllowed, PolicyRefused
 from mailstead.model.people import ObjectId, UserId
-from mailstead.model.preferences import Density, IdentityText, Preferences, Theme
+from mailstead.model.preferences import Density, IdentityText, Preferences, Theme, WeekStart
 from mailstead.usecases.own_preferences import OwnPreferences
 
 USER = Actor(None, None, user_id=UserId(ObjectId("1" * 24)))
@@ -24,6 +24,18 @@ async def test_accounts_and_users_have_their_own(preferences, alice, bob, actor_
     assert await preferences.get(actor_of(alice)) == Preferences(theme=Theme.DARK, time_zone="Asia/Seoul")
     assert await preferences.get(USER) == Preferences(density=Density.COMPACT, language="ru")
     assert await preferences.get(actor_of(bob)) == Preferences()
+
+
+async def test_keys_are_on_until_somebody_turns_them_off(preferences, alice, actor_of):
+    actor = actor_of(alice)
+    before = await preferences.get(actor)
+    assert (before.has_shortcuts, before.week_start, before.writes_formatted) == (True, WeekStart.LANGUAGE, False)
+    await preferences.change(
+        actor,
+        lambda there: replace(there, has_shortcuts=False, week_start=WeekStart.SUNDAY, writes_formatted=True),
+    )
+    after = await preferences.get(actor)
+    assert (after.has_shortcuts, after.week_start, after.writes_formatted) == (False, WeekStart.SUNDAY, True)
 
 
 async def test_attack_092_nobody_has_none(preferences, admin):

@@ -29,6 +29,16 @@ class Density(StrEnum):
     COMPACT = "compact"
 
 
+class WeekStart(StrEnum):
+    """Which day a week begins with."""
+
+    LANGUAGE = "language"
+    """As the calendars of the language have it."""
+    MONDAY = "monday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityText:
     """What goes with one address of the owner when he writes."""
@@ -61,3 +71,8 @@ class Preferences:
     """By address, in lower case."""
     image_senders: tuple[str, ...] = ()
     """Addresses (or ``@domain``) in lower case whose remote images are shown unasked."""
+    has_shortcuts: bool = True
+    """Whether single keys act on the pages of mail. Spec: WCAG 2.2 §2.1.4."""
+    week_start: WeekStart = WeekStart.LANGUAGE
+    writes_formatted: bool = False
+    """Whether a new message begins as formatted text."""

@@ -16,6 +16,7 @@ from mailstead.model.preferences import (
     IdentityText,
     Preferences,
     Theme,
+    WeekStart,
 )
 from mailstead.services.api.endpoints import Answer, Auth, Call, Endpoint, Model, Right, Shown
 
@@ -47,6 +48,11 @@ class PreferencesChange(Model):
     identities: Annotated[dict[Line, IdentityTextGiven], Field(max_length=IDENTITIES_MAX)] | None = None
     image_senders: Annotated[list[Line], Field(max_length=IMAGE_SENDERS_MAX)] | None = None
     """Addresses, or `@domain`, whose remote images are shown unasked."""
+    has_shortcuts: bool | None = None
+    """Whether single keys act on the pages of mail."""
+    week_start: WeekStart | None = None
+    writes_formatted: bool | None = None
+    """Whether a new message begins as formatted text."""
 
 
 class IdentityTextShown(Shown):
@@ -70,6 +76,9 @@ class PreferencesShown(Shown):
     default_identity: str
     identities: dict[str, IdentityTextShown]
     image_senders: list[str]
+    has_shortcuts: bool
+    week_start: WeekStart
+    writes_formatted: bool
 
 
 async def show(call: Call) -> Answer:
