@@ -245,7 +245,9 @@ def a_message(uid, size_octets=5):
 async def test_attack_007_a_literal_that_is_larger_than_said_is_thrown_away_and_the_others_come(stranger):
     large = b"* 2 FETCH (BODY[] {200000}\r\n" + b"y" * 200_000 + b" UID 9)\r\n"
     stranger.says[rb"UID FETCH 8,9,10"] = (
-        b"* 1 FETCH (UID 8 BODY[] {5}\r\nhello)\r\n" + large + b"* 3 FETCH (UID 77 BODY[] {1}\r\nx)\r\n{tag} OK done\r\n"
+        b"* 1 FETCH (UID 8 BODY[] {5}\r\nhello)\r\n"
+        + large
+        + b"* 3 FETCH (UID 77 BODY[] {1}\r\nx)\r\n{tag} OK done\r\n"
     )
     del stranger.says[rb""]
     async with stranger.session() as session:
