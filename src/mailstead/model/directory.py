@@ -92,6 +92,9 @@ class DomainTerms:
     owners_forward: bool = True
     """Accounts' owners say themselves where their mail is sent on to; else only who looks after the domain does."""
 
+    owner_aliases_max: int = 50
+    """Aliases that the owner of an account makes himself, which lead to him alone; 0: none."""
+
     client_tls_version_min: str = "1.2"
     """Oldest version of TLS over which people log in: ``1.2`` or ``1.3``."""
 

@@ -111,6 +111,8 @@ class AddressProfile:
     settings: Mapping[str, object] = field(default_factory=dict)
     """What clients keep of their own (AliasAccount ``settings``), bounded by the use case."""
     locale: str = "en"
+    made_by: str = ""
+    """Id of the account whose owner has made this alias for himself; empty: nobody's."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

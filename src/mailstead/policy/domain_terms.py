@@ -250,6 +250,7 @@ TERMS: Final[dict[str, Term]] = {
     "disk_free_octets_min": Term("No new accounts below so much free disk space.", octets_of),
     "account_quota_octets": Term("Quota of new accounts; 0: the server's setting.", octets_of),
     "owners_forward": Term("Owners of accounts say themselves where their mail is sent on to.", _boolean),
+    "owner_aliases_max": Term("Aliases that each account's owner makes himself; 0: none.", _number(0, 1000)),
     "client_tls_version_min": Term("Oldest TLS version over which people log in: 1.2, 1.3.", _one_of("1.2", "1.3")),
     "requires_encryption": Term("Refuse mail that is not OpenPGP-encrypted, out and in.", _boolean),
     "cleartext_senders": Term("Addresses of the domain that may send clear text all the same.", _addresses),

@@ -15,6 +15,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chatmail": {
         "is_chatmail": True,
         "opens_accounts": True,
+        "owner_aliases_max": 0,
         "client_tls_version_min": "1.3",
         "requires_encryption": True,
         "requires_aligned_dkim": True,

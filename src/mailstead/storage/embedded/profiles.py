@@ -73,6 +73,7 @@ class _AddressWords(msgspec.Struct, omit_defaults=True):
     retention_days: int = 0
     settings: dict[str, Any] = {}
     locale: str = "en"
+    made_by: str = ""
 
 
 class EmbeddedProfiles:
@@ -270,6 +271,7 @@ def _set_address_profile(db: apsw.Connection, domain: str, local_part: str, prof
         profile.retention_days,
         dict(profile.settings),
         profile.locale,
+        profile.made_by,
     )
     # A user who is gone meanwhile is none: the address becomes the domain's, as when he goes later.
     db.execute(
