@@ -70,7 +70,12 @@ class HttpServer:
         *,
         is_port_shared: bool = False,
     ) -> None:
-        """`context` gives what serves the next handshake. Errors: BadSettings."""
+        """`context` gives what serves the next handshake.
+
+        A request's state has ``tls_version``; ``stopping``, an event that answers without end of their own wait for,
+        so that they do not delay the stop; ``abort``, which gets rid of a client who does not read.
+        Errors: BadSettings.
+        """
         self._app = app
         self.terms = terms
         """Looked at by each connection."""
@@ -82,6 +87,7 @@ class HttpServer:
         }
         self._context = context
         self._is_port_shared = is_port_shared
+        self._stopping = asyncio.Event()
         self._sockets: dict[bool, list[socket.socket]] = {False: [], True: []}
 
     @property
@@ -122,6 +128,7 @@ class HttpServer:
             for is_tls, server in servers.items():
                 group.create_task(server.serve(self._sockets[is_tls]))
             await stop.wait()
+            self._stopping.set()
             for server in servers.values():
                 server.should_exit = True
 
@@ -131,6 +138,11 @@ class HttpServer:
             accepted.close()
             return
         await self._tls_server.adopt(accepted, self._handing_context())
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when the server begins to stop."""
+        return self._stopping
 
     def _config(self, *, is_tls: bool) -> uvicorn.Config:
         protocol = type("_BoundConnection", (_Connection,), {"server_of": self})
@@ -279,7 +291,12 @@ class _Connection(H11Protocol):
             transport.abort()
             return
         encrypted = transport.get_extra_info("ssl_object")
-        self.app_state = {**self.app_state, "tls_version": encrypted.version() if encrypted is not None else None}
+        self.app_state = {
+            **self.app_state,
+            "tls_version": encrypted.version() if encrypted is not None else None,
+            "stopping": self.server_of.stopping,
+            "abort": transport.abort,
+        }
         self._end = self.loop.call_later(terms.connection_s, self._look, transport)
 
     def on_response_complete(self) -> None:
@@ -319,8 +336,6 @@ class _Connection(H11Protocol):
         """See H11Protocol: another protocol takes the connection, with an end of its own."""
         if self._end is not None:
             self._end.cancel()
-        # For an application that must get rid of a client who does not read: closing would wait for it.
-        self.app_state = {**self.app_state, "abort": self.transport.abort}
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,10 +9,12 @@ from mailstead import __version__
 from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
+from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
+from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
@@ -58,6 +60,7 @@ def make_site(house: House) -> Site:
         junk_filter=house.junk_filter,
         identities=webmail.identities,
         keys=house.keys,
+        live_mail=LiveMail(AccountEvents(house.storage, house.bus), house.accounts),
         members=house.members,
         message_reasons=webmail.message_reasons,
         messages=Messages(house.mailboxes),

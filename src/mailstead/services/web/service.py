@@ -14,6 +14,7 @@ from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
 from mailstead.services.web.relay import Home
+from mailstead.services.web.site import live
 from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.log_in_links import LogInLinks
@@ -23,7 +24,11 @@ from mailstead.usecases.receptions import Receptions
 CONNECTION_S: Final = 30.0
 MAIL_CONNECTION_S: Final = 300.0
 """Of one that is bringing a message: it may be large, and its delivery may wait. It has a pace to keep, too."""
+UPLOAD_S: Final = 600.0
+"""Of one that brings files for a message that is being written; who they are was asked before."""
 CONNECTIONS_MAX: Final = 500
+_LASTING_S: Final = {mxdeliv.PATH: MAIL_CONNECTION_S, live.PATH: live.CONNECTION_S, "/mail/write": UPLOAD_S}
+"""Of paths that may take longer than `CONNECTION_S`."""
 
 
 class WebService(HttpServer):
@@ -71,7 +76,7 @@ class WebService(HttpServer):
         )
 
         def request_s(path: str) -> float:
-            return MAIL_CONNECTION_S if path == mxdeliv.PATH else beside_s(path) if beside_s is not None else 0.0
+            return _LASTING_S.get(path) or (beside_s(path) if beside_s is not None else 0.0)
 
         terms = HttpTerms("web", CONNECTION_S, request_s, CONNECTIONS_MAX, has_sockets=has_sockets)
         super().__init__(

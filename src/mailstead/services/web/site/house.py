@@ -24,6 +24,7 @@ from mailstead.usecases.folders import Folders
 from mailstead.usecases.identities import Identities
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
+from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.members import Members
 from mailstead.usecases.message_reasons import MessageReasons
 from mailstead.usecases.messages import Messages
@@ -82,6 +83,7 @@ class SiteHouse:
     junk_filter: JunkFilter
     identities: Identities
     keys: Keys
+    live_mail: LiveMail
     members: Members
     message_reasons: MessageReasons
     messages: Messages
