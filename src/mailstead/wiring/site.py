@@ -25,6 +25,7 @@ from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url
+from mailstead.wiring.site_care import make_care
 from mailstead.wiring.webmail import make_webmail
 
 
@@ -49,6 +50,7 @@ def make_site(house: House) -> Site:
         conversations=webmail.conversations,
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),
+        care=make_care(house),
         dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
         domains=house.domains,

@@ -36,7 +36,8 @@ class Asking:
 
     def __init__(self, house):
         self.house = house
-        self._app = Starlette(routes=make_site(house).routes())
+        self.site = make_site(house)
+        self._app = Starlette(routes=self.site.routes())
         self._tokens = {}
 
     async def _cookie(self, by):
@@ -80,11 +81,13 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(folder):
+async def asking(folder, **further):
+    """Give a house with people; `further`: sections of the settings."""
     settings = Settings(
         limits=Limits(password_hash_iterations=1, password_hash_memory_mib=1),
         server=Server(hostname=HOST, data_dir=folder / "data"),
         store=Store(master_key=Secret("00" * 32)),
+        **further,
     )
     async with open_house(settings) as house:
         for name in ("example.test", "other.test"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailstead.ports.clock import Clock
+from mailstead.services.web.site.care import Care
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.address_tables import AddressTables
@@ -72,6 +73,7 @@ class SiteHouse:
     conversations: Conversations
     audit: Audit
     backup_jobs: BackupJobs
+    care: Care
     dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
     domains: Domains

@@ -1,0 +1,16 @@
+"""What the pages of the server's upkeep need. Made by `wiring.site_care`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailstead.usecases.certificate_care import CertificateCare
+from mailstead.usecases.house_jobs import HouseJobs
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """Use cases by name."""
+
+    certificates: CertificateCare
+    jobs: HouseJobs
