@@ -19,6 +19,7 @@ from starlette.responses import Response
 from mailstead.mime.binary import decoded_part
 from mailstead.mime.composition import Attached, Composition, Correspondent, compose
 from mailstead.mime.correspondents import correspondents_of
+from mailstead.mime.formatted import document_of, formatted_of_text, safe_formatted, text_of_formatted
 from mailstead.mime.parsed import parsed_message
 from mailstead.mime.tree import part_tree
 from mailstead.model.errors import BadMessage, MailsteadError, MessageTooLarge, NoSuchEmail, NoSuchMessage
@@ -34,6 +35,10 @@ from mailstead.usecases.shown_messages import attachment_view
 FILES_MAX: Final = 50
 TEXT_OCTETS_MAX: Final = 4 * 1024 * 1024
 DRAFTS: Final = "\\Drafts"
+SHOWN: Final = ("to", "cc", "bcc", "subject", "text", "html", "in_reply_to", "references")
+FORMATTED: Final = "formatted"
+QUOTED_CHARACTERS_MAX: Final = 200_000
+"""Of HTML that an answer quotes as such; what is longer is quoted as text."""
 _BASE64: Final = 4 / 3
 """As much longer is a file in a message."""
 
@@ -49,7 +54,9 @@ async def write(visit: Visit) -> Response:
         return await _forward(visit, passed_on)
     begun = {"to": query.get("to", "")[:2000], "subject": query.get("subject", "")[:1000]}
     identities = await visit.house.identities.find(visit.actor)
-    return await _form(visit, {**begun, "text": _signed(identities[0]) if identities else ""})
+    text = _signed(identities[0]) if identities else ""
+    begun |= {"text": text, "html": formatted_of_text(text), "format": await _format(visit)}
+    return await _form(visit, begun)
 
 
 async def keep_or_send(visit: Visit) -> Response:
@@ -111,7 +118,8 @@ async def _outbox(visit: Visit, error: MailsteadError | None = None) -> Response
 async def _form(
     visit: Visit, fields: dict[str, str], draft_id: str = "", error: MailsteadError | None = None
 ) -> Response:
-    shown = {name: fields.get(name, "") for name in ("to", "cc", "bcc", "subject", "text", "in_reply_to", "references")}
+    shown = {name: fields.get(name, "") for name in SHOWN}
+    shown["html"] = await asyncio.to_thread(safe_formatted, shown["html"])
     files = [
         (name.removeprefix("file-"), value) for name, value in fields.items() if name.startswith("file-") and value
     ]
@@ -121,6 +129,7 @@ async def _form(
         "mail/write.html",
         status,
         fields=shown,
+        is_formatted=fields.get("format") == FORMATTED,
         identities=identities,
         sender=fields.get("from", "") or next((str(each.address) for each in identities), ""),
         files=files,
@@ -164,6 +173,7 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
 
 
 def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
+    html = safe_formatted(fields.get("html", "")) if fields.get("format") == FORMATTED else ""
     return compose(
         Composition(
             visit.house.clock.now(),
@@ -175,7 +185,8 @@ def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachment
             subject=" ".join(fields.get("subject", "").split()),
             in_reply_to=fields.get("in_reply_to", ""),
             references=tuple(fields.get("references", "").split()),
-            text=fields.get("text", "").replace("\r\n", "\n"),
+            text=text_of_formatted(html) if html else fields.get("text", "").replace("\r\n", "\n"),
+            html=document_of(html) if html else None,
             attachments=tuple(attachments),
         ),
         has_bcc=True,
@@ -222,7 +233,9 @@ def _fields_of(octets: bytes) -> dict[str, str]:
     fields |= {
         "from": next((address for _name, address in _listed(found, "from")), ""),
         "subject": str(found["subject"]),
-        "text": str(found.get("text", "")),
+        "text": _text(found),
+        "html": str(found.get("html", "")),
+        "format": FORMATTED if found.get("html") else "",
         "in_reply_to": str(found.get("inReplyTo", "")),
         "references": _words(found.get("references")),
     }
@@ -241,12 +254,15 @@ async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict
     sender = _addresses(found, "replyTo") or _addresses(found, "from")
     reference = str(found["messageId"])
     answering = await visit.house.identities.answering(visit.actor, message_id)
+    signed = _signed(answering.identity)
     return {
         "from": str(answering.identity.address),
         "to": sender,
         "cc": ", ".join(_written(name, address) for name, address in others) if to_all else "",
         "subject": _with_prefix("Re: ", str(found["subject"])),
-        "text": f"{_signed(answering.identity)}\n\n{_quoted(str(found.get('text', '')))}",
+        "text": f"{signed}\n\n{_quoted(_text(found))}",
+        "html": await asyncio.to_thread(_quoted_html, signed, found),
+        "format": await _format(visit),
         "in_reply_to": reference,
         "references": f"{_words(found.get('references'))} {reference}".strip(),
         "answered": message_id,
@@ -264,6 +280,25 @@ async def _forward(visit: Visit, message_id: str) -> Response:
     made = await asyncio.to_thread(_composed, visit, sender, {"subject": subject}, [attached])
     draft = await visit.house.messages.append(visit.actor, await _drafts(visit), made, [DRAFT, SEEN])
     return visit.go("/mail/write", draft=draft.place.object_id)
+
+
+async def _format(visit: Visit) -> str:
+    """Give how a new message begins: `FORMATTED`, or empty for plain text."""
+    return FORMATTED if (await visit.house.preferences.get(visit.actor)).writes_formatted else ""
+
+
+def _quoted_html(signed: str, found: dict[str, object]) -> str:
+    """Give the beginning of a formatted answer: what is quoted is safe, as whoever wrote it is a stranger."""
+    html = str(found.get("html", ""))
+    quoted = safe_formatted(html) if 0 < len(html) <= QUOTED_CHARACTERS_MAX else ""
+    quoted = quoted or formatted_of_text(_text(found).rstrip())
+    return f"<div><br></div>{formatted_of_text(signed.strip())}<blockquote>{quoted}</blockquote>"
+
+
+def _text(found: dict[str, object]) -> str:
+    """Give the text of a message, also of one that has HTML alone."""
+    text = str(found.get("text", ""))
+    return text if text.strip() else text_of_formatted(safe_formatted(str(found.get("html", ""))))
 
 
 async def _mark_answered(visit: Visit, message_id: str) -> None:
