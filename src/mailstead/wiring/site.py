@@ -12,16 +12,20 @@ from mailstead.services.web.site.table import all_pages
 from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.emails import Emails
+from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.own_aliases import OwnAliases
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 from mailstead.usecases.vacations import Vacations
 from mailstead.wiring.api_administration import make_backup_jobs
+from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url
@@ -47,6 +51,7 @@ def make_site(house: House) -> Site:
         address_book=house.address_book,
         address_tables=AddressTables(house.address_book),
         addresses=house.addresses,
+        client_profiles=make_client_profiles(house),
         conversations=webmail.conversations,
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),
@@ -55,6 +60,9 @@ def make_site(house: House) -> Site:
         doctor=partial(make_doctor, house),
         domains=house.domains,
         emails=Emails(house.storage, house.submissions, recipients_max=settings.smtp.recipients_max),
+        export_archives=ExportArchives(
+            house.storage, house.mailboxes, house.collections, house.calendar_files, house.clock
+        ),
         factor_settings=house.factor_settings,
         filter_rules=house.filter_rules,
         first_run=house.first_run,
@@ -62,6 +70,7 @@ def make_site(house: House) -> Site:
         junk_filter=house.junk_filter,
         identities=webmail.identities,
         keys=house.keys,
+        last_log_ins=house.last_log_ins,
         live_mail=LiveMail(AccountEvents(house.storage, house.bus), house.accounts),
         members=house.members,
         message_reasons=webmail.message_reasons,
@@ -70,7 +79,10 @@ def make_site(house: House) -> Site:
         outbox=webmail.outbox,
         preferences=webmail.preferences,
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
+        own_addresses=OwnAddresses(house.storage, house.clock),
+        own_aliases=OwnAliases(house.storage, house.aliases),
         reporting=house.reporting,
+        sealed_accounts=house.sealed_accounts,
         sender_lists=house.sender_lists,
         statistics=Statistics(house.storage, house.clock),
         traces=Traces(house.storage),

@@ -1,6 +1,13 @@
 // What every page gets: moments in the reader's own zone, choices that apply at once, buttons that copy.
 const language = document.documentElement.lang;
-const form = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const zone = document.documentElement.dataset.zone;
+const shown = { dateStyle: "medium", timeStyle: "short" };
+let form;
+try {
+  form = new Intl.DateTimeFormat(language, { ...shown, timeZone: zone });
+} catch {
+  form = new Intl.DateTimeFormat(language, shown); // a zone that this browser does not know
+}
 
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);

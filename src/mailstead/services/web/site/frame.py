@@ -5,15 +5,18 @@ Spec: W3C CSP Level 3; RFC 9110 §12.5.4 (Accept-Language); attack rows 86, 99.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from mailstead.model.envelope import Actor
+from mailstead.model.preferences import Preferences, Theme
 from mailstead.services.web.rendering import language_asked, size_in_words
 from mailstead.services.web.site.assets import url_of
 from mailstead.services.web.site.languages import LANGUAGES, NAMES, direction, translations
@@ -43,6 +46,8 @@ class Look:
 
     language: str = "en"
     theme: str = "auto"
+    time_zone: str = ""
+    """Name of the IANA database; empty: the browser's, and UTC where no script runs."""
 
 
 def look_of(cookies: dict[str, str], accept_language: str) -> Look:
@@ -51,6 +56,17 @@ def look_of(cookies: dict[str, str], accept_language: str) -> Look:
     return Look(
         language if language in LANGUAGES else language_asked(accept_language, LANGUAGES),
         theme if theme in THEMES else "auto",
+    )
+
+
+def look_kept(look: Look, preferences: Preferences) -> Look:
+    """Give the look that somebody has chosen for all browsers; what was never chosen is as in this one."""
+    asked = preferences.language
+    return replace(
+        look,
+        language=language_asked(asked, (look.language, *LANGUAGES)) if asked else look.language,
+        theme=look.theme if preferences.theme is Theme.SYSTEM else preferences.theme.value,
+        time_zone=preferences.time_zone,
     )
 
 
@@ -89,14 +105,23 @@ class Frame:
             made.filters["told"] = words.gettext
             made.globals["asset"] = url_of
             made.filters["size"] = size_in_words
-            made.filters["moment"] = moment
+            made.filters["moment"] = _moment_here
             self._environments[language] = made
         return made
 
 
-def moment(at: datetime) -> Markup:
-    """Write a moment so that a script can show it in the reader's zone; without scripts it is in UTC."""
-    utc = at.astimezone(UTC)
-    return Markup('<time datetime="{exact}">{text} UTC</time>').format(
-        exact=utc.isoformat(timespec="seconds"), text=f"{utc:%Y-%m-%d %H:%M}"
+def moment(at: datetime, time_zone: str = "") -> Markup:
+    """Write a moment so that a script can show it in the reader's zone; without scripts it is in `time_zone`."""
+    try:
+        zone, name = (ZoneInfo(time_zone), time_zone) if time_zone else (UTC, "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone, name = UTC, "UTC"
+    return Markup('<time datetime="{exact}">{text} {name}</time>').format(
+        exact=at.astimezone(UTC).isoformat(timespec="seconds"), text=f"{at.astimezone(zone):%Y-%m-%d %H:%M}", name=name
     )
+
+
+@pass_context
+def _moment_here(context: Context, at: datetime) -> Markup:
+    look = context.get("look")
+    return moment(at, look.time_zone if isinstance(look, Look) else "")

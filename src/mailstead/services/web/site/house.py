@@ -13,11 +13,13 @@ from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.audit import Audit
 from mailstead.usecases.backup_jobs import BackupJobs
+from mailstead.usecases.client_profiles import ClientProfiles
 from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
 from mailstead.usecases.domains import Domains
 from mailstead.usecases.emails import Emails
+from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.factor_settings import FactorSettings
 from mailstead.usecases.filter_rules import FilterRules
 from mailstead.usecases.first_run import FirstRun
@@ -25,6 +27,7 @@ from mailstead.usecases.folders import Folders
 from mailstead.usecases.identities import Identities
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
+from mailstead.usecases.last_log_ins import LastLogIns
 from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.members import Members
 from mailstead.usecases.message_reasons import MessageReasons
@@ -32,10 +35,13 @@ from mailstead.usecases.messages import Messages
 from mailstead.usecases.outbox import Outbox
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
+from mailstead.usecases.own_address import OwnAddresses
+from mailstead.usecases.own_aliases import OwnAliases
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
 from mailstead.usecases.remote_imports import RemoteImports
 from mailstead.usecases.reporting import Reporting
+from mailstead.usecases.sealed_accounts import SealedAccounts
 from mailstead.usecases.sender_lists import SenderLists
 from mailstead.usecases.shown_messages import ShownMessages
 from mailstead.usecases.snoozing import Snoozing
@@ -70,6 +76,7 @@ class SiteHouse:
     address_book: AddressBook
     address_tables: AddressTables
     addresses: Addresses
+    client_profiles: ClientProfiles
     conversations: Conversations
     audit: Audit
     backup_jobs: BackupJobs
@@ -78,6 +85,7 @@ class SiteHouse:
     doctor: Callable[[], Doctor]
     domains: Domains
     emails: Emails
+    export_archives: ExportArchives
     factor_settings: FactorSettings
     filter_rules: FilterRules
     first_run: FirstRun
@@ -85,6 +93,7 @@ class SiteHouse:
     junk_filter: JunkFilter
     identities: Identities
     keys: Keys
+    last_log_ins: LastLogIns
     live_mail: LiveMail
     members: Members
     message_reasons: MessageReasons
@@ -92,8 +101,11 @@ class SiteHouse:
     outgoing: Outgoing
     outbox: Outbox
     overviews: Overviews
+    own_addresses: OwnAddresses
+    own_aliases: OwnAliases
     preferences: OwnPreferences
     reporting: Reporting
+    sealed_accounts: SealedAccounts
     sender_lists: SenderLists
     statistics: Statistics
     traces: Traces

@@ -5,12 +5,14 @@ Spec: WebAuthn Level 3 §7.2; attack rows 61, 62, 89, 90, 95, 99.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
 
 from mailstead.model.errors import AuthenticationFailed, MailsteadError, NoSuchSession, TooManyFailures
 from mailstead.model.people import FactorKind
+from mailstead.model.preferences import Preferences, Theme
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import SESSION, Page, Visit, Who, local_path
@@ -73,13 +75,29 @@ async def log_out(visit: Visit) -> Response:
 
 
 async def look(visit: Visit) -> Response:
-    """Remember language and theme in the browser; no secret, so no such cookie."""
+    """Remember language and theme: in the browser, which has no log-in to know them by, and with who is logged in."""
     fields = await visit.fields()
-    for name in ("language", "theme"):
-        value = fields.get(name, "")
-        if value.isalpha() and len(value) < 10:
-            visit.cookies.append(f"{name}={value}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax")
+    chosen = {name: fields[name] for name in ("language", "theme") if _is_word(fields.get(name, ""))}
+    remember_look(visit, **chosen)
+    if visit.begun is not None:
+        themes = {**{each.value: each for each in Theme}, "auto": Theme.SYSTEM}
+
+        def change(before: Preferences) -> Preferences:
+            theme = themes.get(chosen.get("theme", ""), before.theme)
+            return replace(before, language=chosen.get("language", before.language), theme=theme)
+
+        await visit.house.preferences.change(visit.actor, change)
     return visit.go(local_path(fields.get("then", "")))
+
+
+def remember_look(visit: Visit, **chosen: str) -> None:
+    """Let this browser know what was chosen, for pages before the log-in; no secret, so no such cookie."""
+    for name, value in chosen.items():
+        visit.cookies.append(f"{name}={value}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax")
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isalpha() and len(text) < 10
 
 
 def _in(visit: Visit, begun: Begun, then: str) -> Response:
@@ -106,6 +124,7 @@ def _factor_form(
     return visit.show(
         "factor.html",
         200 if error is None else status_of(error),
+        action="/log-in/factor",
         then=local_path(then),
         error=error,
         has_device=asked is None or FactorKind.TOTP in asked.kinds,

@@ -14,7 +14,7 @@ from mailstead.model.errors import AuthenticationFailed, FactorNeeded, Mailstead
 from mailstead.net.http_requests import WRITING, must_be_asked_here
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site import assets
-from mailstead.services.web.site.frame import REPORTS, Frame, look_of
+from mailstead.services.web.site.frame import REPORTS, Frame, look_kept, look_of
 from mailstead.services.web.site.home import home
 from mailstead.services.web.site.house import SiteHouse
 from mailstead.services.web.site.pages import SESSION, Page, Visit, Who
@@ -45,7 +45,7 @@ class Site:
         return [
             Route(assets.PATH + "{hash:str}/{name:str}", self._asset, methods=["GET"]),
             Route(REPORTS, self._report, methods=["POST"]),
-            *(Route(page.path, self._guarded(page), methods=list(page.methods)) for page in self._pages),
+            *(Route(page.path, self._guarded(page), methods=list(page.methods)) for page in _fixed_first(self._pages)),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -65,6 +65,8 @@ class Site:
                 if request.method in WRITING:
                     must_be_asked_here(request, own=self._house.terms.base_url)
                 visit.begun = await self._begun(visit)
+                if visit.begun is not None:
+                    visit.look = look_kept(visit.look, await self._house.preferences.get(visit.actor))
                 if page.who is not Who.ANYBODY and visit.begun is None:
                     return _to_log_in(visit)
                 if page.who is not Who.ANYBODY and not may_see(visit.actor, page.who):
@@ -114,6 +116,11 @@ class Site:
         metrics.refused("web", "csp", "report")
         _log.warning("a browser reports a page", report=octets.decode("utf-8", "replace"))
         return Response(status_code=204)
+
+
+def _fixed_first(pages: Iterable[Page]) -> list[Page]:
+    """Give paths with parameters last: `/log-in/{token}` would be asked for all that begins so."""
+    return sorted(pages, key=lambda page: "{" in page.path)
 
 
 def may_see(actor: Actor, who: Who) -> bool:

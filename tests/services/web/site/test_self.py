@@ -1,0 +1,81 @@
+"""What people look after themselves, asked without a browser: forms lead on, errors keep what was typed."""
+
+import pytest
+
+from mailstead.model.address import Address
+from mailstead.model.people import owner_of
+from mailstead.model.preferences import WeekStart
+from mailstead.wiring.house import ADMINISTRATOR
+from services.web.site.test_rights import MEMBER, OWNER, asking
+
+
+@pytest.fixture
+async def site(tmp_path):
+    async with asking(tmp_path) as made:
+        yield made
+
+
+async def test_addresses_are_made_and_told(site):
+    status, _, text = await site.ask("GET", "/me/addresses", OWNER)
+    assert (status, "Hide my address" in text) == (200, True)
+    status, where, _ = await site.ask("POST", "/me/addresses", OWNER, {"verb": "hide", "description": "a <shop>"})
+    assert (status, where.startswith("/me/addresses?told=made&address=")) == (303, True)
+    text = (await site.ask("GET", where, OWNER))[2]
+    assert "a &lt;shop&gt;" in text
+    assert "It is there, and leads to you:" in text
+    status, _, text = await site.ask("POST", "/me/addresses", OWNER, {"verb": "make", "name": "postmaster"})
+    assert (status, 'value="postmaster"' in text) == (400, True)
+    # an address that is not one's own is not told of, whatever the address bar says
+    assert "evil@" not in (await site.ask("GET", "/me/addresses?told=made&address=evil%40example.test", OWNER))[2]
+
+
+async def test_where_the_domain_lets_nobody_make_addresses_it_is_said(site):
+    await site.house.domains.set_terms(ADMINISTRATOR, "example.test", {"owner_aliases_max": "0"})
+    text = (await site.ask("GET", "/me/addresses", OWNER))[2]
+    assert "only its administrator makes addresses" in text
+    assert (await site.ask("POST", "/me/addresses", OWNER, {"verb": "hide"}))[0] == 403
+    assert await site.house.storage.directory.find(Address.parse("hide@example.test")) is None
+
+
+async def test_language_and_colours_follow_into_another_browser(site):
+    """The requests have no cookie but the session's, so what is shown comes from the account."""
+    chosen = {"language": "fr", "theme": "dark", "then": "/me"}
+    assert (await site.ask("POST", "/look", OWNER, chosen))[:2] == (303, "/me")
+    text = (await site.ask("GET", "/me/preferences", OWNER))[2]
+    assert '<html lang="fr" dir="ltr" data-theme="dark">' in text
+    assert '<html lang="en"' in (await site.ask("GET", "/me/preferences", MEMBER))[2]
+    assert '<html lang="en"' in (await site.ask("GET", "/log-in"))[2]
+
+
+async def test_preferences_are_kept_and_wrong_ones_stay_in_the_form(site):
+    fields = {
+        "language": "en",
+        "theme": "light",
+        "time_zone": "Asia/Seoul",
+        "week_start": "sunday",
+        "undo_s": "5",
+        "display_name": "Alice",
+        "writes_formatted": "yes",
+    }
+    assert (await site.ask("POST", "/me/preferences", OWNER, fields))[0] == 303
+    account = await site.house.storage.directory.find(Address.parse(OWNER))
+    kept = await site.house.storage.preferences.preferences(owner_of(None, account.account_id))
+    assert (kept.time_zone, kept.week_start, kept.undo_s) == ("Asia/Seoul", WeekStart.SUNDAY, 5)
+    assert (kept.has_shortcuts, kept.writes_formatted) == (False, True)
+    status, _, text = await site.ask("GET", "/me", OWNER)
+    assert 'data-zone="Asia/Seoul"' in text
+    assert " Asia/Seoul</time>" in text  # of the sessions: read without a script, too
+    wrong = fields | {"time_zone": "Mars/Olympus", "display_name": "<Bob>", "image_senders": "a@b.test"}
+    status, _, text = await site.ask("POST", "/me/preferences", OWNER, wrong)
+    assert status == 400
+    assert 'value="&lt;Bob&gt;"' in text
+    assert "a@b.test" in text
+    assert "There is no such time zone" in text
+
+
+async def test_who_has_no_mailbox_has_preferences_of_pages_alone(site):
+    text = (await site.ask("GET", "/me/preferences", MEMBER))[2]
+    assert 'name="time_zone"' in text
+    assert 'name="signature"' not in text
+    assert (await site.ask("POST", "/me/preferences", MEMBER, {"theme": "dark"}))[0] == 303
+    assert 'data-theme="dark"' in (await site.ask("GET", "/me/preferences", MEMBER))[2]
