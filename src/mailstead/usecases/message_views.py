@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +40,7 @@ class MessageView:
     @property
     def labels(self) -> list[str]:
         """Keywords, but those that are flags by registration."""
-        return sorted(flag for flag in self.record.flags if _is_label(flag))
+        return labels_of(self.record.flags)
 
     @property
     def flags(self) -> list[str]:
@@ -109,6 +109,11 @@ def checked_flags(flags: Sequence[str]) -> Flags:
     if sum(_is_label(flag) for flag in found) > LABELS_MAX:
         raise LimitReached(f"A message has at most {LABELS_MAX} labels")
     return found
+
+
+def labels_of(flags: Iterable[str]) -> list[str]:
+    """Give those of a message's flags that are labels: keywords, but those that are flags by registration."""
+    return sorted(flag for flag in flags if _is_label(flag))
 
 
 def _is_label(flag: str) -> bool:

@@ -11,6 +11,7 @@ from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
 from mailstead.usecases.account_events import AccountEvents
 from mailstead.usecases.address_tables import AddressTables
+from mailstead.usecases.chosen_messages import ChosenMessages
 from mailstead.usecases.emails import Emails
 from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.first_run import PATH
@@ -52,6 +53,7 @@ def make_site(house: House) -> Site:
         address_tables=AddressTables(house.address_book),
         addresses=house.addresses,
         client_profiles=make_client_profiles(house),
+        chosen_messages=ChosenMessages(house.mailboxes),
         conversations=webmail.conversations,
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),

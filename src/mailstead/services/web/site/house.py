@@ -14,6 +14,7 @@ from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.audit import Audit
 from mailstead.usecases.backup_jobs import BackupJobs
 from mailstead.usecases.client_profiles import ClientProfiles
+from mailstead.usecases.chosen_messages import ChosenMessages
 from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
@@ -77,6 +78,7 @@ class SiteHouse:
     address_tables: AddressTables
     addresses: Addresses
     client_profiles: ClientProfiles
+    chosen_messages: ChosenMessages
     conversations: Conversations
     audit: Audit
     backup_jobs: BackupJobs
