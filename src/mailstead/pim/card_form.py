@@ -17,7 +17,7 @@ from mailstead.pim.component import Component, Property, escaped, split_unescape
 from mailstead.pim.vcard import CONDITION, Card, card, full_name
 
 TYPE_CHARACTERS_MAX: Final = 60
-_SILENT_TYPES: Final = frozenset({"internet", "pref", "voice"})
+SILENT_TYPES: Final = frozenset({"internet", "pref", "voice"})
 """Say nothing of whose it is."""
 _KIND: Final = "X-ADDRESSBOOKSERVER-KIND"
 """As Apple's clients write groups in 3.0. Spec: RFC 6350 §6.1.4 has KIND."""
@@ -97,7 +97,7 @@ def view(octets: bytes) -> CardView:
         full_name(component),
         _labelled(component.all("EMAIL")),
         _labelled(component.all("TEL")),
-        tuple(_postal(each) for each in component.all("ADR")),
+        tuple(postal_of(each) for each in component.all("ADR")),
         found.is_group,
     )
 
@@ -113,7 +113,7 @@ def _fill(component: Component, form: CardForm, *, is_old_version: bool) -> None
     if form.phones is not None:
         _replace(component, "TEL", _properties(component, "TEL", form.phones))
     if form.addresses is not None:
-        kept = {_postal(each): each for each in component.all("ADR")}
+        kept = {postal_of(each): each for each in component.all("ADR")}
         _replace(component, "ADR", [kept.get(each) or _of_postal(each) for each in form.addresses])
     if form.is_group is not None:
         for name in ("KIND", _KIND):
@@ -131,7 +131,7 @@ def _replace(component: Component, name: str, properties: Sequence[Property]) ->
 
 
 def _properties(component: Component, name: str, wanted: Sequence[Labelled]) -> list[Property]:
-    kept = {_label_of(each): each for each in component.all(name)}
+    kept = {label_of(each): each for each in component.all(name)}
     return [kept.get(each) or _of_label(name, each) for each in wanted]
 
 
@@ -157,10 +157,11 @@ def _types(label: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _labelled(properties: Iterable[Property]) -> tuple[Labelled, ...]:
-    return tuple(each for each in map(_label_of, properties) if each.value)
+    return tuple(each for each in map(label_of, properties) if each.value)
 
 
-def _label_of(prop: Property) -> Labelled:
+def label_of(prop: Property) -> Labelled:
+    """Give an e-mail address or a telephone number, and what it is for."""
     value = unescaped(prop.value).strip()
     # RFC 6350 §6.4.1: in 4.0 a number may be a URI.
     if prop.name == "TEL" and value[:4].lower() == "tel:":
@@ -170,10 +171,11 @@ def _label_of(prop: Property) -> Labelled:
 
 def _type_of(prop: Property) -> str:
     types = [each for value in prop.parameter_values("TYPE") for each in value.split(",")]
-    return next((each.strip().lower() for each in types if each.strip().lower() not in _SILENT_TYPES), "")
+    return next((each.strip().lower() for each in types if each.strip().lower() not in SILENT_TYPES), "")
 
 
-def _postal(prop: Property) -> PostalAddress:
+def postal_of(prop: Property) -> PostalAddress:
+    """Give what ADR says; what stands before the street is told with it. Spec: RFC 6350 §6.3.1."""
     parts = [unescaped(each).strip() for each in split_unescaped(prop.value, ";")]
     parts += [""] * (7 - len(parts))
     street = " ".join(filter(None, (parts[0], parts[1], parts[2])))
