@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from mailstead.telemetry import last_lines
+
 
 def configure(level: str = "info", log_format: str = "auto") -> None:
     """Set up the log of the process: to standard error, as JSON lines or for a console."""
@@ -16,6 +18,7 @@ def configure(level: str = "info", log_format: str = "auto") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            last_lines.keep,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

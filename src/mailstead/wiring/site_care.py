@@ -5,11 +5,20 @@ from __future__ import annotations
 from mailstead.services.web.site.care import Care
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
+from mailstead.usecases.recent_log import RecentLog
 from mailstead.wiring.certificates_held import HeldCertificates
+from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
+from mailstead.wiring.process_facts import log_terms
 
 
 def make_care(house: House) -> Care:
     """Give it."""
     jobs = HouseJobs(house.storage.memory, house.clock, house.audit)
-    return Care(certificates=CertificateCare(HeldCertificates(house), jobs, house.clock), jobs=jobs)
+    return Care(
+        certificates=CertificateCare(HeldCertificates(house), jobs, house.clock),
+        jobs=jobs,
+        log=RecentLog(
+            log_terms(house.settings), house.clock, house.audit, lambda actor: make_doctor(house).examine(actor)
+        ),
+    )

@@ -77,7 +77,7 @@ class Asking:
 
         await self._app(scope, receive, send)
         location = dict(sent[0]["headers"]).get(b"location", b"").decode()
-        return sent[0]["status"], location, b"".join(each.get("body", b"") for each in sent[1:]).decode()
+        return sent[0]["status"], location, b"".join(each.get("body", b"") for each in sent[1:]).decode("utf-8", "replace")
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
+from mailstead.usecases.recent_log import RecentLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +15,4 @@ class Care:
 
     certificates: CertificateCare
     jobs: HouseJobs
+    log: RecentLog
