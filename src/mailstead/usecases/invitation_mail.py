@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -108,23 +109,70 @@ def written(sender: Address, recipient: Address, method: str, octets: bytes, url
     return mail.as_bytes()
 
 
-def lines_of(meeting: CalendarObject) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What people may know of a meeting, each in one line; empty: it does not say."""
+
+    title: str
+    span: Span | None
+    zone: str
+    recurs: bool
+    place: str
+    url: str
+    organizer: str
+
+    @property
+    def start(self) -> str:
+        """When it begins in its own zone, so that people of all languages read it: ``2026-03-10 10:00``."""
+        if self.span is None:
+            return ""
+        return f"{self.span.start.local:{'%Y-%m-%d' if self.span.start.is_date else '%Y-%m-%d %H:%M'}}"
+
+    @property
+    def end(self) -> str:
+        """When it ends, in short; empty: with its start."""
+        if self.span is None:
+            return ""
+        start, end = self.span.start, self.span.start.plus(self.span.length)
+        if start.is_date:
+            last = end.local - timedelta(days=1)
+            return f"{last:%Y-%m-%d}" if last > start.local else ""
+        if end.local <= start.local:
+            return ""
+        return f"{end.local:{'%H:%M' if end.local.date() == start.local.date() else '%Y-%m-%d %H:%M'}}"
+
+
+def told_of(meeting: CalendarObject) -> Told:
     """Give what a meeting is, for people: what, when, where, who has called it."""
     part = meeting.parts[0]
-    lines = [_line(unescaped(part.value("SUMMARY"))) or "Meeting"]
     try:
         span = span_of(part, meeting)
     except BadObject:
         span = None
-    if span is not None:
-        again = ", and again" if part.first("RRULE") is not None or part.first("RDATE") is not None else ""
-        lines.append(f"When: {_when(span, _zone_name(part, span))}{again}")
-    if place := _line(unescaped(part.value("LOCATION"))):
-        lines.append(f"Where: {place}")
-    if address := safe_url(part.value("URL")):
-        lines.append(f"More: {address}")
-    if host := part.value("ORGANIZER"):
-        lines.append(f"Organizer: {_who(host)}")
+    host = part.value("ORGANIZER")
+    return Told(
+        title=_line(unescaped(part.value("SUMMARY"))),
+        span=span,
+        zone=_zone_name(part, span) if span is not None else "",
+        recurs=part.first("RRULE") is not None or part.first("RDATE") is not None,
+        place=_line(unescaped(part.value("LOCATION"))),
+        url=safe_url(part.value("URL")) or "",
+        organizer=_who(host) if host else "",
+    )
+
+
+def lines_of(meeting: CalendarObject) -> list[str]:
+    """Give the same as lines of a mail."""
+    told = told_of(meeting)
+    lines = [told.title or "Meeting"]
+    if told.span is not None:
+        lines.append(f"When: {_when(told.span, told.zone)}{', and again' if told.recurs else ''}")
+    if told.place:
+        lines.append(f"Where: {told.place}")
+    if told.url:
+        lines.append(f"More: {told.url}")
+    if told.organizer:
+        lines.append(f"Organizer: {told.organizer}")
     return lines
 
 

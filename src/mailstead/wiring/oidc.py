@@ -9,8 +9,6 @@ from mailstead.model.errors import BadSettings
 from mailstead.wiring.house import House
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
-
     from mailstead.config.settings import Settings
     from mailstead.usecases.oauth_tokens import OauthTokens
     from mailstead.usecases.oidc_links import OidcLinks
@@ -54,16 +52,10 @@ def make_tokens(house: House) -> OauthTokens | None:
     )
 
 
-def make_pages(house: House) -> list[Route]:
-    """Give the pages of the log-in by the provider; none where there is none. Errors: BadSettings."""
+def make_log_ins(house: House) -> OidcLogIns | None:
+    """Give the log-ins by the provider; None where there is none. Errors: BadSettings."""
     if not house.settings.oidc.issuer:
-        return []
-    from mailstead.services.web.oidc import OidcPages
-
-    return OidcPages(_make_log_ins(house), house.web_sessions, house.settings.server.hostname).routes()
-
-
-def _make_log_ins(house: House) -> OidcLogIns:
+        return None
     from mailstead.storage.embedded.keys import derived_key, master_key
     from mailstead.usecases.oidc_log_ins import OidcLogIns
 

@@ -6,6 +6,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from mailstead import __version__
+from mailstead.services.web.site.arrivals import Arrivals
 from mailstead.services.web.site.house import SiteHouse, SiteTerms
 from mailstead.services.web.site.site import Site
 from mailstead.services.web.site.table import all_pages
@@ -29,7 +30,7 @@ from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
-from mailstead.wiring.oidc import base_url
+from mailstead.wiring.oidc import base_url, make_log_ins
 from mailstead.wiring.site_care import make_care
 from mailstead.wiring.webmail import make_webmail
 
@@ -52,6 +53,7 @@ def make_site(house: House) -> Site:
         address_book=house.address_book,
         address_tables=AddressTables(house.address_book),
         addresses=house.addresses,
+        arrivals=Arrivals(house.log_in_links, house.invitation_links, make_log_ins(house)),
         client_profiles=make_client_profiles(house),
         chosen_messages=ChosenMessages(house.mailboxes),
         conversations=webmail.conversations,

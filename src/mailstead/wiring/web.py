@@ -9,8 +9,6 @@ from starlette.types import ASGIApp
 
 from mailstead.net.certificates import Certificates
 from mailstead.net.http_requests import Proxies
-from mailstead.services.web.device import DevicePages
-from mailstead.services.web.invitation import InvitationPage
 from mailstead.services.web.remote_image import RemoteImagePage
 from mailstead.services.web.service import WebService
 from mailstead.services.web.web_keys import WebKeyPages
@@ -18,10 +16,8 @@ from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.web_keys import WebKeys
 from mailstead.wiring.acme import challenge_files, orders_certificates
-from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.house import House
 from mailstead.wiring.offers import house_offers
-from mailstead.wiring.oidc import make_pages
 from mailstead.wiring.services import chosen_services, place
 from mailstead.wiring.site import make_site
 
@@ -50,15 +46,10 @@ def make_web_service(house: House, certificates: Certificates, *, is_port_shared
         invitations=Invitations(house.storage, house.openings.check_room),
         receptions=house.receptions,
         challenge_answer=challenge_files(settings).http_answer if orders_certificates(settings) else None,
-        log_in_links=house.log_in_links,
         custom_folder=settings.web.custom_folder,
-        invitation_links=house.invitation_links,
         further=[
             *site.routes(),
-            *make_pages(house),
-            *InvitationPage(house.members, settings.server.hostname).routes(),
             *RemoteImagePage(house.remote_images, settings.server.hostname).routes(),
-            *DevicePages(make_client_profiles(house), settings.server.hostname).routes(),
             *WebKeyPages(WebKeys(house.storage, house.clock), publications).routes(),
         ],
         proxies=Proxies(settings.web.proxy_from, "web.proxy_from"),

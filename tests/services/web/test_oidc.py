@@ -5,7 +5,7 @@ import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http.cookies import SimpleCookie
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pyotp
 import pytest
@@ -19,13 +19,15 @@ from mailstead.model.people import owner_of
 from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
 from mailstead.ports.clock import SystemClock
-from mailstead.services.web.oidc import FACTOR, LINK, PATH, SESSION, UNDER_WAY
+from mailstead.services.web.site.oidc import FACTOR, LIFE_S, LINK, PATH, THEN, UNDER_WAY
+from mailstead.services.web.site.pages import SESSION
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.factor_settings import MailPrograms
+from mailstead.usecases.oidc_log_ins import LIFE
 from mailstead.usecases.passwords import HashCost, Passwords
 from mailstead.wiring.house import ADMINISTRATOR, make_house
-from mailstead.wiring.oidc import make_links, make_pages
+from mailstead.wiring.oidc import make_links, make_log_ins
 from mailstead.wiring.web import make_web_service
 from services.web.test_web import LIMIT_S, Web
 from usecases.provider import CLIENT_ID, CLIENT_SECRET, run_provider
@@ -86,9 +88,9 @@ class Browser:
     async def post(self, path, fields, **more):
         return await self.ask("POST", path, fields, **more)
 
-    async def start(self):
+    async def start(self, then=None):
         """Begin; give where the browser is sent."""
-        answer = await self.get(PATH + "/start")
+        answer = await self.get(PATH + "/start" + (f"?{urlencode({'then': then})}" if then is not None else ""))
         assert answer.status == 303
         return answer.headers["location"]
 
@@ -97,8 +99,8 @@ class Browser:
         return await self.get(here(self.web.provider.consent(await self.start(), subject, **claims)))
 
     async def is_in_as(self):
-        shown = (await self.get(PATH)).body.decode()
-        found = re.search(r"as <strong>(.*?)</strong>", shown)
+        shown = (await self.get("/me")).body.decode()
+        found = re.search(r"<span>(.*?)</span>\s*<button class=\"plain\">Log out", shown)
         return found[1] if found else None
 
 
@@ -189,18 +191,39 @@ def browser(web):
 
 
 async def test_who_is_linked_comes_in_and_goes_out(linked, browser):
-    offer = await browser.get(PATH)
+    assert (await browser.get(PATH)).headers["location"] == "/log-in"
+    offer = await browser.get("/log-in?then=/me")
     assert b"Log in with Example &lt;Id&gt;" in offer.body
+    assert b'href="/log-in/oidc/start?then=/me"' in offer.body
     answer = await browser.come_back()
-    assert (answer.status, answer.headers["location"]) == (303, PATH)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
     assert set(browser.cookies) == {SESSION}
     assert browser.attributes[SESSION]["samesite"] == "Lax"
     assert await browser.is_in_as() == str(ALICE)
     token = browser.cookies[SESSION]
-    assert (await browser.post(PATH + "/log-out", {})).status == 303
+    assert (await browser.post("/log-out", {})).status == 303
     assert browser.cookies == {}
     browser.cookies[SESSION] = token
     assert await browser.is_in_as() is None
+
+
+async def test_the_log_in_ends_where_it_was_wanted(linked, browser):
+    then = "/mail/write?to=bob%40example.test&subject=%C3%A9%3B"
+    answer = await browser.get(here(linked.provider.consent(await browser.start(then), "alice-1")))
+    assert (answer.status, answer.headers["location"]) == (303, then)
+    assert set(browser.cookies) == {SESSION}
+    assert LIFE.total_seconds() == LIFE_S
+
+
+@pytest.mark.parametrize(
+    "then", ["https://evil.example/", "//evil.example", "/\\evil.example", "/a\nb", "evil", "/" + "a" * 2000]
+)
+async def test_attack_099_the_log_in_ends_nowhere_else(linked, browser, then):
+    url = linked.provider.consent(await browser.start(then), "alice-1")
+    assert (await browser.get(here(url))).headers["location"] == "/"
+    url = linked.provider.consent(await browser.start(), "alice-1")
+    browser.cookies[THEN] = quote(then)
+    assert (await browser.get(here(url))).headers["location"] == ("/" if "aaa" not in then else then)
 
 
 PROXIED = ("X-Forwarded-For: 203.0.113.9, 192.0.2.7", "X-Forwarded-Proto: https")
@@ -211,11 +234,11 @@ async def test_a_proxy_that_ends_tls_brings_people_in(linked, browser):
     begun = await browser.get(PATH + "/start", tls=False, headers=PROXIED)
     consent = linked.provider.consent(begun.headers["location"], "alice-1")
     answer = await browser.get(here(consent), tls=False, headers=PROXIED)
-    assert (answer.status, answer.headers["location"]) == (303, PATH)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
     account = await linked.house.storage.directory.find(ALICE)
     (session,) = await linked.house.storage.factors.sessions(owner_of(None, account.account_id))
     assert session.peer == "192.0.2.7"
-    shown = await browser.get(PATH, tls=False, headers=PROXIED)
+    shown = await browser.get("/me", tls=False, headers=PROXIED)
     assert str(ALICE).encode() in shown.body
 
 
@@ -228,7 +251,7 @@ async def test_what_came_to_the_proxy_in_clear_text_is_not_answered(web, browser
 @pytest.mark.parametrize("proxy_from", [(), ("10.0.0.0/8",)])
 async def test_who_is_no_proxy_of_ours_does_not_say_that_there_is_tls(web, browser):
     assert (await browser.get(PATH, tls=False, headers=PROXIED)).status == 404
-    assert (await browser.get(PATH)).status == 200
+    assert (await browser.get(PATH)).status == 303
 
 
 @pytest.mark.parametrize("proxy_from", [("traefik",)])
@@ -423,11 +446,11 @@ async def test_attack_094_what_waits_for_a_password_is_bound_to_the_browser(web,
 )
 async def test_attack_089_forms_of_other_pages(linked, browser, headers):
     await browser.come_back()
-    for path in ("/log-out", "/link", "/factor"):
-        answer = await browser.post(PATH + path, {}, headers=headers)
+    for path in ("/log-out", PATH + "/link", PATH + "/factor"):
+        answer = await browser.post(path, {}, headers=headers)
         assert answer.status == 403
     assert await browser.is_in_as() == str(ALICE)
-    assert (await browser.get(PATH + "/log-out")).status in {404, 405}
+    assert (await browser.get("/log-out")).status in {404, 405}
     assert await browser.is_in_as() == str(ALICE)
 
 
@@ -499,13 +522,15 @@ async def test_pages_are_there_over_tls_and_under_the_mail_host_only(web, browse
         assert (await browser.get(PATH + path, host="autoconfig.example.test")).status == 404
 
 
-async def test_browsers_keep_it_and_load_nothing(web, browser):
-    for path in ("", "/callback"):
-        answer = await browser.get(PATH + path)
+async def test_browsers_load_what_is_ours_alone(web, browser):
+    for path in ("/log-in", PATH + "/callback"):
+        answer = await browser.get(path)
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "no-referrer"
-        assert b"<script" not in answer.body
+        scripts = re.findall(rb'<script[^>]*src="([^"]*)"', answer.body)
+        assert len(scripts) == answer.body.count(b"<script")
+        assert [each for each in scripts if not each.startswith(b"/assets/")] == []
     start = await browser.get(PATH + "/start")
     assert start.headers["cache-control"] == "no-store"
 
@@ -522,5 +547,5 @@ async def test_browsers_keep_it_and_load_nothing(web, browser):
 async def test_attack_094_a_redirect_url_that_cannot_be_is_told_at_once(web, settings, tmp_path, url):
     changed = replace(settings, oidc=replace(settings.oidc, redirect_url=url))
     with pytest.raises(BadSettings):
-        make_pages(replace(web.house, settings=changed))
-    assert make_pages(replace(web.house, settings=replace(settings, oidc=Oidc()))) == []
+        make_log_ins(replace(web.house, settings=changed))
+    assert make_log_ins(replace(web.house, settings=replace(settings, oidc=Oidc()))) is None

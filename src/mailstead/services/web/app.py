@@ -26,13 +26,9 @@ from mailstead.net.http_requests import Proxies
 from mailstead.policy.client_setup import autodiscover_place, autodiscover_refusal
 from mailstead.ports.clock import Clock, SystemClock
 from mailstead.services.web import mxdeliv
-from mailstead.services.web.log_in import LogInPage
 from mailstead.services.web.relay import Home, RelayPages
-from mailstead.services.web.respond import RespondPage
 from mailstead.telemetry import log, metrics
-from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
-from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.receptions import Receptions
 
@@ -60,18 +56,15 @@ def make_app(
     receptions: Receptions | None = None,
     clock: Clock | None = None,
     challenge_answer: Callable[[str], str | None] | None = None,
-    log_in_links: LogInLinks | None = None,
     custom_folder: str = "",
-    invitation_links: InvitationLinks | None = None,
     further: Sequence[Route] = (),
     proxies: Proxies | None = None,
     home: Home | None = None,
 ) -> ASGIApp:
     """Give the application.
 
-    Without `invitations` there are no relays' pages, without `receptions` it takes no mail, without `log_in_links` no
-    password is set here, without `invitation_links` no meeting is answered. `further` pages come before ours, `home`
-    answers for `/` of hosts that are no relays. Without `proxies` who is connected is who has come.
+    Without `invitations` there are no relays' pages, without `receptions` it takes no mail. `further` pages come before
+    ours, `home` answers for `/` of hosts that are no relays. Without `proxies` who is connected is who has come.
 
     `challenge_answer` gives what proves a name to a certificate authority, by its token.
     """
@@ -87,10 +80,6 @@ def make_app(
     ]
     if receptions is not None:
         routes.append(Route(mxdeliv.PATH, mxdeliv.Mxdeliv(receptions, publications).take, methods=list(_METHODS)))
-    if log_in_links is not None:
-        routes += LogInPage(log_in_links, publications.hostname).routes()
-    if invitation_links is not None:
-        routes += RespondPage(invitation_links, publications.hostname).routes()
     if invitations is not None:
         relay_pages = RelayPages(
             pages.relay,

@@ -15,9 +15,7 @@ from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
 from mailstead.services.web.relay import Home
 from mailstead.services.web.site import live
-from mailstead.usecases.invitation_links import InvitationLinks
 from mailstead.usecases.invitations import Invitations
-from mailstead.usecases.log_in_links import LogInLinks
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.receptions import Receptions
 
@@ -44,9 +42,7 @@ class WebService(HttpServer):
         invitations: Invitations | None = None,
         receptions: Receptions | None = None,
         challenge_answer: Callable[[str], str | None] | None = None,
-        log_in_links: LogInLinks | None = None,
         custom_folder: str = "",
-        invitation_links: InvitationLinks | None = None,
         further: Sequence[Route] = (),
         proxies: Proxies | None = None,
         home: Home | None = None,
@@ -67,9 +63,7 @@ class WebService(HttpServer):
             invitations,
             receptions,
             challenge_answer=challenge_answer,
-            log_in_links=log_in_links,
             custom_folder=custom_folder,
-            invitation_links=invitation_links,
             further=further,
             proxies=proxies,
             home=home,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailstead.ports.clock import Clock
+from mailstead.services.web.site.arrivals import Arrivals
 from mailstead.services.web.site.care import Care
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
@@ -77,6 +78,7 @@ class SiteHouse:
     address_book: AddressBook
     address_tables: AddressTables
     addresses: Addresses
+    arrivals: Arrivals
     client_profiles: ClientProfiles
     chosen_messages: ChosenMessages
     conversations: Conversations
