@@ -59,6 +59,7 @@ from mailstead.ports.dav import DavStore, Sharing
 from mailstead.ports.emails import Emails
 from mailstead.ports.import_jobs import ImportJobs
 from mailstead.ports.memory import Memory
+from mailstead.ports.openpgp import OpenpgpKeyring
 from mailstead.ports.people import Factors, People
 from mailstead.ports.preferences import OwnerPreferences
 from mailstead.ports.queue import Queue
@@ -247,6 +248,10 @@ class AccountStore(Protocol):
     @property
     def snoozes(self) -> Snoozes:
         """Its messages that wait to come back."""
+
+    @property
+    def openpgp(self) -> OpenpgpKeyring:
+        """Its keys of OpenPGP."""
 
     # reading, each one snapshot
 

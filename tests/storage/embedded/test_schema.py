@@ -55,6 +55,17 @@ async def check_snoozes(account, version):
     assert (waiting.uid, waiting.origin, waiting.until.timestamp()) == (2, "INBOX", 1793696400)
 
 
+async def check_openpgp(account, version):
+    """Version 8 keeps keys."""
+    keys = await account.openpgp.keys()
+    if version in {f"account_{earlier}" for earlier in range(1, 8)}:
+        assert keys == []
+        return
+    (key,) = keys
+    assert (key.fingerprint, key.address, key.user_ids) == ("0123", "bob@example.test", ("Bob <bob@example.test>",))
+    assert (key.is_verified, key.is_own, key.added_at.timestamp()) == (True, False, 1793696400)
+
+
 async def check_dav(account, version):
     """Calendars came with version 3."""
     dav = account.dav
@@ -107,6 +118,7 @@ async def test_a_store_of_an_earlier_version_opens(files, account_id, make, scri
     await check_filters(account, script.stem)
     await check_dav(account, script.stem)
     await check_snoozes(account, script.stem)
+    await check_openpgp(account, script.stem)
     assert [finding async for finding in opened.check()] == []
     new, old = apsw.Connection(":memory:"), files.connect(account_id)
     schema.migrate(new)

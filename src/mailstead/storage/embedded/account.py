@@ -28,6 +28,7 @@ from mailstead.model.search import SearchKey
 from mailstead.model.uidset import UidSet
 from mailstead.ports.changebus import FILTERS
 from mailstead.ports.dav import DavStore
+from mailstead.ports.openpgp import OpenpgpKeyring
 from mailstead.ports.snoozes import Snoozes
 from mailstead.storage.embedded import (
     conversations,
@@ -42,6 +43,7 @@ from mailstead.storage.embedded import (
     text_index,
 )
 from mailstead.storage.embedded.dav import EmbeddedDavStore
+from mailstead.storage.embedded.openpgp import EmbeddedOpenpgpKeyring
 from mailstead.storage.embedded.reader import Reader
 from mailstead.storage.embedded.snoozes import EmbeddedSnoozes
 from mailstead.storage.embedded.transaction import Transaction
@@ -76,6 +78,11 @@ class EmbeddedAccountStore:
     def snoozes(self) -> Snoozes:
         """See `AccountStore.snoozes`."""
         return EmbeddedSnoozes(self.account_id, self._reader, self._writer)
+
+    @property
+    def openpgp(self) -> OpenpgpKeyring:
+        """See `AccountStore.openpgp`."""
+        return EmbeddedOpenpgpKeyring(self.account_id, self._reader, self._writer)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._reader.run(self.account_id, work)

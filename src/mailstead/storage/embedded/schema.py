@@ -293,7 +293,30 @@ CREATE INDEX message_by_thread ON message (thread_no);
 CREATE INDEX message_by_size ON message (mailbox_id, size_octets);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7)
+VERSION_8: Final = """
+-- Keys of OpenPGP: the owner's own, with what a passphrase unlocks, and those of correspondents.
+CREATE TABLE openpgp_key (
+    fingerprint TEXT NOT NULL PRIMARY KEY,
+    address TEXT NOT NULL,                -- lower case
+    user_ids TEXT NOT NULL,               -- JSON list
+    public BLOB NOT NULL,
+    secret BLOB,                          -- MessagePack of model.openpgp.LockedSecret; NULL: a correspondent's
+    source TEXT NOT NULL,                 -- model.openpgp.KeySource
+    is_verified INTEGER NOT NULL,
+    added_s INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+    VERSION_7,
+    VERSION_8,
+)
 """Step n brings a file from version n to version n + 1."""
 
 
