@@ -66,8 +66,10 @@ def page(
 def _threads(walk: Walk, before: Mark | None, limit: int) -> Iterator[Found]:
     """Give each thread once, at its newest match, and none that stands before the mark."""
     seen: set[int] = set()
-    found = walk(before, 2 * limit)
-    while some := list(islice(found, 2 * limit)):
+    # Some matches are of one thread. Where a match is dear, no more of them are asked for than may do.
+    size = limit + 1 if walk.asks_text else 2 * limit
+    found = walk(before, size)
+    while some := list(islice(found, size)):
         firsts: dict[int, Found] = {}
         for one in some:
             if one.thread_no not in seen:
