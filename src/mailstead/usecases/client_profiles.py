@@ -23,6 +23,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.errors import PolicyRefused
 from mailstead.model.secret import Secret
 from mailstead.policy import device_setup
+from mailstead.policy.client_setup import DAV_PATH, Offer, preferred
 from mailstead.policy.device_setup import DeviceTerms
 from mailstead.ports.clock import Clock
 from mailstead.ports.storage import Storage
@@ -34,6 +35,7 @@ LIFE: Final = timedelta(minutes=30)
 LIFE_MAX: Final = timedelta(days=7)
 PATH: Final = "/set-up/"
 """Of links, on the mail host."""
+HTTPS_PORT: Final = 443
 SCOPES: Final = frozenset({"imap", "smtp", "dav"})
 """What the password of a device is good for."""
 
@@ -89,6 +91,26 @@ class DeviceLink:
     has_password: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What is offered to mail programs, the best way to each service first."""
+
+    hostname: str
+    offers: tuple[Offer, ...]
+
+    def best(self, service: str) -> Offer | None:
+        """The best way to a service, if it is offered."""
+        return next((each for each in self.offers if each.service == service), None)
+
+    @property
+    def dav_url(self) -> str:
+        """Where programs for calendars and contacts begin; empty: neither is offered. Spec: RFC 6764 §6."""
+        offer = self.best("caldav") or self.best("carddav")
+        if offer is None:
+            return ""
+        return f"https://{self.hostname}{'' if offer.port == HTTPS_PORT else f':{offer.port}'}{DAV_PATH}"
+
+
 class _Behind(msgspec.Struct, array_like=True):
     address: str
     name: str
@@ -109,6 +131,10 @@ class ClientProfiles:
         self._house = house
         self._sign = sign
         self._base_url = base_url
+
+    def servers(self) -> Servers:
+        """Where mail programs go: for who sets up one by hand."""
+        return Servers(self._house.hostname, tuple(preferred(self._house.offers)))
 
     async def prepare(
         self,

@@ -1,18 +1,40 @@
 """What people look after themselves, asked without a browser: forms lead on, errors keep what was typed."""
 
+import re
+
 import pytest
 
+from mailstead.config.settings import Imap, Limits, MailListeners, Server, Settings, Store, Web
 from mailstead.model.address import Address
 from mailstead.model.people import owner_of
 from mailstead.model.preferences import WeekStart
-from mailstead.wiring.house import ADMINISTRATOR
-from services.web.site.test_rights import MEMBER, OWNER, asking
+from mailstead.model.secret import Secret
+from mailstead.wiring.client_profiles import make_client_profiles
+from mailstead.wiring.house import ADMINISTRATOR, open_house
+from services.web.site.test_rights import HOST, MEMBER, OWNER, PASSWORD, PEER, Asking, asking
 
 
 @pytest.fixture
 async def site(tmp_path):
     async with asking(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def offering(tmp_path):
+    """A house with the one account that offers something to mail programs."""
+    settings = Settings(
+        imap=Imap(listen_tls=("127.0.0.1:993",)),
+        limits=Limits(password_hash_iterations=1, password_hash_memory_mib=1),
+        server=Server(hostname=HOST, data_dir=tmp_path / "data", services=("web", "imap", "submission", "caldav")),
+        store=Store(master_key=Secret("00" * 32)),
+        submission=MailListeners(listen=("127.0.0.1:587",)),
+        web=Web(listen_tls=("127.0.0.1:443",)),
+    )
+    async with open_house(settings) as house:
+        await house.domains.add(ADMINISTRATOR, "example.test")
+        await house.accounts.create(ADMINISTRATOR, Address.parse(OWNER), Secret(PASSWORD))
+        yield Asking(house)
 
 
 async def test_addresses_are_made_and_told(site):
@@ -79,3 +101,36 @@ async def test_who_has_no_mailbox_has_preferences_of_pages_alone(site):
     assert 'name="signature"' not in text
     assert (await site.ask("POST", "/me/preferences", MEMBER, {"theme": "dark"}))[0] == 303
     assert 'data-theme="dark"' in (await site.ask("GET", "/me/preferences", MEMBER))[2]
+
+
+async def test_a_device_is_set_up_in_one_go(offering):
+    status, _, text = await offering.ask("GET", "/me/devices", OWNER)
+    assert (status, "Nothing yet" in text) == (200, True)
+    status, _, text = await offering.ask("POST", "/me/devices", OWNER, {"label": "My <phone>"})
+    assert status == 200
+    assert "My &lt;phone&gt;" in text
+    password = re.search(r'<code class="secret">([^<]+)</code>', text)[1]
+    address = Address.parse(OWNER)
+    came = await offering.house.accounts.log_in(OWNER, Secret(password), PEER, "imap")
+    assert came.address == address
+    assert text.count("<svg") == 3
+    link = re.search(rf'href="https://{HOST}(/set-up/[^"]+)"', text)[1]
+    assert (await make_client_profiles(offering.house).look(link.removeprefix("/set-up/"))).address == address
+    # the list shows no password again
+    text = (await offering.ask("GET", "/me/devices", OWNER))[2]
+    assert "My &lt;phone&gt;" in text
+    assert password not in text
+    assert f"https://{HOST}/dav/" in text
+
+
+async def test_a_profile_without_password(offering):
+    status, _, text = await offering.ask("GET", "/me/devices/mail.mobileconfig", OWNER)
+    assert status == 200
+    assert OWNER in text
+    assert "<key>IncomingPassword<" not in text
+
+
+async def test_a_device_without_name_is_not_added(site):
+    status, _, text = await site.ask("POST", "/me/devices", OWNER, {"label": " "})
+    assert (status, 'role="alert"' in text) == (400, True)
+    assert await site.house.accounts.list_app_passwords(ADMINISTRATOR, Address.parse(OWNER)) == ()
