@@ -62,7 +62,8 @@ def _keys(db: apsw.Connection) -> list[OpenpgpKey]:
 def _put(transaction: Transaction, key: OpenpgpKey) -> None:
     db = transaction.db
     db.execute(
-        "INSERT OR REPLACE INTO openpgp_key (fingerprint, address, user_ids, public, secret, source, is_verified, added_s)"
+        "INSERT OR REPLACE INTO openpgp_key"
+        " (fingerprint, address, user_ids, public, secret, source, is_verified, added_s)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key.fingerprint,
