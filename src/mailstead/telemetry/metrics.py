@@ -15,6 +15,9 @@ RESTORE_DRILL_FINDINGS: Final = Gauge(
 )
 DEFLATE_OCTETS: Final = Gauge("mailstead_deflate_octets", "Memory of compressed conversations")
 CERTIFICATE_RELOADS: Final = Counter("mailstead_certificate_reloads_total", "New certificates seen", ["result"])
+CSP_REPORTS: Final = Counter(
+    "mailstead_csp_reports_total", "Reports of browsers that a page did what its policy forbids", ["directive"]
+)
 LOG_INS: Final = Counter("mailstead_log_ins_total", "Log-ins", ["service", "result"])
 OPENINGS: Final = Counter("mailstead_openings_total", "Accounts that somebody wanted to open by logging in", ["result"])
 DELIVERED: Final = Counter("mailstead_delivered_total", "Messages stored", ["service"])

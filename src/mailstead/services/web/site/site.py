@@ -14,6 +14,7 @@ from mailstead.model.errors import AuthenticationFailed, FactorNeeded, Mailstead
 from mailstead.net.http_requests import WRITING, must_be_asked_here
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site import assets
+from mailstead.services.web.site.complaints import Complaints
 from mailstead.services.web.site.frame import REPORTS, Frame, look_kept, look_of
 from mailstead.services.web.site.home import home
 from mailstead.services.web.site.house import SiteHouse
@@ -22,7 +23,6 @@ from mailstead.telemetry import log, metrics
 from mailstead.usecases.web_sessions import Begun
 
 LOG_IN: Final = "/log-in"
-REPORT_OCTETS_MAX: Final = 8 * 1024
 _NOT_PRIVATE: Final = (
     "The pages are served over TLS only: ask for https://, and let a proxy that ends TLS send X-Forwarded-Proto and be "
     "named in web.proxy_from\n"
@@ -37,6 +37,7 @@ class Site:
     def __init__(self, house: SiteHouse, pages: Iterable[Page]) -> None:
         self._house = house
         self._frame = Frame()
+        self._complaints = Complaints(house.clock)
         self._pages = tuple(pages)
         self._home = self._guarded(Page("/", home, Who.PERSON))
 
@@ -108,14 +109,9 @@ class Site:
 
     async def _report(self, request: Request) -> Response:
         """Take what a browser has to say about a page that did what it must not. Spec: W3C CSP Level 3 §5.3."""
-        octets = bytearray()
-        async for piece in request.stream():
-            octets += piece
-            if len(octets) > REPORT_OCTETS_MAX:
-                return Response(status_code=413, headers={"connection": "close"})
-        metrics.refused("web", "csp", "report")
-        _log.warning("a browser reports a page", report=octets.decode("utf-8", "replace"))
-        return Response(status_code=204)
+        if not self._is_asked(request):
+            return PlainTextResponse("Not found\n", 404)
+        return await self._complaints.take(request)
 
 
 def _fixed_first(pages: Iterable[Page]) -> list[Page]:
