@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailstead.ports.clock import Clock
 from mailstead.services.web.site.arrivals import Arrivals
 from mailstead.services.web.site.care import Care
+from mailstead.services.web.site.diary import Diary
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
 from mailstead.usecases.address_tables import AddressTables
@@ -85,6 +86,7 @@ class SiteHouse:
     audit: Audit
     backup_jobs: BackupJobs
     care: Care
+    diary: Diary
     dns_plan: Callable[[], DnsPlan]
     doctor: Callable[[], Doctor]
     domains: Domains
