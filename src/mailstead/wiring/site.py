@@ -28,6 +28,7 @@ from mailstead.usecases.traces import Traces
 from mailstead.usecases.vacations import Vacations
 from mailstead.wiring.api_administration import make_backup_jobs
 from mailstead.wiring.client_profiles import make_client_profiles
+from mailstead.wiring.diary import make_diary
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url, make_log_ins
@@ -60,6 +61,7 @@ def make_site(house: House) -> Site:
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),
         care=make_care(house),
+        diary=make_diary(house),
         dns_plan=partial(make_dns_plan, house),
         doctor=partial(make_doctor, house),
         domains=house.domains,
