@@ -82,6 +82,25 @@ class SealedAccounts:
                    for _ in range(RECOVERY_GROUPS)]  # fmt: skip
         return Secret("-".join(letters))
 
+    async def begin(self, actor: Actor, address: Address) -> Secret:
+        """Make a recovery key for an account, to be shown and written down before `seal` or `replace_recovery_key`.
+
+        Errors: those of both that can be known before the password, so that nobody writes down a key for nothing.
+        """
+        await self._account(actor, address)
+        await self._must_be_strong(actor)
+        return self.new_recovery_key()
+
+    @staticmethod
+    def is_written_down(recovery_key: Secret, number: int, text: Secret) -> bool:
+        """Whether somebody who types the group of that number (from 1) has the key before him."""
+        groups = recovery_key.reveal().split("-")
+        return 1 <= number <= len(groups) and plain_letters(text) == plain_letters(Secret(groups[number - 1]))
+
+    async def open(self, actor: Actor, address: Address, password: Secret, peer: Peer) -> None:
+        """Open an account for who came in without its password, by a passkey or another provider. Errors: as `seal`."""
+        await self._proven(actor, address, password, peer)
+
     async def get(self, actor: Actor, address: Address) -> Sealing:
         """Say how an account is kept. Errors: NotAllowed, NoSuchAccount."""
         account = await self._account(actor, address)
@@ -196,9 +215,7 @@ class SealedAccounts:
     ) -> tuple[Account, Credentials, Verifier]:
         """Check the main password by a log-in, which opens the account. Errors: as `seal`."""
         account = await self._account(actor, address)
-        if actor.session_id is not None:  # who comes without one, by a password alone, has no second factor
-            owner = owner_of(actor.user_id, actor.account_id)
-            await self._second_factors.must_be_shown(owner, actor.strong_at)
+        await self._must_be_strong(actor)
         came = await self._accounts.log_in(str(account.address), password, peer, "web")
         if came.app_password_id is not None or came.account_id != account.account_id:
             raise AuthenticationFailed("The main password is needed, not an app password")
@@ -206,6 +223,12 @@ class SealedAccounts:
         if credentials is None or credentials.password is None:
             raise NoSuchAccount(address=address.key)
         return credentials.account, credentials, credentials.password
+
+    async def _must_be_strong(self, actor: Actor) -> None:
+        """Errors: FactorNeeded."""
+        if actor.session_id is not None:  # who comes without one, by a password alone, has no second factor
+            owner = owner_of(actor.user_id, actor.account_id)
+            await self._second_factors.must_be_shown(owner, actor.strong_at)
 
     def _note(self, actor: Actor, verb: str, account: Account) -> None:
         self._audit.note(actor, verb, account.address.key, account.address.domain)

@@ -134,3 +134,65 @@ async def test_a_device_without_name_is_not_added(site):
     status, _, text = await site.ask("POST", "/me/devices", OWNER, {"label": " "})
     assert (status, 'role="alert"' in text) == (400, True)
     assert await site.house.accounts.list_app_passwords(ADMINISTRATOR, Address.parse(OWNER)) == ()
+
+
+def key_form(text):
+    key = re.search(r'name="key" value="([^"]+)"', text)[1]
+    number = int(re.search(r'name="group" value="(\d+)"', text)[1])
+    return {"key": key, "group": str(number), "typed": key.split("-")[number - 1].upper(), "password": PASSWORD}
+
+
+async def is_sealed(site):
+    return (await site.house.storage.directory.find(Address.parse(OWNER))).is_sealed
+
+
+async def test_an_account_is_sealed_with_a_key_that_was_written_down_and_recovered_with_it(site):
+    assert "Nobody can help" in (await site.ask("GET", "/me/sealed", OWNER))[2]
+    form = key_form((await site.ask("GET", "/me/sealed/key", OWNER))[2])
+    for wrong in ({"typed": "aaaaa"}, {"password": "wrong"}, {}, {"group": "9", "understood": "yes"}):
+        status, _, text = await site.ask("POST", "/me/sealed/key", OWNER, form | wrong)
+        assert (status in {400, 401, 403}, await is_sealed(site)) == (True, False), wrong
+        assert form["key"] in text  # what was written down stays good
+    status, _, text = await site.ask("POST", "/me/sealed/key", OWNER, form | {"understood": "yes"})
+    assert (status, await is_sealed(site)) == (200, True)
+    assert form["key"] not in text
+    assert (await site.ask("GET", "/me/sealed", OWNER))[:2] == (
+        303,
+        "/log-in?then=%2Fme%2Fsealed",
+    )  # all sessions ended
+    site._tokens.clear()
+    assert "Your account is sealed" in (await site.ask("GET", "/me/sealed", OWNER))[2]
+    recovery = {"address": OWNER, "new": "pw-never-in-a-log-after", "again": "pw-never-in-a-log-after"}
+    status, _, text = await site.ask("POST", "/recover", None, recovery | {"key": form["key"][:-1] + "a"})
+    assert (status, f'value="{OWNER}"' in text) == (401, True)
+    status, _, text = await site.ask("POST", "/recover", None, recovery | {"key": form["key"].upper()})
+    assert (status, "The new password is set" in text) == (200, True)
+    await site.house.accounts.log_in(OWNER, Secret(recovery["new"]), PEER, "imap")
+
+
+async def test_another_recovery_key_and_unsealing(site):
+    form = key_form((await site.ask("GET", "/me/sealed/key", OWNER))[2])
+    await site.ask("POST", "/me/sealed/key", OWNER, form | {"understood": "yes"})
+    site._tokens.clear()
+    other = key_form((await site.ask("GET", "/me/sealed/key", OWNER))[2])
+    assert (await site.ask("POST", "/me/sealed/key", OWNER, other))[:2] == (303, "/me/sealed?told=key")
+    recovery = {"address": OWNER, "new": "pw-never-in-a-log-after", "again": "pw-never-in-a-log-after"}
+    assert (await site.ask("POST", "/recover", None, recovery | {"key": form["key"]}))[0] == 401
+    # a session without the password, as by a passkey: the account is locked until its password is given
+    account = await site.house.storage.directory.find(Address.parse(OWNER))
+    await site.house.unlocking.lock(account.account_id)
+    assert "Open it" in (await site.ask("GET", "/me/sealed", OWNER))[2]
+    assert (await site.ask("POST", "/me/sealed", OWNER, {"verb": "open", "password": "wrong"}))[0] == 401
+    assert (await site.ask("POST", "/me/sealed", OWNER, {"verb": "open", "password": PASSWORD}))[0] == 303
+    assert site.house.storage.sealed.is_open(account.account_id)
+    assert (await site.ask("POST", "/me/sealed", OWNER, {"verb": "unseal", "password": PASSWORD}))[0] == 200
+    assert not await is_sealed(site)
+
+
+async def test_attack_062_recovering_tells_nobody_who_is_here(site):
+    fields = {"key": "aaaaa-" * 7 + "aaaaa", "new": "pw-never-in-a-log-after", "again": "pw-never-in-a-log-after"}
+    shown = set()
+    for address in (OWNER, "nobody@example.test", "nobody@elsewhere.test", "nothing"):
+        status, _, text = await site.ask("POST", "/recover", None, fields | {"address": address})
+        shown.add((status, re.search(r'role="alert">([^<]+)<', text)[1]))
+    assert len(shown) == 1
