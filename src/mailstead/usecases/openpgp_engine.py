@@ -206,7 +206,7 @@ def public_keys(octets: bytes) -> list[PublicKey]:
         raise Flaw("that is no public key (BEGIN PGP PUBLIC KEY BLOCK)")
     if len(certs) > KEYS_AT_ONCE_MAX:
         raise Flaw(f"at most {KEYS_AT_ONCE_MAX} keys are taken at once")
-    if any(each.tag in (Tag.SecretKey, Tag.SecretSubkey) for each in PacketPile.from_bytes(octets)):  # noqa: PLR6201 - no hash
+    if any(each.tag in (Tag.SecretKey, Tag.SecretSubkey) for each in PacketPile.from_bytes(octets)):
         raise Flaw("that is a secret key; take the public one, and the secret one for known to others")
     found = []
     for each in certs:
