@@ -98,12 +98,14 @@ class Imports:
         *,
         foreign_format: str | None = None,
         skips_duplicates: bool = False,
+        below: str = "",
         progress: Progress | None = None,
         report: ImportReport | None = None,
     ) -> ImportReport:
         """Import everything at `source`; what cannot be read is noted in the report and does not stop the rest.
 
-        Shapes: folders of a Maildir become mailboxes; an mbox or a folder of .eml files goes into `target`.
+        Shapes: folders of a Maildir become mailboxes; an mbox or a folder of .eml files goes into `target`. With
+        `below` all of them come below a mailbox of that name; a duplicate is then what the mailbox without it has.
         Errors: BadImport, BadMailboxName, OverQuota; of the store.
         """
         report = report or ImportReport()
@@ -124,15 +126,17 @@ class Imports:
                     continue
                 mailbox = _fitting(found.mailbox)
                 octets = with_crlf(found.octets)
-                if mailbox not in report.mailboxes:
-                    await _make(store, mailbox)
-                    report.mailboxes[mailbox] = 0
                 if skips_duplicates:
                     if mailbox not in known:
                         known[mailbox] = await _Known.read(store, mailbox)
                     if await known[mailbox].has(octets):
                         report.duplicate_count += 1
                         continue
+                if below:
+                    mailbox = _fitting(f"{below}/{mailbox}")
+                if mailbox not in report.mailboxes:
+                    await _make(store, mailbox)
+                    report.mailboxes[mailbox] = 0
                 by_mailbox[mailbox].append(Draft(octets, found.flags, found.internaldate))
             for mailbox, drafts in by_mailbox.items():
                 await self._append(actor, mailbox, drafts)
@@ -165,7 +169,10 @@ class _Known:
     @classmethod
     async def read(cls, store: AccountStore, mailbox: str) -> _Known:
         known = cls(store)
-        snapshot = await store.snapshot(mailbox)
+        try:
+            snapshot = await store.snapshot(mailbox)
+        except NoSuchMailbox:
+            return known
         for record in await store.fetch(snapshot.mailbox.mailbox_id, snapshot.uids, Wanted.NARROW):
             known._unread[record.size_octets].append(record.blob_id)
         return known

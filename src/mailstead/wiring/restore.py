@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -133,6 +134,16 @@ async def monthly_drill(house: House, now: datetime) -> Restored | None:
     return restored
 
 
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where what an account had comes back to, if not to its own mailboxes."""
+
+    below: str = ""
+    """A mailbox below which mail comes, and nothing else comes back."""
+    beside: Account | None = None
+    """Another account, which gets everything."""
+
+
 async def restore_account(
     settings: Settings,
     restores: Restores,
@@ -141,29 +152,34 @@ async def restore_account(
     house: House,
     *,
     passwords: Sequence[Secret] = (),
+    landing: Landing | None = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> ImportReport:
     """Bring back what an account had and has no more; what it has stays. An account that has gone is made again.
 
     `passwords`: of a sealed account, the one it had then and, if that is another one, the one it has.
+    `progress` is told hundredths of the whole.
 
     Errors: BadBackup (the snapshot has no such account), BackupFailed; AccountLocked, AuthenticationFailed, of a sealed
     one; of the store.
     """
+    landing = landing or Landing()
     async with _scratch(settings, snapshot) as scratch:
         folder = scratch.server.data_dir
-        await restores.run(ADMINISTRATOR, snapshot, folder, wants=lambda name: "/" not in name or "mark" in name)
+        await restores.run(ADMINISTRATOR, snapshot, folder, wants=_is_of_house)
         async with open_house(scratch) as then:
             found = await then.storage.directory.find(address)
             credentials = await then.storage.directory.credentials(address)
         if not isinstance(found, Account):
             raise BadBackup(f"The snapshot {snapshot.name} has no account {address}")
         shutil.rmtree(folder)
-        await restores.run(ADMINISTRATOR, snapshot, folder, wants=_of(found))
+        await restores.run(ADMINISTRATOR, snapshot, folder, wants=_of(found), progress=_part(progress, 0, 40))
         mail = folder.with_name("mail")
         async with open_house(scratch) as then:
             await _open(then, found, passwords[:1])
-            await Exports(then.mailboxes).run(Actor(found.account_id, address, is_admin=True), mail, "maildir")
-        now = await house.storage.directory.find(address)
+            owner = Actor(found.account_id, address, is_admin=True)
+            await Exports(then.mailboxes).run(owner, mail, "maildir", progress=_part(progress, 40, 60))
+        now = landing.beside or await house.storage.directory.find(address)
         if now is None:
             if credentials is None or credentials.password is None:
                 raise BadBackup(f"The account {address} had no password; make it with `mailstead account add` first")
@@ -173,13 +189,34 @@ async def restore_account(
         await _open(house, now, passwords[-1:])
         owner = Actor(now.account_id, now.address, is_admin=True)
         imports = Imports(house.mailboxes, message_octets_max=house.settings.smtp.message_octets_max)
-        report = await imports.run(owner, mail, foreign_format="maildir", skips_duplicates=True)
+        report = await imports.run(
+            owner,
+            mail,
+            foreign_format="maildir",
+            skips_duplicates=True,
+            below=landing.below,
+            progress=_part(progress, 60, 100),
+        )
+        if landing.below:
+            return report
         async with open_house(scratch) as then:
             await _open(then, found, passwords[:1])
             report.object_count = await bring_back(
                 then.storage.accounts.of(found.account_id).dav, house.storage.accounts.of(now.account_id).dav
             )
         return report
+
+
+async def accounts_inside(settings: Settings, restores: Restores, snapshot: Snapshot) -> list[tuple[Account, int]]:
+    """Give the accounts that a snapshot has, each with the octets of its files. Errors: as `restore_house`."""
+    sizes: Counter[str] = Counter()
+    for file in snapshot.files:
+        if not _is_of_house(file.name):
+            sizes[Path(file.name).stem] += sum(part.size_octets for part in file.parts)
+    async with _scratch(settings, snapshot) as scratch:
+        await restores.run(ADMINISTRATOR, snapshot, scratch.server.data_dir, wants=_is_of_house)
+        async with open_house(scratch) as then:
+            return [(each, sizes[each.account_id]) for each in await then.storage.directory.accounts()]
 
 
 async def _open(house: House, account: Account, passwords: Sequence[Secret]) -> None:
@@ -194,7 +231,17 @@ async def _open(house: House, account: Account, passwords: Sequence[Secret]) -> 
 
 def _of(account: Account) -> Callable[[str], bool]:
     """Tell the files that one account needs."""
-    return lambda name: "/" not in name or "mark" in name or Path(name).stem == account.account_id
+    return lambda name: _is_of_house(name) or Path(name).stem == account.account_id
+
+
+def _is_of_house(name: str) -> bool:
+    """Whether a file is none of an account's."""
+    return "/" not in name or "mark" in name
+
+
+def _part(progress: Progress, begin: int, end: int) -> Progress:
+    """Give what is told the progress of a part of the whole, which goes from `begin` to `end` hundredths."""
+    return lambda done, total: progress(begin + (end - begin) * done // max(total, 1), 100)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstead.services.web.site.care import Care
+from mailstead.usecases.account_returns import AccountReturns
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
 from mailstead.usecases.recent_log import RecentLog
@@ -10,6 +11,7 @@ from mailstead.wiring.certificates_held import HeldCertificates
 from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
 from mailstead.wiring.process_facts import log_terms
+from mailstead.wiring.snapshot_place import Snapshots
 
 
 def make_care(house: House) -> Care:
@@ -18,6 +20,7 @@ def make_care(house: House) -> Care:
     return Care(
         certificates=CertificateCare(HeldCertificates(house), jobs, house.clock),
         jobs=jobs,
+        returns=AccountReturns(Snapshots(house), house.storage, house.accounts, jobs, house.clock),
         log=RecentLog(
             log_terms(house.settings), house.clock, house.audit, lambda actor: make_doctor(house).examine(actor)
         ),

@@ -10,6 +10,7 @@ from mailstead.model.errors import MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
+from mailstead.usecases.backup_vault import moment_of
 
 KINDS: Final = ("backup", "drill")
 SNAPSHOTS_MAX: Final = 100
@@ -43,7 +44,7 @@ async def _show(visit: Visit, error: MailsteadError | None = None) -> Response:
     return visit.show(
         "backups.html",
         200 if error is None else status_of(error),
-        snapshots=snapshots[: -SNAPSHOTS_MAX - 1 : -1],
+        snapshots=[(each, moment_of(each)) for each in snapshots[: -SNAPSHOTS_MAX - 1 : -1]],
         count=len(snapshots),
         jobs=jobs,
         is_under_way=any(each.ended_at is None for each in jobs),

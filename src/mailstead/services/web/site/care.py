@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailstead.usecases.account_returns import AccountReturns
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
 from mailstead.usecases.recent_log import RecentLog
@@ -16,3 +17,4 @@ class Care:
     certificates: CertificateCare
     jobs: HouseJobs
     log: RecentLog
+    returns: AccountReturns
