@@ -31,3 +31,11 @@ def checked_address(address: str) -> str:
         return str(Address.parse(address))
     except BadAddress as error:
         raise BadMessage(f"{address[:200]}: {error.public_text}") from None
+
+
+def written(name: str, address: str) -> str:
+    """Give somebody as people write him into a field, so that `correspondents_of` reads the same again."""
+    if not name:
+        return address
+    quoted = " ".join(name.split()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'

@@ -33,6 +33,7 @@ from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url, make_log_ins
 from mailstead.wiring.site_care import make_care
+from mailstead.wiring.site_contacts import make_contact_house
 from mailstead.wiring.webmail import make_webmail
 
 
@@ -57,6 +58,7 @@ def make_site(house: House) -> Site:
         arrivals=Arrivals(house.log_in_links, house.invitation_links, make_log_ins(house)),
         client_profiles=make_client_profiles(house),
         chosen_messages=ChosenMessages(house.mailboxes),
+        contacts=make_contact_house(house),
         conversations=webmail.conversations,
         audit=house.audit,
         backup_jobs=make_backup_jobs(house),

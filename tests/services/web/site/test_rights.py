@@ -48,7 +48,9 @@ class Asking:
 
     async def ask(self, method, path, by=None, fields=None):
         """Give status, where it leads, and the text; `by` None: nobody."""
+        body = urlencode(fields or {}).encode()
         headers = {"host": HOST, "origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded"}
+        headers["content-length"] = str(len(body))
         if by is not None:
             headers["cookie"] = await self._cookie(by)
         path, _, query = path.partition("?")
@@ -64,7 +66,7 @@ class Asking:
             "scheme": "https",
             "http_version": "1.1",
         }
-        messages = [{"type": "http.request", "body": urlencode(fields or {}).encode(), "more_body": False}]
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
         sent = []
 
         async def receive():

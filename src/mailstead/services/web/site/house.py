@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailstead.ports.clock import Clock
 from mailstead.services.web.site.arrivals import Arrivals
 from mailstead.services.web.site.care import Care
+from mailstead.services.web.site.contact_house import ContactHouse
 from mailstead.services.web.site.diary import Diary
 from mailstead.usecases.accounts import Accounts
 from mailstead.usecases.address_book import AddressBook
@@ -82,6 +83,7 @@ class SiteHouse:
     arrivals: Arrivals
     client_profiles: ClientProfiles
     chosen_messages: ChosenMessages
+    contacts: ContactHouse
     conversations: Conversations
     audit: Audit
     backup_jobs: BackupJobs
