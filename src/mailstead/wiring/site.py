@@ -18,11 +18,13 @@ from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.live_mail import LiveMail
+from mailstead.usecases.house_mail import HouseMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.own_aliases import OwnAliases
+from mailstead.usecases.own_forwarding import OwnForwarding
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 from mailstead.usecases.vacations import Vacations
@@ -89,6 +91,12 @@ def make_site(house: House) -> Site:
         overviews=Overviews(house.storage, house.clock, make_probes(settings), __version__, settings.server.services),
         own_addresses=OwnAddresses(house.storage, house.clock),
         own_aliases=OwnAliases(house.storage, house.aliases),
+        own_forwarding=OwnForwarding(
+            house.storage,
+            house.accounts,
+            HouseMail(house.storage, house.routes, house.sealing, house.clock, hostname=settings.server.hostname),
+            house.clock,
+        ),
         reporting=house.reporting,
         sealed_accounts=house.sealed_accounts,
         sender_lists=house.sender_lists,

@@ -196,3 +196,20 @@ async def test_attack_062_recovering_tells_nobody_who_is_here(site):
         status, _, text = await site.ask("POST", "/recover", None, fields | {"address": address})
         shown.add((status, re.search(r'role="alert">([^<]+)<', text)[1]))
     assert len(shown) == 1
+
+
+async def test_mail_is_sent_on_to_who_has_typed_the_code(site):
+    wrong = {"verb": "add", "target": "nobody@example.test"}
+    status, _, text = await site.ask("POST", "/me/forwarding", OWNER, wrong)
+    assert (status, 'value="nobody@example.test"' in text) == (404, True)
+    status, where, _ = await site.ask("POST", "/me/forwarding", OWNER, {"verb": "add", "target": "x@far.test"})
+    assert (status, where) == (303, "/me/forwarding?told=sent")
+    text = (await site.ask("GET", where, OWNER))[2]
+    assert "A mail with a code went to x@far.test" in text
+    status, _, text = await site.ask("POST", "/me/forwarding", OWNER, {"verb": "confirm", "code": "00000000"})
+    assert (status, "not the code that was sent" in text) == (400, True)
+    await site.house.domains.set_terms(ADMINISTRATOR, "example.test", {"owners_forward": "no"})
+    text = (await site.ask("GET", "/me/forwarding", OWNER))[2]
+    assert "do not have their mail sent on" in text
+    assert 'name="target"' not in text
+    assert (await site.ask("POST", "/me/forwarding", OWNER, {"verb": "add", "target": "y@far.test"}))[0] == 403

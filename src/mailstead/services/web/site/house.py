@@ -41,6 +41,7 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.own_address import OwnAddresses
 from mailstead.usecases.own_aliases import OwnAliases
+from mailstead.usecases.own_forwarding import OwnForwarding
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.people import Users
 from mailstead.usecases.remote_imports import RemoteImports
@@ -111,6 +112,7 @@ class SiteHouse:
     overviews: Overviews
     own_addresses: OwnAddresses
     own_aliases: OwnAliases
+    own_forwarding: OwnForwarding
     preferences: OwnPreferences
     reporting: Reporting
     sealed_accounts: SealedAccounts
