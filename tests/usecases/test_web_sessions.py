@@ -18,7 +18,17 @@ from mailstead.model.errors import (
 )
 from mailstead.model.people import FactorKind, Group, Listing, ObjectId, owner_of
 from mailstead.model.secret import Secret
-from mailstead.usecases.web_sessions import IDLE, LIFE, PENDING_LIFE, SEEN_EVERY, SESSIONS_MAX, Begun, FactorAsked
+from mailstead.usecases.factors import STRONG_FOR
+from mailstead.usecases.web_sessions import (
+    IDLE,
+    LIFE,
+    PENDING_LIFE,
+    SEEN_EVERY,
+    SESSIONS_MAX,
+    Begun,
+    FactorAsked,
+    ProofAsked,
+)
 from usecases.coming_in import ALICE, NEW, PEER, PROGRAM, RIGHT, STEP_S, WRONG, SecurityKey, open_coming_in
 from usecases.conftest import ROOT_PASSWORD
 
@@ -446,3 +456,49 @@ async def test_attack_064_an_account_switched_off_ends_its_sessions_and_its_user
         await web.sessions.act(begun.token, PEER)
     with pytest.raises(AuthenticationFailed):
         await web.users.act_with_token(token.secret, PEER)
+
+
+# showing once more who it is
+
+
+async def test_attack_090_the_password_once_more_begins_a_session_in_the_place_of_the_old_one(web, alice):
+    begun = await start(web)
+    web.clock.passed_s += STRONG_FOR.total_seconds() + 1
+    assert not await web.sessions.is_fresh(await web.sessions.act(begun.token, PEER))
+    with pytest.raises(AuthenticationFailed):
+        await web.sessions.start_again(begun.token, WRONG, PEER, PROGRAM)
+    there = await web.sessions.act(begun.token, PEER)  # a wrong one ends nothing
+    with pytest.raises(FactorNeeded):
+        await web.sessions.must_be_fresh(there)
+    again = await web.sessions.start_again(begun.token, RIGHT, PEER, PROGRAM)
+    assert again.session.session_id != begun.session.session_id
+    await web.sessions.must_be_fresh(await web.sessions.act(again.token, PEER))
+    with pytest.raises(AuthenticationFailed):
+        await web.sessions.act(begun.token, PEER)
+    assert len(await web.sessions.list(again.actor)) == 1
+
+
+async def test_attack_095_where_a_second_factor_is_on_the_password_is_no_proof(web, alice):
+    begun = await start(web)
+    assert await web.sessions.proof_asked(begun.token, PEER) == ProofAsked(frozenset())
+    device, _ = await web.turn_on_totp(begun.actor)
+    strong = await web.sessions.factor_added(begun.actor)
+    await web.sessions.must_be_fresh(strong)
+    web.clock.passed_s += STRONG_FOR.total_seconds() + 1
+    there = await web.sessions.act(strong.token, PEER)
+    assert not await web.sessions.is_fresh(there)
+    kinds = frozenset({FactorKind.TOTP, FactorKind.RECOVERY})
+    assert await web.sessions.proof_asked(strong.token, PEER) == ProofAsked(kinds)
+    with pytest.raises(FactorNeeded):
+        await web.sessions.start_again(strong.token, RIGHT, PEER, PROGRAM)
+    again = await web.sessions.strengthen(strong.token, device.code(), PEER)
+    await web.sessions.must_be_fresh(again)
+
+
+async def test_who_has_a_passkey_is_asked_for_it(web, alice):
+    begun = await start(web)
+    await web.turn_on_passkey(begun.actor, SecurityKey())
+    strong = await web.sessions.factor_added(begun.actor)
+    asked = await web.sessions.proof_asked(strong.token, PEER)
+    assert FactorKind.PASSKEY in asked.kinds
+    assert '"challenge"' in asked.passkey_options

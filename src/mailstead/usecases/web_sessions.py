@@ -84,6 +84,16 @@ class FactorAsked:
     """What the browser is to be asked for, in JSON; empty: there is no passkey."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProofAsked:
+    """With what somebody who is logged in shows once more who he is."""
+
+    kinds: frozenset[FactorKind]
+    """Empty: with the password."""
+    passkey_options: str = ""
+    """As of `FactorAsked`."""
+
+
 class WebSessions:
     """Begins, finds, lists and ends sessions. `key` is the house's own, for nothing else."""
 
@@ -188,6 +198,30 @@ class WebSessions:
         passkeys = await self._second_factors.passkeys(begun.session.owner)
         return self._passkeys.authentication_options(_of_session(begun.session), passkeys)
 
+    async def proof_asked(self, token: Secret, peer: Peer) -> ProofAsked:
+        """Give with what is shown once more who it is. Errors: as `act`."""
+        begun = await self.act(token, peer)
+        kinds = await self._second_factors.kinds(begun.session.owner)
+        return ProofAsked(kinds, await self.passkey_options_of(token, peer) if FactorKind.PASSKEY in kinds else "")
+
+    async def start_again(self, token: Secret, password: Secret, peer: Peer, program: str) -> Begun:
+        """Show the password once more: a session begins in the place of the one that is there.
+
+        Errors: as `start`; FactorNeeded, where a second factor is on: the password says too little then.
+        """
+        there = await self.act(token, peer)
+        if there.actor.address is None:
+            raise AuthenticationFailed(service=SERVICE)
+        actor = await self._users.check_password(there.actor.address.key, password, peer, SERVICE)
+        owner = owner_of(actor.user_id, actor.account_id)
+        if owner != there.session.owner:  # the address was another's before
+            raise AuthenticationFailed(service=SERVICE)
+        if await self._second_factors.needed(owner):
+            raise FactorNeeded
+        begun = await self._begin(actor, peer, program, strong_at=None)
+        await self._end(owner, [there.session])
+        return begun
+
     async def strengthen_with_passkey(self, token: Secret, response: str, peer: Peer) -> Begun:
         """Show a passkey for a session that is there; it gets a new token. Errors: as `act`."""
         begun = await self.act(token, peer)
@@ -234,6 +268,17 @@ class WebSessions:
             return None
         changed = replace(session, fingerprint=now.fingerprint)
         return await self._renewed(Begun(Secret(""), changed, now), strong_at=session.strong_at)
+
+    async def is_fresh(self, begun: Begun) -> bool:
+        """Whether it was shown lately who it is: by a second factor where one is on, else by the log-in."""
+        session = begun.session
+        at = session.strong_at if await self._second_factors.needed(session.owner) else session.created_at
+        return at is not None and self._clock.now() - at <= STRONG_FOR
+
+    async def must_be_fresh(self, begun: Begun) -> None:
+        """Refuse what outlives the session, to whoever may only have found a browser open. Errors: FactorNeeded."""
+        if not await self.is_fresh(begun):
+            raise FactorNeeded
 
     def must_be_strong(self, actor: Actor) -> None:
         """Errors: FactorNeeded, where no second factor was shown lately."""

@@ -46,8 +46,8 @@ class Asking:
             self._tokens[by] = begun.token.reveal()
         return f"{SESSION}={self._tokens[by]}"
 
-    async def ask(self, method, path, by=None, fields=None):
-        """Give status, where it leads, and the text; `by` None: nobody."""
+    async def ask(self, method, path, by=None, fields=None, cookies=None):
+        """Give status, where it leads, and the text; `by` None: nobody. `cookies` gets those that are set."""
         body = urlencode(fields or {}).encode()
         headers = {"host": HOST, "origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded"}
         headers["content-length"] = str(len(body))
@@ -79,7 +79,13 @@ class Asking:
 
         await self._app(scope, receive, send)
         location = dict(sent[0]["headers"]).get(b"location", b"").decode()
-        return sent[0]["status"], location, b"".join(each.get("body", b"") for each in sent[1:]).decode("utf-8", "replace")
+        if cookies is not None:
+            cookies += [value.decode() for name, value in sent[0]["headers"] if name == b"set-cookie"]
+        return (
+            sent[0]["status"],
+            location,
+            b"".join(each.get("body", b"") for each in sent[1:]).decode("utf-8", "replace"),
+        )
 
 
 @asynccontextmanager

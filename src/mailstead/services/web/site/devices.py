@@ -28,6 +28,7 @@ async def devices(visit: Visit) -> Response:
     if visit.request.method == "GET":
         return await _show(visit)
     fields = await visit.fields()
+    await visit.must_be_fresh()
     label, password = fields.get("label", "").strip(), fields.get("password", "")
     try:
         made = await visit.house.client_profiles.prepare(
@@ -79,6 +80,7 @@ async def _show(visit: Visit, error: MailsteadError | None = None, label: str = 
         servers=visit.house.client_profiles.servers(),
         is_sealed=sealing.is_sealed,
         profile=PROFILE,
+        is_fresh=await visit.is_fresh(),
         label=label,
         error=error,
     )

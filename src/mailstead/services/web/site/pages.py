@@ -60,6 +60,16 @@ class Visit:
             raise AuthenticationFailed
         return self.begun.actor
 
+    async def is_fresh(self) -> bool:
+        """Whether the visitor has shown lately who he is."""
+        return self.begun is not None and await self.house.web_sessions.is_fresh(self.begun)
+
+    async def must_be_fresh(self) -> None:
+        """Errors: AuthenticationFailed, FactorNeeded, which leads to the page that asks and back."""
+        if self.begun is None:
+            raise AuthenticationFailed
+        await self.house.web_sessions.must_be_fresh(self.begun)
+
     @property
     def peer(self) -> Peer:
         """Who is connected."""

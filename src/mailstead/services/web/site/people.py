@@ -196,6 +196,7 @@ async def tokens(visit: Visit) -> Response:
 async def add_token(visit: Visit) -> Response:
     """Make one, shown once."""
     fields = await visit.fields()
+    await visit.must_be_fresh()
     days = _number(fields.get("days", "").strip())
     try:
         if fields.get("days", "").strip() and not 0 < days <= TOKEN_DAYS_MAX:
@@ -230,7 +231,8 @@ async def _tokens(
     except NoSuchUser:  # an account that looks after nothing
         found = None
     status = 200 if error is None else status_of(error)
-    return visit.show("tokens.html", status, tokens=found, fields=fields or {}, error=error)
+    values = {"tokens": found, "fields": fields or {}, "is_fresh": await visit.is_fresh(), "error": error}
+    return visit.show("tokens.html", status, **values)
 
 
 def _number(text: str) -> int:

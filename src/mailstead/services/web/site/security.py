@@ -16,7 +16,7 @@ from mailstead.model.errors import FactorNeeded, MailsteadError, NotAllowed, Pol
 from mailstead.model.people import FactorKind, ObjectId
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
-from mailstead.services.web.site.pages import Page, Visit, Who, local_path
+from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
 from mailstead.usecases.factor_settings import MailPrograms
 
@@ -26,22 +26,6 @@ SCOPES: Final = ("imap", "pop3", "smtp", "sieve", "dav", "api")
 async def security(visit: Visit) -> Response:
     """Show factors and passwords."""
     return await _show(visit)
-
-
-async def strengthen(visit: Visit) -> Response:
-    """Take a second factor for a session that is there, and go on with what was asked for."""
-    fields = await visit.fields()
-    sessions, then = visit.house.web_sessions, local_path(fields.get("then", ""), "/me/security")
-    try:
-        if fields.get("passkey"):
-            begun = await sessions.strengthen_with_passkey(visit.token(), fields["passkey"], visit.peer)
-        else:
-            code = Secret(fields.get("code", "").strip())
-            begun = await sessions.strengthen(visit.token(), code, visit.peer)
-    except MailsteadError as error:
-        return visit.show("strengthen.html", status_of(error), then=then, passkey_options="", error=error)
-    visit.keep(begun)
-    return visit.go(then)
 
 
 # codes of a device
@@ -150,6 +134,7 @@ async def add_app_password(visit: Visit) -> Response:
     address = visit.actor.address
     if address is None:
         raise NotAllowed
+    await visit.must_be_fresh()
     scopes = frozenset(scope for scope in SCOPES if fields.get(f"scope-{scope}") == "yes")
     try:
         made = await visit.house.accounts.add_app_password(
@@ -203,13 +188,13 @@ async def _show(visit: Visit, error: MailsteadError | None = None) -> Response:
         codes_left=sum(each.kind is FactorKind.RECOVERY for each in factors),
         outlook=await visit.house.factor_settings.outlook(visit.actor),
         scopes=SCOPES,
+        is_fresh=await visit.is_fresh(),
         error=error,
     )
 
 
 PAGES: Final = (
     Page("/me/security", security, Who.PERSON),
-    Page("/me/strengthen", strengthen, Who.PERSON, ("POST",)),
     Page("/me/security/device", begin_device, Who.PERSON, ("POST",)),
     Page("/me/security/device/confirm", confirm_device, Who.PERSON, ("POST",)),
     Page("/me/security/passkey", begin_passkey, Who.PERSON, ("POST",)),

@@ -19,6 +19,7 @@ from mailstead.services.web.site.frame import REPORTS, Frame, look_kept, look_of
 from mailstead.services.web.site.home import home
 from mailstead.services.web.site.house import SiteHouse
 from mailstead.services.web.site.pages import SESSION, Page, Visit, Who
+from mailstead.services.web.site.strengthen import ask
 from mailstead.telemetry import log, metrics
 from mailstead.usecases.web_sessions import Begun
 
@@ -39,6 +40,7 @@ class Site:
         self._frame = Frame()
         self._complaints = Complaints(house.clock)
         self._pages = tuple(pages)
+        self._shown = {page.path for page in self._pages if "GET" in page.methods}
         self._home = self._guarded(Page("/", home, Who.PERSON))
 
     def routes(self) -> list[Route]:
@@ -76,7 +78,7 @@ class Site:
             except ClientDisconnect:
                 return Response(status_code=400)
             except FactorNeeded as error:
-                return await _to_strengthen(visit, error)
+                return await ask(visit, self._way_back(visit), status_of(error))
             except MailsteadError as error:
                 status = status_of(error)
                 metrics.refused("web", str(status), type(error).__name__)
@@ -87,6 +89,11 @@ class Site:
                 return visit.show("error.html", 500, text="Something went wrong here")
 
         return guarded
+
+    def _way_back(self, visit: Visit) -> str:
+        """Give where to begin again after who it is was shown: what was sent may hold a password, and is not kept."""
+        path = visit.request.url.path
+        return path if path in self._shown else "/me/security"
 
     def _is_asked(self, request: Request) -> bool:
         return request.url.scheme == "https" and request.url.hostname == self._house.terms.hostname
@@ -141,10 +148,3 @@ def _to_log_in(visit: Visit) -> Response:
     response = visit.go(LOG_IN, then=then)
     assert isinstance(response, RedirectResponse)
     return response
-
-
-async def _to_strengthen(visit: Visit, error: FactorNeeded) -> Response:
-    """Ask for the second factor once more; what was sent is to be sent again, as it may hold a password."""
-    options = await visit.house.web_sessions.passkey_options_of(visit.token(), visit.peer)
-    then = visit.request.url.path if visit.request.method == "GET" else "/me/security"
-    return visit.show("strengthen.html", status_of(error), then=then, passkey_options=options, error=None)
