@@ -80,7 +80,7 @@ async def test_conversations_are_read_found_and_put_away(site, size):
     await page.get_by_role("link", name="Mail", exact=True).click()
     await page.get_by_role("checkbox", name="Choose Lunch").check()
     await page.get_by_role("button", name="Archive").click()
-    await page.wait_for_url("**/mail")
+    await page.wait_for_url("**/mail?told=moved")
     assert await page.locator(".conversations li").count() == 1
     await page.get_by_role("link", name="Minutes").first.click()
     async with page.expect_download() as download:

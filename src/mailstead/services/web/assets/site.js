@@ -9,13 +9,17 @@ try {
   form = new Intl.DateTimeFormat(language, shown); // a zone that this browser does not know
 }
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  if (!Number.isNaN(at.getTime())) {
-    time.title = time.textContent;
-    time.textContent = form.format(at);
+function showTimes(within) {
+  for (const time of within.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) {
+      time.title = time.textContent;
+      time.textContent = form.format(at);
+    }
   }
 }
+showTimes(document);
+document.addEventListener("shown", (event) => showTimes(event.target)); // what another script has put into the page
 
 for (const select of document.querySelectorAll(".look select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
