@@ -76,7 +76,7 @@ def packets(text: str) -> list[Packet]:
         raise Flaw(_NOT_THAT)
     found: list[Packet] = []
     for block in text.split(_BEGIN.format("PUBLIC"))[1:]:
-        found += _packets(_unarmored(block))
+        found += binary_packets(_unarmored(block))
         if len(found) > PACKETS_MAX:
             raise Flaw("the key is too large")
     if not found:
@@ -102,8 +102,8 @@ def _unarmored(block: str) -> bytes:
         raise Flaw("the armor holds no base64") from None
 
 
-def _packets(octets: bytes) -> Iterator[Packet]:
-    """Errors: Flaw. Spec: RFC 9580 §4.2."""
+def binary_packets(octets: bytes) -> Iterator[Packet]:
+    """Take packets of keys apart, in either form. Errors: Flaw. Spec: RFC 9580 §4.2."""
     at = 0
     while at < len(octets):
         first = octets[at]

@@ -53,6 +53,13 @@ class PublicKey:
         return not self.is_revoked and (self.expires_at is None or self.expires_at > now)
 
 
+def addresses_of(user_ids: Sequence[str]) -> tuple[str, ...]:
+    """Give the addresses of user ids, in lower case. Spec: RFC 9580 §5.11."""
+    found = [(_ADDRESS.search(each), each) for each in user_ids]
+    named = [(match[1] if match else each).strip().lower() for match, each in found]
+    return tuple(dict.fromkeys(each for each in named if "@" in each))
+
+
 class Checked(Enum):
     """What the mathematics of a signature say."""
 
@@ -144,13 +151,28 @@ class SecretKey:
         return sign(self._signer, octets, mode=SignatureMode.DETACHED)
 
     def encrypt(self, octets: bytes, recipients: Sequence[bytes], *, signs: bool) -> bytes:
-        """Encrypt for keys that were asked `can_be_used`. Errors: PolicyRefused, for one that has no encryption key."""
-        from pysequoia import encrypt
+        """Encrypt, and sign within. Errors: as `encrypted`."""
+        return encrypted(octets, recipients, self._signer if signs else None)
 
-        try:
-            return encrypt(octets, recipients=_certs(recipients), signer=self._signer if signs else None)
-        except RuntimeError:
-            raise PolicyRefused("A recipient's key cannot be used to encrypt") from None
+
+def encrypted(octets: bytes, recipients: Sequence[bytes], signer: PySigner | None = None) -> bytes:
+    """Encrypt for keys that were asked `can_be_used`, armored.
+
+    Errors: PolicyRefused, for one that has no encryption key.
+    """
+    from pysequoia import encrypt
+
+    try:
+        return encrypt(octets, recipients=_certs(recipients), signer=signer)
+    except RuntimeError:
+        raise PolicyRefused("A recipient's key cannot be used to encrypt") from None
+
+
+def merged(before: bytes, now: bytes) -> bytes:
+    """Give one key of two copies: what either says, a revocation above all."""
+    from pysequoia import Cert
+
+    return bytes(Cert.from_bytes(before).merge(Cert.from_bytes(now)))
 
 
 def make_secret(user_id: str) -> bytes:
