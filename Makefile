@@ -61,7 +61,8 @@ test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; R
 fuzz: setup-dev  ## long property runs; FUZZ_EXAMPLES=5000
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n 2 --timeout 3000
 
-bench: setup-tools  ## side by side with Postfix and Dovecot; raw results in bench/results
+bench: setup-tools  ## side by side with Postfix, Dovecot, Roundcube and others; raw results in bench/results
+	@$(BIN)/python tools/setup_tools.py --bench
 	$(BIN)/python -m bench
 
 docs: setup-dev  ## write the generated pages: settings, example file, conformance

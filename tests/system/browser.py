@@ -1,7 +1,12 @@
-"""Debian's Chromium at a web service of ours: what it complains about, where it goes, whether everybody can use it."""
+"""Debian's Chromium at a web service of ours: what it complains about, where it goes, whether everybody can use it.
+
+One Chromium serves all tests of a process: its fixture `browser` lives in the session's event loop, so tests that take it
+carry the mark `IN_ONE_BROWSER`, and their async fixtures are made with `pytest_asyncio.fixture(loop_scope="session")`.
+"""
 
 import asyncio
 import contextlib
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -12,8 +17,11 @@ from playwright.async_api import async_playwright
 from mailstead.config.settings import Dns, Limits, Server, Settings, Store
 from mailstead.config.settings import Web as WebSettings
 from mailstead.model.address import Address
+from mailstead.model.envelope import Peer
 from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
+from mailstead.services.web.site.pages import SESSION
+from mailstead.usecases.web_sessions import Begun
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from mailstead.wiring.web import make_web_service
 from system.server import free_ports
@@ -24,23 +32,39 @@ PASSWORD = "pw-never-in-a-log-of-pages"
 LIMIT_MS = 15_000
 AXE = Path(__file__).resolve().parents[2] / ".test-tools" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+BY_LAYOUT = ["target-size", "scrollable-region-focusable", "meta-viewport"]
+"""Rules of axe whose answer depends on the size of the window …"""
+BY_COLOUR = ["color-contrast", "link-in-text-block"]
+"""… and those that look at colours."""
 SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 800}}
+IN_ONE_BROWSER = [pytest.mark.full, pytest.mark.asyncio(loop_scope="session")]
+"""What tests with the fixture `browser` are marked with."""
 
 
 def chromium():
-    """Give where it is; without it the test is skipped, which CI counts as a failure."""
-    found = shutil.which("chromium")
+    """Give where it is; without it the test is skipped, which CI counts as a failure.
+
+    The shell is the same browser without a window's frame around each page, and costs a third of the processor's time.
+    """
+    found = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if found is None or not AXE.exists():
         pytest.skip("chromium or axe-core is not installed: run `make setup-tools`")
     return found
 
 
+@functools.cache
+def axe():
+    """Give its script."""
+    return AXE.read_text()
+
+
 class Pages:
     """A browser's window, and all that went wrong in it."""
 
-    def __init__(self, page, url):
+    def __init__(self, page, url, house):
         self.page = page
         self.url = url
+        self._house = house
         self.complaints = []
         page.set_default_timeout(LIMIT_MS)
         page.on("console", self._console)
@@ -59,25 +83,60 @@ class Pages:
     async def go(self, path):
         return await self.page.goto(self.url + path)
 
-    async def log_in(self, address=ADMIN, password=PASSWORD):
-        await self.go("/log-in")
-        await self.page.get_by_label("Address").fill(str(address))
-        await self.page.get_by_label("Password").fill(password)
-        await self.page.get_by_role("button", name="Log in", exact=True).click()
+    async def log_in(self, address=ADMIN, password=PASSWORD, *, by_form=False):
+        """Begin a session, and go where a log-in leads; by the form in tests that are about it, else beside it."""
+        if by_form:
+            await self.go("/log-in")
+            await self.page.get_by_label("Address").fill(str(address))
+            await self.page.get_by_label("Password").fill(password)
+            await self.page.get_by_role("button", name="Log in", exact=True).click()
+        else:
+            peer = Peer("127.0.0.1", 1, tls_version="TLSv1.3")
+            begun = await self._house.web_sessions.start(str(address), Secret(password), peer, "tests")
+            assert isinstance(begun, Begun), "a second factor is asked for: log in by the form"
+            cookie = {"name": SESSION, "value": begun.token.reveal(), "url": self.url, "secure": True, "httpOnly": True}
+            await self.page.context.add_cookies([{**cookie, "sameSite": "Lax"}])
+            await self.go("/")
         await self.page.get_by_role("button", name="Log out").wait_for()
 
     async def faults(self):
         """Give what axe finds on the page that is open, and whether it is wider than the window."""
-        await self.page.evaluate(AXE.read_text())
-        options = json.dumps({"runOnly": {"type": "tag", "values": WCAG}})
+        return await self._axe({"runOnly": {"type": "tag", "values": WCAG}}) + await self._overflow()
+
+    async def faults_everywhere(self):
+        """Give the faults of the page that is open in both sizes and both themes.
+
+        What is in the page is the same in all: all rules are asked of the small light one, those of colours of the dark
+        one, those of layout of the large one.
+        """
+        before, faults = self.page.viewport_size, []
+        for size, theme, rules in (
+            ("phone", "light", None),
+            ("phone", "dark", BY_COLOUR),
+            ("desk", "light", BY_LAYOUT),
+        ):
+            await self.page.set_viewport_size(SIZES[size])
+            await self.page.emulate_media(color_scheme=theme)
+            chosen = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
+            found = await self._axe({"runOnly": chosen}) + await self._overflow()
+            faults += [f"{size}, {theme}: {each}" for each in found]
+        await self.page.set_viewport_size(before)
+        return faults
+
+    async def _axe(self, options):
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(axe())
+        # Only what fails is told in full, as the rest costs more than looking for it; a frame holds what strangers wrote.
+        options = json.dumps({**options, "resultTypes": ["violations"], "iframes": False})
         found = await self.page.evaluate(f"axe.run(document, {options})")
-        faults = [
+        return [
             f"{each['id']} ({each['impact']}): {each['help']}: {[node['html'] for node in each['nodes']]}"
             for each in found["violations"]
         ]
-        if await self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            faults.append("wider than the window")
-        return faults
+
+    async def _overflow(self):
+        is_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        return ["wider than the window"] if await self.page.evaluate(is_wide) else []
 
 
 class Site:
@@ -87,6 +146,7 @@ class Site:
         self.house = house
         self.url = url
         self._browser = browser
+        self._contexts = []
         self._pages = []
 
     async def window(self, *, size="desk", theme="light", language="en-GB", has_scripts=True):
@@ -99,8 +159,14 @@ class Site:
             java_script_enabled=has_scripts,
             reduced_motion="reduce",
         )
-        self._pages.append(Pages(await context.new_page(), self.url))
+        self._contexts.append(context)
+        self._pages.append(Pages(await context.new_page(), self.url, self.house))
         return self._pages[-1]
+
+    async def close(self):
+        """Close all windows."""
+        for context in self._contexts:
+            await context.close()
 
     @property
     def complaints(self):
@@ -108,12 +174,23 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def open_site(folder, *, is_new=False, **further):
-    """Start a web service with an administrator and Alice, who have mailboxes, and a browser; complaints fail.
+async def open_browser():
+    """Start one."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
+        )
+        yield browser
+        await browser.close()
 
-    `is_new`: nobody is there yet; `further`: sections of the settings.
+
+@contextlib.asynccontextmanager
+async def open_site(folder, browser=None, *, is_new=False, **further):
+    """Start a web service with an administrator and Alice, who have mailboxes, for a browser; complaints fail.
+
+    `browser`: the fixture's, else one is started; `is_new`: nobody is there yet; `further`: sections of the settings.
     """
-    executable = chromium()
+    chromium()
     port, nowhere = free_ports(2)
     settings = Settings(
         dns=Dns(servers=(f"127.0.0.1:{nowhere}",)),
@@ -140,11 +217,7 @@ async def open_site(folder, *, is_new=False, **further):
             await asyncio.wait_for(running, 10)
 
         stack.push_async_callback(end)
-        playwright = await stack.enter_async_context(async_playwright())
-        browser = await playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
-        )
-        stack.push_async_callback(browser.close)
-        site = Site(house, f"https://{HOST}:{port}", browser)
+        site = Site(house, f"https://{HOST}:{port}", browser or await stack.enter_async_context(open_browser()))
+        stack.push_async_callback(site.close)
         yield site
-        assert site.complaints == []
+        assert not site.complaints, site.complaints

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from system.server import ALICE, BOB, Server
 
@@ -21,6 +22,15 @@ def server(tmp_path_factory):
     findings = started.check()
     assert findings == []
     assert code == 0, started.log()[-2000:]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser():
+    """One Chromium for all tests of pages (see `system.browser`)."""
+    from system.browser import open_browser  # only they need Playwright
+
+    async with open_browser() as started:
+        yield started
 
 
 @pytest.fixture

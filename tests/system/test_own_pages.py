@@ -1,20 +1,20 @@
 """What people look after themselves, in a real browser: filters without Sieve, and what is said while they are away."""
 
-import pytest
+import pytest_asyncio
 
 from mailstead.model.envelope import Actor
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.own_preferences import OwnPreferences
 from mailstead.usecases.vacations import Vacations
-from system.browser import ALICE, open_site
+from system.browser import ALICE, IN_ONE_BROWSER, open_site
 from system.test_mail_pages import message
 
-pytestmark = pytest.mark.full
+pytestmark = IN_ONE_BROWSER
 
 
-@pytest.fixture
-async def site(tmp_path):
-    async with open_site(tmp_path) as site:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path, browser):
+    async with open_site(tmp_path, browser) as site:
         account = await site.house.storage.directory.find(ALICE)
         site.actor = Actor(account.account_id, ALICE)
         await Messages(site.house.mailboxes).append(site.actor, "INBOX", message("Invoice 7", "Please pay"), [])
