@@ -306,3 +306,14 @@ async def test_what_is_put_away_from_inbox_is_good_and_what_is_thrown_away_is_no
     await fill(2)
     await move("INBOX", "Archive")
     assert await lessons(account) == [(False, None)] * 2
+
+
+async def test_what_is_forgotten_about_junk_is_not_taken_back_later(account, fill, move):
+    await fill(2)
+    await move("INBOX", "Junk")
+    await account.learn(await account.junk_backlog(1), {7: (0, 1)})
+    await account.forget_junk()
+    assert await account.junk_backlog(10) == []
+    assert await account.junk_counts([7]) == JunkCounts(0, 0, {})
+    await move("Junk", "INBOX")
+    assert {(each.is_junk, each.learned_as) for each in await account.junk_backlog(10)} == {(False, None)}

@@ -381,6 +381,9 @@ class AccountStore(Protocol):
         Errors: TryAgainLater, when a lesson was learned by others, said anew, or went with its message: ask again.
         """
 
+    async def forget_junk(self) -> None:
+        """Forget all that was learned about junk, and the lessons that wait; mail stays where it is."""
+
     async def append(self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False) -> list[Appended]:
         r"""Append all or none; what a delivery puts into \Junk is no lesson (`junk_backlog`).
 

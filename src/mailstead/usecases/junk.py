@@ -10,7 +10,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from mailstead.mime.address import addresses_of
 from mailstead.mime.header import first_values, header_end, text_of
@@ -39,6 +42,40 @@ JUNK_FROM: Final = 0.9
 SUSPECT_FROM: Final = 0.6
 SCORE_MAX: Final = 6.0
 SHOWN_MAX: Final = 15
+_TRAINED: Final = "junk training"
+"""Of the account's preferences: how learning has gone so far."""
+
+
+class Training(msgspec.Struct, frozen=True):
+    """How learning has gone."""
+
+    learned_at: datetime | None = None
+    """When the last lesson was learned; None: nobody has noted it."""
+    judged_count: int = 0
+    """Lessons before which the filter would have said something itself."""
+    right_count: int = 0
+    """Those of them in which it would have been right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the filter of an account knows."""
+
+    good_count: int
+    junk_count: int
+    """Messages it has learned from."""
+    training: Training
+
+    @property
+    def judges(self) -> bool:
+        """Whether that is enough to judge."""
+        return min(self.good_count, self.junk_count) >= junk.LEARNED_MIN
+
+    @property
+    def right_percent(self) -> int | None:
+        """How many of a hundred lessons it would have known before; None: it was never asked."""
+        judged = self.training.judged_count
+        return 100 * self.training.right_count // judged if judged else None
 
 
 @dataclass(slots=True)
@@ -100,6 +137,19 @@ class JunkFilter:
         known = await store.junk_counts(())
         return known.good_total, known.junk_total
 
+    async def state_of(self, account_id: AccountId) -> Learned:
+        """Give what the filter of an account knows: numbers, no words. For those who look after it."""
+        store = self._accounts.of(account_id)
+        known = await store.junk_counts(())
+        return Learned(known.good_total, known.junk_total, _training((await store.preferences()).get(_TRAINED)))
+
+    async def forget(self, account_id: AccountId) -> None:
+        """Let an account's filter begin anew; lessons that wait are forgotten, too. For those who look after it."""
+        store = self._accounts.of(account_id)
+        await store.forget_junk()
+        await store.set_preferences({_TRAINED: None})
+        self._seen.pop(account_id, None)
+
     def _store(self, actor: Actor) -> AccountStore:
         if actor.account_id is None:
             raise NotAllowed
@@ -131,23 +181,55 @@ class JunkFilter:
 
     async def _learn(self, store: AccountStore) -> None:
         """Learn what waits. Another process may be at the same lessons: then it has learned them."""
-        while lessons := await store.junk_backlog(LESSONS_AT_ONCE):
-            for lesson in lessons:
-                try:
-                    await store.learn([lesson], await self._changes(store, lesson))
-                except (TryAgainLater, NoSuchMessage):
+        said: list[bool | None] = []
+        try:
+            while lessons := await store.junk_backlog(LESSONS_AT_ONCE):
+                for lesson in lessons:
+                    tokens = await self._tokens_of(store, lesson)
+                    # Asked before it is learned, as if the message had just come: only then the answer says something.
+                    would_be_right = await self._would_be_right(store, lesson, tokens)
+                    await store.learn([lesson], _changes(lesson, tokens))
+                    said.append(would_be_right)
+                if len(lessons) < LESSONS_AT_ONCE:
                     return
-            if len(lessons) < LESSONS_AT_ONCE:
-                return
+        except (TryAgainLater, NoSuchMessage):
+            return
+        finally:
+            if said:
+                await self._note(store, said)
 
-    async def _changes(self, store: AccountStore, lesson: JunkLesson) -> Mapping[int, tuple[int, int]]:
-        """Give what a lesson adds to the counts of its tokens, and takes back where it was learned the other way."""
+    async def _tokens_of(self, store: AccountStore, lesson: JunkLesson) -> dict[str, int]:
         stop = min(lesson.size_octets, SCANNED_OCTETS_MAX)
         (octets,) = await store.read_octets([OctetRange(lesson.blob_id, 0, stop)])
-        tokens = await self._tokens(octets)
-        good = (not lesson.is_junk) - (lesson.learned_as is False)
-        bad = lesson.is_junk - (lesson.learned_as is True)
-        return dict.fromkeys(tokens.values(), (good, bad))
+        return await self._tokens(octets)
+
+    @staticmethod
+    async def _would_be_right(store: AccountStore, lesson: JunkLesson, tokens: Mapping[str, int]) -> bool | None:
+        """Whether the filter would have known it; None: it has learned too little, or has had this message before."""
+        if lesson.learned_as is not None:
+            return None
+        found = junk.score(tokens, await store.junk_counts(list(tokens.values())))
+        return None if found is None else (found.probability >= junk.NEUTRAL) == lesson.is_junk
+
+    async def _note(self, store: AccountStore, said: list[bool | None]) -> None:
+        before = _training((await store.preferences()).get(_TRAINED))
+        after = Training(
+            self._clock.now(),
+            before.judged_count + sum(each is not None for each in said),
+            before.right_count + sum(each is True for each in said),
+        )
+        await store.set_preferences({_TRAINED: msgspec.json.encode(after)})
+
+
+def _changes(lesson: JunkLesson, tokens: Mapping[str, int]) -> Mapping[int, tuple[int, int]]:
+    """Give what a lesson adds to the counts of its tokens, and takes back where it was learned the other way."""
+    good = (not lesson.is_junk) - (lesson.learned_as is False)
+    bad = lesson.is_junk - (lesson.learned_as is True)
+    return dict.fromkeys(tokens.values(), (good, bad))
+
+
+def _training(octets: bytes | None) -> Training:
+    return Training() if octets is None else msgspec.json.decode(octets, type=Training)
 
 
 def _words(octets: bytes) -> list[str]:

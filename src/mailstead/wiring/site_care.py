@@ -6,6 +6,7 @@ from mailstead.services.web.site.care import Care
 from mailstead.usecases.account_returns import AccountReturns
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
+from mailstead.usecases.junk_training import JunkTraining
 from mailstead.usecases.recent_log import RecentLog
 from mailstead.wiring.certificates_held import HeldCertificates
 from mailstead.wiring.doctor import make_doctor
@@ -20,6 +21,7 @@ def make_care(house: House) -> Care:
     return Care(
         certificates=CertificateCare(HeldCertificates(house), jobs, house.clock),
         jobs=jobs,
+        junk=JunkTraining(house.storage, house.accounts, house.junk_filter, house.audit),
         returns=AccountReturns(Snapshots(house), house.storage, house.accounts, jobs, house.clock),
         log=RecentLog(
             log_terms(house.settings), house.clock, house.audit, lambda actor: make_doctor(house).examine(actor)

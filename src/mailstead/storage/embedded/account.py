@@ -273,6 +273,10 @@ class EmbeddedAccountStore:
             self.account_id, lambda transaction: junk.learn(transaction, lessons, counts), wakes=False
         )
 
+    async def forget_junk(self) -> None:
+        """See `AccountStore.forget_junk`."""
+        await self._writer.run(self.account_id, junk.forget, wakes=False)
+
     async def append(self, name: str, messages: Sequence[NewMessage], *, is_delivery: bool = False) -> list[Appended]:
         """See `AccountStore.append`."""
         appended = await self._writer.run(

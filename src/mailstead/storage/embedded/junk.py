@@ -102,3 +102,11 @@ def learn(transaction: Transaction, lessons: Sequence[JunkLesson], changes: Mapp
     (token_count,) = select_one(db, "SELECT count(*) FROM junk_token")
     if token_count > TOKENS_MAX:
         db.execute("DELETE FROM junk_token WHERE good_count + junk_count <= 1")
+
+
+def forget(transaction: Transaction) -> None:
+    """See `AccountStore.forget_junk`."""
+    db = transaction.db
+    db.execute("DELETE FROM junk_token")
+    db.execute("DELETE FROM junk_lesson")  # or a message moved later would take back what is no longer counted
+    db.execute("UPDATE junk_total SET good_count = 0, junk_count = 0")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mailstead.usecases.account_returns import AccountReturns
 from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
+from mailstead.usecases.junk_training import JunkTraining
 from mailstead.usecases.recent_log import RecentLog
 
 
@@ -16,5 +17,6 @@ class Care:
 
     certificates: CertificateCare
     jobs: HouseJobs
+    junk: JunkTraining
     log: RecentLog
     returns: AccountReturns
