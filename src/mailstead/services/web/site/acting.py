@@ -69,7 +69,7 @@ async def act(visit: Visit) -> Response:
     ids = await _all_ids(visit, wish)
     within = folder_of(fields.get("then", ""))
     if within and (wish.verb in _WITHIN or wish.verb.startswith("snooze-")):
-        ids = await visit.house.chosen_messages.within(visit.actor, ids, within) or ids
+        ids = [*await visit.house.chosen_messages.within(visit.actor, ids, within)] or ids
     if wish.verb == "delete" and fields.get("sure") != "yes":
         then = local_path(fields.get("then", ""), "/mail")
         return visit.show("mail/sure.html", ids=ids, count=len(wish.groups), then=then)
