@@ -13,7 +13,7 @@ _TYPES: Final = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
+    "png": "image/png",
 }
 _HASH_CHARACTERS: Final = 12
 

@@ -52,9 +52,9 @@ async def write(visit: Visit) -> Response:
         return await _form(visit, await _answer_fields(visit, answered, to_all=query.get("all") == "yes"))
     if passed_on := query.get("forward"):
         return await _forward(visit, passed_on)
-    begun = {"to": query.get("to", "")[:2000], "subject": query.get("subject", "")[:1000]}
+    begun = {name: query.get(name, "")[:2000] for name in ("to", "cc", "subject")}
     identities = await visit.house.identities.find(visit.actor)
-    text = _signed(identities[0]) if identities else ""
+    text = query.get("body", "")[:10_000] + (_signed(identities[0]) if identities else "")
     begun |= {"text": text, "html": formatted_of_text(text), "format": await _format(visit)}
     return await _form(visit, begun)
 
