@@ -14,7 +14,7 @@ COPY constraints/run.txt constraints/
 RUN python -m pip --python /opt/venv/bin/python install --require-hashes -r constraints/run.txt \
  && rm -r /opt/venv/lib/python3.*/site-packages/apsw/tests /opt/venv/lib/python3.*/site-packages/apsw/sqlite_extra_binaries \
  && find /opt/venv -name '*.so*' -exec strip --strip-unneeded {} +
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY src src
 # What only builds goes again; `check` says so if something that stays had needed it.
 RUN python -m pip --python /opt/venv/bin/python install --no-deps --no-build-isolation . \

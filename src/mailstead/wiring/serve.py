@@ -99,6 +99,10 @@ async def serve(
             if worker == 0:
                 notify("READY=1")
 
+        if worker == 0:
+            from mailstead.wiring.installed import make_update_state
+
+            await make_update_state(house).note_running()
         calm_collector()
         _log.info("ready", services=server.services, addresses=[str(at) for at in bound])
         async with asyncio.TaskGroup() as group:

@@ -11,6 +11,7 @@ from mailstead.usecases.recent_log import RecentLog
 from mailstead.wiring.certificates_held import HeldCertificates
 from mailstead.wiring.doctor import make_doctor
 from mailstead.wiring.house import House
+from mailstead.wiring.installed import make_update_state
 from mailstead.wiring.process_facts import log_terms
 from mailstead.wiring.snapshot_place import Snapshots
 
@@ -26,4 +27,5 @@ def make_care(house: House) -> Care:
         log=RecentLog(
             log_terms(house.settings), house.clock, house.audit, lambda actor: make_doctor(house).examine(actor)
         ),
+        updates=make_update_state(house),
     )

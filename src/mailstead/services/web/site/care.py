@@ -9,6 +9,7 @@ from mailstead.usecases.certificate_care import CertificateCare
 from mailstead.usecases.house_jobs import HouseJobs
 from mailstead.usecases.junk_training import JunkTraining
 from mailstead.usecases.recent_log import RecentLog
+from mailstead.usecases.update_state import UpdateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class Care:
     junk: JunkTraining
     log: RecentLog
     returns: AccountReturns
+    updates: UpdateState
