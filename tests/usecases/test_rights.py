@@ -960,7 +960,7 @@ OWN = {
     "AccountEvents", "Announcements", "AppleDevices", "Attachments", "CalendarFiles", "Calendars", "Cards",
     "ClientProfiles",
     "Collections", "DeviceTokens", "DavObjects", "DavPush", "Events", "ExportArchives", "Exports", "FactorSettings", "Filters",
-    "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "Scripts",
+    "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "OwnAliases", "OwnForwarding", "Scripts",
     "RemoteImports", "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
     "Addresses", "Emails", "Unlocking",
 }  # fmt: skip

@@ -27,8 +27,10 @@ _INFO: Final = re.compile(r"[:;!]2,([A-Za-z]*)$")
 
 _LEADING_NUMBER: Final = re.compile(r"[0-9]{1,18}(?=\.)")
 
-_KEYWORDS_FILE: Final = "dovecot-keywords"
+KEYWORDS_FILE: Final = "dovecot-keywords"
 """Letter a is line 0, b is line 1 …: the only keyword list that several programs know."""
+MAILDIR_MARK: Final = "maildirfolder"
+"""Empty file in each folder of a Maildir but the first. Spec: Maildir++."""
 _KEYWORD: Final = re.compile(r"[^\s(){%*\"\\\]\x00-\x1f\x7f]{1,64}")
 _KEYWORDS_MAX: Final = 26
 
@@ -77,43 +79,35 @@ def entries(path: Path, target: str = INBOX) -> list[Entry]:
     return found
 
 
-class MaildirWriter:
-    """One Maildir with its Maildir++ folders, written anew. Errors of `add`: OSError."""
+class MaildirNames:
+    """Names in one Maildir with its Maildir++ folders: they hold flags, and nothing that came from outside."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self) -> None:
         self._letters: dict[str, dict[str, str]] = {}
         self._count = 0
 
-    def open(self, mailbox: str) -> None:
-        """Make the folder of a mailbox."""
-        folder = self._folder(mailbox)
-        for name in ("cur", "new", "tmp"):
-            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        if mailbox != INBOX:
-            (folder / "maildirfolder").touch()
+    def folder(self, mailbox: str) -> str:
+        """Give a mailbox's folder below the Maildir; empty: the Maildir itself, for INBOX."""
         self._letters.setdefault(mailbox, {})
+        if mailbox == INBOX:
+            return ""
+        return "." + ".".join(encode_level(level) for level in mailbox.split(DELIMITER))
 
-    def add(self, mailbox: str, octets: bytes, flags: Flags, internaldate: datetime) -> None:
-        """Write one message; its name holds flags and date and nothing that came from outside."""
+    def message(self, mailbox: str, size_octets: int, flags: Flags) -> str:
+        """Give the name of one more file; the date is the file's."""
         letters = self._letters[mailbox]
         info = [letter for flag in flags if (letter := _LETTER_OF.get(flag) or self._letter(letters, flag))]
-        moment_s = int(internaldate.timestamp())
         self._count += 1
-        # The count in front keeps the order; the date is the file's.
-        name = f"{self._count}.mailstead,S={len(octets)}:2,{''.join(sorted(info))}"
-        path = self._folder(mailbox) / "cur" / name
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(octets)
-        os.utime(path, (moment_s, moment_s))
+        # The count in front keeps the order.
+        return f"{self._count}.mailstead,S={size_octets}:2,{''.join(sorted(info))}"
 
-    def close(self) -> None:
-        """Write the lists of keywords."""
-        for mailbox, letters in self._letters.items():
-            if letters:
-                lines = [f"{index} {keyword}\n" for index, keyword in enumerate(letters)]
-                (self._folder(mailbox) / _KEYWORDS_FILE).write_text("".join(lines), "utf-8")
+    def keywords(self) -> dict[str, str]:
+        """Give the text of the list of keywords of each mailbox that has some."""
+        return {
+            mailbox: "".join(f"{index} {keyword}\n" for index, keyword in enumerate(letters))
+            for mailbox, letters in self._letters.items()
+            if letters
+        }
 
     def _letter(self, letters: dict[str, str], keyword: str) -> str:
         """Give a keyword's letter; a Maildir has 26 of them, further keywords are left out."""
@@ -123,10 +117,39 @@ class MaildirWriter:
             letters[keyword] = chr(ord("a") + len(letters))
         return letters.get(keyword, "")
 
+
+class MaildirWriter:
+    """One Maildir with its Maildir++ folders, written anew. Errors of `add`: OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._names = MaildirNames()
+
+    def open(self, mailbox: str) -> None:
+        """Make the folder of a mailbox."""
+        folder = self._folder(mailbox)
+        for name in ("cur", "new", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if mailbox != INBOX:
+            (folder / MAILDIR_MARK).touch()
+
+    def add(self, mailbox: str, octets: bytes, flags: Flags, internaldate: datetime) -> None:
+        """Write one message; its name holds flags and date and nothing that came from outside."""
+        moment_s = int(internaldate.timestamp())
+        path = self._folder(mailbox) / "cur" / self._names.message(mailbox, len(octets), flags)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(octets)
+        os.utime(path, (moment_s, moment_s))
+
+    def close(self) -> None:
+        """Write the lists of keywords."""
+        for mailbox, text in self._names.keywords().items():
+            (self._folder(mailbox) / KEYWORDS_FILE).write_text(text, "utf-8")
+
     def _folder(self, mailbox: str) -> Path:
-        if mailbox == INBOX:
-            return self._path
-        return self._path / ("." + ".".join(encode_level(level) for level in mailbox.split(DELIMITER)))
+        folder = self._names.folder(mailbox)
+        return self._path / folder if folder else self._path
 
 
 def encode_level(level: str) -> str:
@@ -202,7 +225,7 @@ def _flags(name: str, keywords: Sequence[str]) -> Flags:
 def _keywords(folder: Path) -> list[str]:
     """Read the list of keywords; the empty text where a letter has none."""
     found = [""] * _KEYWORDS_MAX
-    path = folder / _KEYWORDS_FILE
+    path = folder / KEYWORDS_FILE
     if path.is_symlink() or not path.is_file():
         return found
     with path.open("r", encoding="utf-8", errors="replace") as file:

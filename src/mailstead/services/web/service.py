@@ -14,7 +14,7 @@ from mailstead.net.http_server import HttpServer, HttpTerms
 from mailstead.services.web import mxdeliv
 from mailstead.services.web.app import make_app
 from mailstead.services.web.relay import Home
-from mailstead.services.web.site import live
+from mailstead.services.web.site import exports, live
 from mailstead.usecases.invitations import Invitations
 from mailstead.usecases.publications import Publications
 from mailstead.usecases.receptions import Receptions
@@ -24,8 +24,15 @@ MAIL_CONNECTION_S: Final = 300.0
 """Of one that is bringing a message: it may be large, and its delivery may wait. It has a pace to keep, too."""
 UPLOAD_S: Final = 600.0
 """Of one that brings files for a message that is being written; who they are was asked before."""
+EXPORT_S: Final = 3600.0
+"""Of one that fetches all that an account has, which is asked of its session before."""
 CONNECTIONS_MAX: Final = 500
-_LASTING_S: Final = {mxdeliv.PATH: MAIL_CONNECTION_S, live.PATH: live.CONNECTION_S, "/mail/write": UPLOAD_S}
+_LASTING_S: Final = {
+    exports.ARCHIVE: EXPORT_S,
+    mxdeliv.PATH: MAIL_CONNECTION_S,
+    live.PATH: live.CONNECTION_S,
+    "/mail/write": UPLOAD_S,
+}
 """Of paths that may take longer than `CONNECTION_S`."""
 
 

@@ -213,3 +213,12 @@ async def test_mail_is_sent_on_to_who_has_typed_the_code(site):
     assert "do not have their mail sent on" in text
     assert 'name="target"' not in text
     assert (await site.ask("POST", "/me/forwarding", OWNER, {"verb": "add", "target": "y@far.test"}))[0] == 403
+
+
+async def test_an_archive_holds_something(site):
+    text = (await site.ask("GET", "/me/export", OWNER))[2]
+    assert "Your mailbox holds" in text
+    assert (await site.ask("GET", "/me/export/progress", OWNER))[2] == "{}"
+    for wrong in ({}, {"mail": "yes", "form": "tar"}):
+        status, _, text = await site.ask("POST", "/me/export/archive", OWNER, wrong)
+        assert (status, "Choose what the archive is to hold" in text) == (400, True)
