@@ -31,6 +31,9 @@ NO_COMMAND_OF_ITS_OWN = {
     "test-domain-bucket": "Backups are the server's: `backup` says whether its place is reached.",
     "replace-filter-rules": "`filter add`, `filter move` and `filter delete` come to the same.",
     "suggest-filter-rule": "Whoever reads the message makes a rule of it; `filter add` makes rules.",
+    "list-snoozes": "Whoever reads the messages puts them off; pages and programs do.",
+    "snooze-messages": "As `list-snoozes`.",
+    "unsnooze-messages": "As `list-snoozes`.",
     "encrypt-rules": "For those who write TXT records of Forward Email by hand.",
 }
 """Tags or verbs that are had by `mailstead api VERB` alone, and why."""

@@ -24,10 +24,13 @@ FETCHERS = {
     "usecases/dav_push.py",
     "usecases/device_push.py",
     "usecases/oidc_provider.py",
+    "usecases/openpgp_keys.py",
     "usecases/push.py",
     "usecases/record_checks.py",
+    "usecases/remote_images.py",
     "usecases/reporting.py",
     "usecases/subscriptions.py",
+    "usecases/unsubscribing.py",
     "usecases/webhooks.py",
 }
 """Who may fetch what others name. Whoever comes next thinks of attack row 40 first."""

@@ -963,6 +963,9 @@ OWN = {
     "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "OwnAliases", "OwnForwarding", "Scripts",
     "RemoteImports", "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
     "Addresses", "Emails", "Unlocking",
+    "Agenda", "CardIndex", "CardSheets", "ChosenMessages", "Completions", "Conversations", "EventEditing", "FilterRules",
+    "Identities", "LiveMail", "MailedInvitations", "MessageReasons", "OpenpgpKeys", "OpenpgpMail", "Outbox", "OwnAliases",
+    "OwnForwarding", "OwnPreferences", "RemoteImages", "ShownMessages", "Snoozing", "Tasks", "Unsubscribing",
 }  # fmt: skip
 """What an actor does with his own account, or by a right that their own tests go through."""
 OF_DOMAINS = {
@@ -970,7 +973,8 @@ OF_DOMAINS = {
 }  # fmt: skip
 """Made of the verbs above; whose domain it is, they ask `domain_entries`. Their tests: test_address_book and so on."""
 OF_THE_SERVER = {
-    "BackupJobs", "Backups", "DailyDoctor", "OidcLinks", "Overviews", "Restores", "Statistics", "Updates", "VmailImports",
+    "AccountReturns", "BackupJobs", "Backups", "CertificateCare", "DailyDoctor", "DomainKinds", "HouseJobs", "JunkTraining",
+    "OidcLinks", "Overviews", "RecentLog", "Restores", "Statistics", "UpdateState", "Updates", "VmailImports",
 }  # fmt: skip
 """Each verb asks `must_be_admin` first."""
 BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Refusals", "Revocations", "Rights", "Unnoted"}

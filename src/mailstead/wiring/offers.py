@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from mailstead.config.settings import Listeners, Settings
+from mailstead.model.errors import BadSettings
 from mailstead.net.endpoint import Endpoint
 from mailstead.policy.client_setup import Offer
 from mailstead.usecases.doctor import Listening
@@ -18,7 +19,7 @@ def house_offers(settings: Settings) -> HouseOffers:
     server = settings.server
     chosen = chosen_services(server.offered_services or server.services)
     offers = [
-        Offer(each.service, Endpoint.parse(each.where).port, each.is_tls)
+        Offer(each.service, _port(each), each.is_tls)
         for each in _listening(settings, chosen)
         if each.service in {"submission", "imap", "pop3", "sieve"}
     ]
@@ -35,6 +36,14 @@ def house_offers(settings: Settings) -> HouseOffers:
         for port in _dav_ports(settings, service, is_web="web" in chosen)
     ]
     return HouseOffers(settings.server.hostname, tuple(dict.fromkeys(offers)))
+
+
+def _port(listening: Listening) -> int:
+    """Errors: BadSettings, with the service's name."""
+    try:
+        return Endpoint.parse(listening.where).port
+    except BadSettings as error:
+        raise BadSettings(f"{listening.service}: {error}") from None
 
 
 def _dav_ports(settings: Settings, service: str, *, is_web: bool) -> list[int]:

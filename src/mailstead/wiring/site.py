@@ -17,8 +17,8 @@ from mailstead.usecases.emails import Emails
 from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
-from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.house_mail import HouseMail
+from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
@@ -28,12 +28,13 @@ from mailstead.usecases.own_forwarding import OwnForwarding
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 from mailstead.usecases.vacations import Vacations
-from mailstead.wiring.api_administration import make_backup_jobs
+from mailstead.wiring.backup_jobs import make_backup_jobs
 from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.diary import make_diary
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
 from mailstead.wiring.house import House
 from mailstead.wiring.oidc import base_url, make_log_ins
+from mailstead.wiring.openpgp import make_openpgp
 from mailstead.wiring.site_care import make_care
 from mailstead.wiring.site_contacts import make_contact_house
 from mailstead.wiring.webmail import make_webmail
@@ -85,6 +86,7 @@ def make_site(house: House) -> Site:
         members=house.members,
         message_reasons=webmail.message_reasons,
         messages=Messages(house.mailboxes),
+        openpgp=make_openpgp(house),
         outgoing=Outgoing(house.storage, house.clock, house.audit),
         outbox=webmail.outbox,
         preferences=webmail.preferences,
