@@ -26,6 +26,7 @@ from bench import (
     queue_depth,
     report,
     webmail,
+    webmail_pages,
 )
 from bench.imap_client import ImapClient
 from bench.messages import message
@@ -219,9 +220,10 @@ WORKS_ALONE = {
     "dav-puts": dav.puts,
     "api": api.measure,
     "webmail": webmail.measure,
+    "web": webmail_pages.measure,
 }
 """They start what they need …"""
-ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in", "api", "webmail"}
+ON_LOOPBACK = {"dkim", "chat", "encryption", "backup", "dav", "dav-puts", "log-in", "api", "webmail", "web"}
 """… in a network of our own, but for these."""
 
 
@@ -261,7 +263,9 @@ def main() -> None:
     parser.add_argument("--without-peers", action="store_true")
     parser.add_argument("--peers", default="radicale,xandikos", help="of `dav`")
     parser.add_argument("--cipher", default="chacha20")
-    parser.add_argument("--store", default="", help="of `webmail`: where its filled store is kept, or is already")
+    parser.add_argument(
+        "--store", default="", help="of `webmail` and `web`: where what was filled is kept, or is already"
+    )
     parser.add_argument("--system", default="mailstead", help="of `webmail`: what to call what is measured")
     options = parser.parse_args()
     names = options.only.split(",")

@@ -277,9 +277,17 @@ class Mailstead(System):
 
 
 def start_mailstead(
-    folder: Path, accounts: list[str], name: str = "mailstead", prepare: Prepare | None = None, **settings: str
+    folder: Path,
+    accounts: list[str],
+    name: str = "mailstead",
+    prepare: Prepare | None = None,
+    kept: Path | None = None,
+    **settings: str,
 ) -> Mailstead:
-    """`prepare` does more with the house before it is served. Senders are not authenticated unless settings say so."""
+    """`prepare` does more with the house before it is served. Senders are not authenticated unless settings say so.
+
+    `kept`: where the data folder that was prepared is kept, or is already.
+    """
     folder.mkdir(parents=True)
     ports = Ports(*free_ports(6))
     command = [str(Path(sys.executable).parent / "mailstead")]
@@ -300,7 +308,12 @@ def start_mailstead(
         "MAILSTEAD_SERVER_SERVICES": "mx,imap,pop3",
         **settings,
     }
-    asyncio.run(_make_accounts(env, accounts, prepare))
+    if kept is not None and kept.exists():
+        shutil.copytree(kept, folder / "data")
+    else:
+        asyncio.run(_make_accounts(env, accounts, prepare))
+        if kept is not None:
+            shutil.copytree(folder / "data", kept)
     system = Mailstead(name, folder, ports, accounts, environment=env)
     begin = time.monotonic()
     log = (folder / "log").open("wb")

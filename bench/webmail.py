@@ -30,6 +30,7 @@ from mailstead.model.people import Listing
 from mailstead.model.search import Contains, Everything, HasFlag, Not, SearchKey, TextField
 from mailstead.model.secret import Secret
 from mailstead.ports.clock import SystemClock
+from mailstead.ports.storage import AccountStore
 from mailstead.storage.embedded.bus import LocalBus
 from mailstead.storage.embedded.storage import EmbeddedStorage
 from mailstead.usecases.mailboxes import Mailboxes
@@ -54,8 +55,8 @@ SEARCHES: Final[tuple[tuple[str, SearchKey], ...]] = (
 )
 
 
-def _message(number: int, total: int) -> NewMessage:
-    """Every third one answers an earlier one, so that conversations have some messages each."""
+def message_of(number: int, total: int) -> NewMessage:
+    """Give one of so many. Every third one answers an earlier one, so that conversations have some messages each."""
     octets = message(2048, number).decode()
     chance = random.Random(number)
     if number % 3 == 2:
@@ -82,19 +83,23 @@ async def _open(folder: Path, pause_s: float = 3600.0) -> EmbeddedStorage:
 async def _fill(folder: Path, total: int) -> None:
     storage = await _open(folder)
     await storage.accounts.create(ACCOUNT, DEFAULT_MAILBOXES)
-    store = storage.accounts.of(ACCOUNT)
+    await fill(storage.accounts.of(ACCOUNT), total)
+    await storage.close()
+
+
+async def fill(store: AccountStore, total: int) -> None:
+    """Fill INBOX with so many, Archive and Sent with some, and index them."""
     began = time.perf_counter()
     for first in range(0, total, 500):
-        await store.append("INBOX", [_message(number, total) for number in range(first, min(first + 500, total))])
+        await store.append("INBOX", [message_of(number, total) for number in range(first, min(first + 500, total))])
         mailbox = "Archive" if first // 500 % 4 == 0 else "Sent"
         if first // 500 % 2 == 0:
-            await store.append(mailbox, [_message(total + first + n, total) for n in range(50)])
+            await store.append(mailbox, [message_of(total + first + n, total) for n in range(50)])
     print(f"  filled with {total} in {time.perf_counter() - began:.0f} s")
     began = time.perf_counter()
     while await store.index_some(500):
         pass
     print(f"  indexed in {time.perf_counter() - began:.0f} s", flush=True)
-    await storage.close()
 
 
 async def _timed(name: str, system: str, rounds: int, ask: Callable[[], Awaitable[Any]]) -> None:
@@ -131,7 +136,7 @@ async def _measure(folder: Path, system: str, rounds: int, total: int) -> None:
             if name == "all":
                 last = total // 100
                 await _timed(f"50 messages of {where}: page {last}", system, rounds, lambda n=last, p=page: p(number=n))  # type: ignore[misc]
-    octets = _message(total, total).octets
+    octets = message_of(total, total).octets
 
     async def post() -> None:
         await messages.append(actor, "INBOX", octets, [])
@@ -185,7 +190,7 @@ async def _arrivals(folder: Path, system: str, count: int) -> None:
         await storage.accounts.create(account_id, DEFAULT_MAILBOXES)
         store, times = storage.accounts.of(account_id), []
         for at in range(count):
-            arrived = _message(at, count)
+            arrived = message_of(at, count)
             started = time.perf_counter()
             await store.append("INBOX", [arrived])
             times.append((time.perf_counter() - started) * 1000)
