@@ -36,9 +36,9 @@ def ring(storage, mailboxes, clock):
 
 
 @pytest.fixture
-def mail(storage, mailboxes, messages, ring, clock):
+def mail(storage, mailboxes, ring, clock):
     shown = ShownMessages(mailboxes, RemoteImages(storage, None, clock, b"k" * 32))
-    return OpenpgpMail(ring, messages, shown)
+    return OpenpgpMail(ring, mailboxes, shown)
 
 
 @pytest.fixture
@@ -260,6 +260,19 @@ async def test_attack_103_a_key_that_comes_with_a_message_is_offered_and_a_chang
         await mail.take_offered(actor, poisoned, bob.fingerprint)
     of_another = await put(autocrypt_field("eve@else.test", bob.public) + written(Correspondent("", "eve@else.test")))
     assert await mail.offered(actor, of_another) == []
+
+
+async def test_a_page_is_told_all_at_once(mail, actor, own, bob, put, ring):
+    octets = autocrypt_field("bob@else.test", bob.public) + from_bob(bob, own, attachments=(Attached(b"1", "a.bin"),))
+    for object_id, states, names in (
+        (await put(octets), [State.SHOWN], [["a.bin"]]),
+        (await put(autocrypt_field("bob@else.test", bob.public) + written(BOB, ALICE)), [], []),
+        (await put(autocrypt_field("bob@else.test", bob.public) + signed_by(bob)), [State.SIGNED], [[]]),
+    ):
+        look = await mail.look(actor, await mail._shown.show(actor, object_id))
+        assert [each.state for each in look.readings] == states
+        assert [[file.file_name for file in files] for files in look.files] == names
+        assert [each.fingerprint for each in look.offered] == [bob.fingerprint]
 
 
 async def test_attached_keys_are_offered(mail, actor, bob, put):

@@ -37,19 +37,22 @@ from mailstead.mime.showing.message import ShownMessage
 from mailstead.mime.tree import part_tree
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import NoSuchMessage, PolicyRefused
-from mailstead.model.message import PartFacts
+from mailstead.model.message import OctetRange, PartFacts
 from mailstead.model.openpgp import KeySource, OpenpgpKey, Signing
 from mailstead.usecases import openpgp_engine as engine
+from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.openpgp_engine import Checked, Opened, SecretKey
 from mailstead.usecases.openpgp_keys import OpenpgpKeys
-from mailstead.usecases.shown_messages import AttachmentView, ShownMessages, attachment_view
+from mailstead.usecases.shown_messages import AttachmentView, MessagePage, ShownMessages, attachment_view
 
 READINGS_MAX: Final = 5
 """Parts of one message that are looked into."""
 TEXT_OCTETS_MAX: Final = 4 << 20
 """Of a text that may be a block."""
 ADDRESSES_MAX: Final = 200
+KEY_TYPE: Final = "application/pgp-keys"
+_BLOCK: Final = "-----BEGIN PGP "
 _SIGNINGS: Final = {
     Checked.NONE: Signing.NONE,
     Checked.BAD: Signing.BAD,
@@ -100,15 +103,42 @@ class Offered:
     """Whether another key is known for the sender."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that a page says of a message."""
+
+    readings: Sequence[Reading]
+    files: Sequence[Sequence[AttachmentView]]
+    """Of each reading."""
+    offered: Sequence[Offered]
+
+
 class OpenpgpMail:
     """Every verb begins with an actor, whose own account alone is reached (NotAllowed without one)."""
 
-    def __init__(self, keys: OpenpgpKeys, messages: Messages, shown: ShownMessages) -> None:
+    def __init__(self, keys: OpenpgpKeys, mailboxes: Mailboxes, shown: ShownMessages) -> None:
+        self.keys: Final = keys
         self._keys = keys
-        self._messages = messages
+        self._mailboxes = mailboxes
+        self._messages = Messages(mailboxes)
         self._shown = shown
 
     # reading
+
+    async def look(self, actor: Actor, page: MessagePage) -> Look:
+        """Tell all that a page says of a message; of most, their header alone is read."""
+        record = page.view.record
+        has_more = page.is_encrypted or page.is_signed or any(_BLOCK in body.html for body in page.message.bodies)
+        has_keys = any(each.media_type == KEY_TYPE for each in page.attachments)
+        stop = record.size_octets if has_more or has_keys else record.header_octets
+        (octets,) = await self._mailboxes.of(actor).read_octets([OctetRange(record.blob_id, 0, stop)])
+        readings = await self._readings(actor, octets) if has_more else []
+        files = []
+        for each in readings:
+            message = await self._shown.show_decrypted(each.entity) if each.entity else None
+            parts = part_tree(each.entity) if message is not None else []
+            files.append([attachment_view(parts[number]) for number in message.attachments] if message else [])
+        return Look(readings, files, await self._offered(actor, octets))
 
     async def readings(self, actor: Actor, object_id: str) -> list[Reading]:
         """Look into what is protected in a message; nothing, where nothing is. Errors: NoSuchMessage."""
@@ -137,13 +167,18 @@ class OpenpgpMail:
 
     async def offered(self, actor: Actor, object_id: str) -> list[Offered]:
         """Tell of keys of the sender that came with a message and are not here yet. Errors: NoSuchMessage."""
-        octets = await self._octets(actor, object_id)
+        return await self._offered(actor, await self._octets(actor, object_id))
+
+    async def _offered(self, actor: Actor, octets: bytes) -> list[Offered]:
         sender = _author(octets)
+        candidates = await asyncio.to_thread(_keys_with, octets)
+        if not candidates:
+            return []
         there = await self._keys.all(actor)
         known = {each.fingerprint for each in there}
         named = {address for each in there for address in engine.addresses_of(each.user_ids)}
         found: dict[str, Offered] = {}
-        for each in await asyncio.to_thread(_keys_with, octets):
+        for each in candidates:
             if each.fingerprint not in known and sender in each.addresses:
                 found[each.fingerprint] = Offered(each.fingerprint, each.user_ids, sender in named)
         return list(found.values())

@@ -25,6 +25,7 @@ from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.usecases.conversations import ConversationQuery
 from mailstead.usecases.message_reasons import SENTENCES
 from mailstead.usecases.message_views import MessageView, is_named, labels_of
+from mailstead.usecases.openpgp_mail import Look
 from mailstead.usecases.shown_messages import MessagePage
 from mailstead.usecases.unsubscribing import Unsubscription
 
@@ -110,6 +111,7 @@ class Details:
     """What a page says of a message beside its frame."""
 
     shown: MessagePage
+    openpgp: Look
     unsubscription: Unsubscription
     height: str
     """How high the frame is to be: ``s``, ``m`` or ``l``; it cannot tell, as it has no scripts."""
@@ -123,7 +125,8 @@ async def _details(visit: Visit, view: MessageView, opened: set[ObjectId], *, ha
     shown = await visit.house.shown_messages.show(visit.actor, object_id, loads_remote=has_images)
     size = sum(len(body.html) for body in shown.message.bodies)
     state = await visit.house.unsubscribing.state(visit.actor, object_id)
-    return Details(shown, state, "s" if size < 600 else "m" if size < 4000 else "l")
+    openpgp = await visit.house.openpgp.look(visit.actor, shown)
+    return Details(shown, openpgp, state, "s" if size < 600 else "m" if size < 4000 else "l")
 
 
 async def frame(visit: Visit) -> Response:
