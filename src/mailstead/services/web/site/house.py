@@ -16,8 +16,8 @@ from mailstead.usecases.address_tables import AddressTables
 from mailstead.usecases.addresses import Addresses
 from mailstead.usecases.audit import Audit
 from mailstead.usecases.backup_jobs import BackupJobs
-from mailstead.usecases.client_profiles import ClientProfiles
 from mailstead.usecases.chosen_messages import ChosenMessages
+from mailstead.usecases.client_profiles import ClientProfiles
 from mailstead.usecases.conversations import Conversations
 from mailstead.usecases.dnsplan import DnsPlan
 from mailstead.usecases.doctor import Doctor
@@ -36,6 +36,7 @@ from mailstead.usecases.live_mail import LiveMail
 from mailstead.usecases.members import Members
 from mailstead.usecases.message_reasons import MessageReasons
 from mailstead.usecases.messages import Messages
+from mailstead.usecases.openpgp_mail import OpenpgpMail
 from mailstead.usecases.outbox import Outbox
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
@@ -107,6 +108,7 @@ class SiteHouse:
     members: Members
     message_reasons: MessageReasons
     messages: Messages
+    openpgp: OpenpgpMail
     outgoing: Outgoing
     outbox: Outbox
     overviews: Overviews
