@@ -19,7 +19,10 @@ pytestmark = IN_ONE_BROWSER
 PEER = Peer("127.0.0.1", 1, tls_version="TLSv1.3")
 PLACES = {"domain": "example.test", "local_part": "alice", **FILLED}
 SEEN = [page for page in all_pages() if "GET" in page.methods]
-ELSEWHERE = ("/mail/", "/calendar/events/", "/calendar/calendars/", "/tasks/")
+ELSEWHERE = (
+    "/mail/", "/calendar/events/", "/calendar/calendars/", "/tasks/", "/contacts/b/", "/contacts/books/",
+    "/contacts/complete",
+)  # fmt: skip
 """Seen by the tests of these pages, which put there what they show."""
 
 
