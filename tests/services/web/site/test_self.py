@@ -9,6 +9,8 @@ from mailstead.model.address import Address
 from mailstead.model.people import owner_of
 from mailstead.model.preferences import WeekStart
 from mailstead.model.secret import Secret
+from mailstead.services.web.site.pages import Who
+from mailstead.services.web.site.table import all_pages
 from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from services.web.site.test_rights import HOST, MEMBER, OWNER, PASSWORD, PEER, Asking, asking
@@ -222,3 +224,25 @@ async def test_an_archive_holds_something(site):
     for wrong in ({}, {"mail": "yes", "form": "tar"}):
         status, _, text = await site.ask("POST", "/me/export/archive", OWNER, wrong)
         assert (status, "Choose what the archive is to hold" in text) == (400, True)
+
+
+async def test_the_overview_leads_to_all_of_it(site):
+    text = (await site.ask("GET", "/me", OWNER))[2]
+    own = [page.path for page in all_pages() if page.who in {Who.OWNER, Who.PERSON} and "GET" in page.methods]
+    there = {path for path in own if path.count("/") == 2 and path.startswith("/me/")}
+    beside = {"/me/tokens", "/me/strengthen"}  # the last one is passed on the way to others
+    assert there - beside - set(re.findall(r'href="(/me/[^"]+)"', text)) == set()
+    text = (await site.ask("GET", "/me", MEMBER))[2]
+    for path in re.findall(r'href="(/me/[^"]+)"', text):
+        assert (await site.ask("GET", path, MEMBER))[0] == 200, path  # nothing leads where one may not go
+
+
+async def test_the_overview_of_a_locked_account_says_how_it_opens(site):
+    form = key_form((await site.ask("GET", "/me/sealed/key", OWNER))[2])
+    await site.ask("POST", "/me/sealed/key", OWNER, form | {"understood": "yes"})
+    site._tokens.clear()
+    assert "messages in" in (await site.ask("GET", "/me", OWNER))[2]
+    account = await site.house.storage.directory.find(Address.parse(OWNER))
+    await site.house.unlocking.lock(account.account_id)
+    status, _, text = await site.ask("GET", "/me", OWNER)
+    assert (status, "Open it with your password" in text) == (200, True)

@@ -1,17 +1,35 @@
-"""What people look after themselves: the password, and where they are logged in."""
+"""What people look after themselves: the way to all of it, the password, and where they are logged in."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from starlette.responses import Response
 
-from mailstead.model.errors import AuthenticationFailed, MailsteadError, PolicyRefused, TooManyFailures
+from mailstead.model.directory import AppPassword
+from mailstead.model.errors import AccountLocked, AuthenticationFailed, MailsteadError, PolicyRefused, TooManyFailures
+from mailstead.model.mailbox import Usage
 from mailstead.model.people import ObjectId
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
+
+PROGRAMS_SHOWN_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxShown:
+    """What the overview tells of a mailbox."""
+
+    usage: Usage | None
+    """None: it is sealed, and locked."""
+    last_log_in: date | None
+    """Of browsers and programs alike."""
+    programs: tuple[AppPassword, ...]
+    """Those that came in with a password of their own, the last one first."""
 
 
 async def me(visit: Visit) -> Response:
@@ -44,8 +62,28 @@ async def end_sessions(visit: Visit) -> Response:
 
 async def _shown(visit: Visit, error: MailsteadError | None = None) -> Response:
     sessions = await visit.house.web_sessions.list(visit.actor)
-    status = 200 if error is None else status_of(error)
-    return visit.show("me.html", status, sessions=sessions, own_id=visit.actor.session_id, error=error)
+    return visit.show(
+        "me.html",
+        200 if error is None else status_of(error),
+        sessions=sessions,
+        own_id=visit.actor.session_id,
+        mailbox=await _mailbox(visit) if visit.actor.account_id is not None else None,
+        error=error,
+    )
+
+
+async def _mailbox(visit: Visit) -> MailboxShown:
+    house, actor = visit.house, visit.actor
+    assert actor.account_id is not None
+    assert actor.address is not None
+    try:
+        usage: Usage | None = (await house.own_addresses.get(actor)).usage
+    except AccountLocked:
+        usage = None
+    day = await house.last_log_ins.day(actor.account_id, house.clock.now())
+    app_passwords = await house.accounts.list_app_passwords(actor, actor.address)
+    used = sorted((each for each in app_passwords if each.last_used_on), key=lambda each: each.last_used_on)
+    return MailboxShown(usage, day, tuple(reversed(used))[:PROGRAMS_SHOWN_MAX])
 
 
 PAGES: Final = (
