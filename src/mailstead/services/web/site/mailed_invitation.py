@@ -13,6 +13,7 @@ from mailstead.services.web.site.calendar import NAMES
 from mailstead.services.web.site.days import Times, times_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.usecases.mailed_invitations import MailedInvitation
+from mailstead.usecases.message_views import MessageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class InvitationCard:
         return end - timedelta(days=1)
 
 
-async def card_of(visit: Visit, message_id: str) -> InvitationCard | None:
+async def card_of(visit: Visit, view: MessageView) -> InvitationCard | None:
     """Give what a message says of a meeting; None: nothing. A calendar that cannot be read hides no mail."""
+    if b"calendar" not in (view.record.body_structure or b"").lower():
+        return None
     times = await times_of(visit)
     try:
-        found = await visit.house.diary.invitations.look(visit.actor, message_id, times.zone)
+        found = await visit.house.diary.invitations.look(visit.actor, view.place.object_id, times.zone)
     except MailsteadError:
         return None
     return None if found is None else InvitationCard(found, times, NAMES)
