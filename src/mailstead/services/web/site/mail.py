@@ -21,6 +21,7 @@ from mailstead.model.mailbox import INBOX
 from mailstead.model.people import Listing, ObjectId
 from mailstead.model.search import And, Contains, Everything, HasFlag, Not, SearchKey, TextField
 from mailstead.services.web.site.acting import FOLDERS_MAX, with_query
+from mailstead.services.web.site.mailed_invitation import InvitationCard, card_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.usecases.conversations import ConversationQuery
 from mailstead.usecases.message_reasons import SENTENCES
@@ -113,6 +114,8 @@ class Details:
     shown: MessagePage
     openpgp: Look
     unsubscription: Unsubscription
+    invitation: InvitationCard | None
+    """None: it says nothing of a meeting."""
     height: str
     """How high the frame is to be: ``s``, ``m`` or ``l``; it cannot tell, as it has no scripts."""
 
@@ -126,7 +129,8 @@ async def _details(visit: Visit, view: MessageView, opened: set[ObjectId], *, ha
     size = sum(len(body.html) for body in shown.message.bodies)
     state = await visit.house.unsubscribing.state(visit.actor, object_id)
     openpgp = await visit.house.openpgp.look(visit.actor, shown)
-    return Details(shown, openpgp, state, "s" if size < 600 else "m" if size < 4000 else "l")
+    invitation = await card_of(visit, view)
+    return Details(shown, openpgp, state, invitation, "s" if size < 600 else "m" if size < 4000 else "l")
 
 
 async def frame(visit: Visit) -> Response:
