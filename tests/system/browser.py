@@ -21,6 +21,7 @@ from mailstead.model.envelope import Peer
 from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
 from mailstead.services.web.site.pages import SESSION
+from mailstead.telemetry import metrics
 from mailstead.usecases.web_sessions import Begun
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from mailstead.wiring.web import make_web_service
@@ -148,6 +149,15 @@ class Site:
         self._browser = browser
         self._contexts = []
         self._pages = []
+        self._reported = self.policy_reports()
+        self.provoked = 0
+        """Reports about the policy that a test has made on purpose."""
+
+    @staticmethod
+    def policy_reports():
+        """Give how often a browser has said that a page did what its policy forbids, in this process."""
+        (family,) = metrics.CSP_REPORTS.collect()
+        return int(sum(each.value for each in family.samples if each.name.endswith("_total")))
 
     async def window(self, *, size="desk", theme="light", language="en-GB", has_scripts=True):
         """Give a window of a browser of its own."""
@@ -170,7 +180,9 @@ class Site:
 
     @property
     def complaints(self):
-        return [each for pages in self._pages for each in pages.complaints]
+        told = [each for pages in self._pages for each in pages.complaints]
+        count = self.policy_reports() - self._reported - self.provoked
+        return [*told, f"reports about the policy: {count}"] if count else told
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from mailstead.model.address import Address
 from mailstead.model.errors import MailsteadError, PolicyRefused
-from mailstead.model.people import Listing
+from mailstead.model.people import FactorKind, Listing
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.policy.address_rules import AddressWishes
@@ -66,6 +66,23 @@ async def change(visit: Visit) -> Response:
     except MailsteadError as error:
         return await _show(visit, error)
     return visit.go(_one(name, shown.entry.owner.address), told="changed")
+
+
+async def coming_in(visit: Visit) -> Response:
+    """Take second factors, or sessions of browsers, away from the owner of a mailbox."""
+    fields, name, local_part = await visit.fields(), *_path(visit)
+    owner = (await visit.house.address_book.get(visit.actor, name, local_part)).entry.owner.address
+    try:
+        match fields.get("verb"):
+            case "factors":
+                await visit.house.factor_settings.remove_all(visit.actor, owner)
+            case "sessions":
+                await visit.house.web_sessions.revoke_of(visit.actor, owner)
+            case _:
+                raise PolicyRefused(_("That cannot be done with addresses"))
+    except MailsteadError as error:
+        return await _show(visit, error)
+    return visit.go(_one(name, owner), told="changed")
 
 
 async def remove(visit: Visit) -> Response:
@@ -136,8 +153,21 @@ async def _list(visit: Visit, error: MailsteadError | None = None, name: str = "
 async def _show(visit: Visit, error: MailsteadError | None = None) -> Response:
     domain, local_part = _path(visit)
     shown = await visit.house.address_book.get(visit.actor, domain, local_part)
-    status = 200 if error is None else status_of(error)
-    return visit.show("address.html", status, domain=domain, shown=shown, error=error)
+    factor_count, sessions = 0, None
+    if shown.account is not None and visit.actor.is_admin:
+        owner = shown.entry.owner.address
+        factors = await visit.house.factor_settings.list_of(visit.actor, owner)
+        factor_count = sum(each.is_confirmed and each.kind is not FactorKind.RECOVERY for each in factors)
+        sessions = await visit.house.web_sessions.list_of(visit.actor, owner)
+    return visit.show(
+        "address.html",
+        200 if error is None else status_of(error),
+        domain=domain,
+        shown=shown,
+        factors=factor_count,
+        sessions=sessions,
+        error=error,
+    )
 
 
 def _path(visit: Visit) -> tuple[str, str]:
@@ -162,5 +192,6 @@ PAGES: Final = (
     Page("/admin/domains/{domain}/import", import_, Who.DOMAIN_ADMIN, ("POST",)),
     Page(_ADDRESS, address, Who.DOMAIN_ADMIN),
     Page(_ADDRESS, change, Who.DOMAIN_ADMIN, ("POST",)),
+    Page(_ADDRESS + "/log-in", coming_in, Who.SERVER_ADMIN, ("POST",)),
     Page(_ADDRESS + "/remove", remove, Who.DOMAIN_ADMIN, ("POST",)),
 )

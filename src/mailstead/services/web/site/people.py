@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mailstead.model.address import Address
 from mailstead.model.errors import MailsteadError, NoSuchUser, PolicyRefused
-from mailstead.model.people import ApiToken, Group, Listing
+from mailstead.model.people import ApiToken, FactorKind, Group, Listing
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
@@ -109,11 +109,12 @@ async def _people(
 async def _person(visit: Visit, error: MailsteadError | None = None) -> Response:
     user = await visit.house.users.get(visit.actor, visit.request.path_params["user_id"])
     address = Address.parse(user.address)
+    factors = await visit.house.factor_settings.list_of(visit.actor, address)
     return visit.show(
         "person.html",
         200 if error is None else status_of(error),
         user=user,
-        factors=sum(each.is_confirmed for each in await visit.house.factor_settings.list_of(visit.actor, address)),
+        factors=sum(each.is_confirmed and each.kind is not FactorKind.RECOVERY for each in factors),
         sessions=await visit.house.web_sessions.list_of(visit.actor, address),
         error=error,
     )
