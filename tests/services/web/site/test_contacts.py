@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
+from mailstead.model.place import thread_object_id
 from mailstead.model.secret import Secret
 from mailstead.pim.card_form import Labelled, PostalAddress
 from mailstead.pim.card_sheet import CardSheet, PersonName
 from mailstead.services.web.site.contact_form import _dated, fields_of, sheet_of
 from mailstead.usecases.card_sheets import CardWish
 from mailstead.usecases.collections import DEFAULT
+from mailstead.usecases.messages import Messages
 from mailstead.wiring.house import ADMINISTRATOR
 from mailstead.wiring.site_contacts import make_contact_house
 from services.web.site.test_rights import OWNER, PASSWORD, asking
@@ -185,3 +187,42 @@ async def test_long_lists_come_in_pages(site):
     assert ("P050" in text, "P049" in text, "Page 2 of 3" in text) == (True, False, True)
     for page in ("0", "x", "-1", "9999999"):
         assert (await site.ask("GET", f"/contacts?page={page}", OWNER))[0] == 400
+
+
+async def test_the_sender_of_a_message_is_led_to(site, ada):
+    for sender, wanted in (
+        ("Ada <ADA@engines.test>", path_of(ada)),
+        ("Bob B. <bob@else.test>", "/contacts/new?email=bob%40else.test&name=Bob+B."),
+        ("nobody", "/contacts/new"),
+        ("", "/contacts/new"),
+    ):
+        assert (await site.ask("GET", f"/contacts/of?{urlencode({'from': sender})}", OWNER))[:2] == (303, wanted)
+    text = (await site.ask("GET", "/contacts/new?email=bob%40else.test&name=Bob+B.", OWNER))[2]
+    assert ('value="bob@else.test"' in text, 'value="Bob B."' in text) == (True, True)
+
+
+async def test_a_group_tells_its_members_and_is_written_to(site, ada):
+    group = (
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:g\r\nFN:Engineers\r\nN:Engineers;;;;\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n"
+        f"X-ADDRESSBOOKSERVER-MEMBER:urn:uuid:{ada.resource.facts.uid}\r\nEND:VCARD\r\n"
+    )
+    await site.contacts.sheets.import_all(site.actor, DEFAULT, group.encode())
+    text = (await site.ask("GET", f"/contacts/b/{DEFAULT}/g.vcf", OWNER))[2]
+    assert ("&lt;b&gt;Lovelace" in text, "Write to all" in text, "%3Cada%40engines.test%3E" in text) == (
+        True,
+        True,
+        True,
+    )
+
+
+async def test_paper_shows_the_text_alone_and_nobody_elses(site):
+    messages = Messages(site.house.mailboxes)
+    head = b"From: Bob <b>bold</b> <bob@else.test>\r\nSubject: <i>Hi\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n"
+    octets = head + b"<p>Yes<script>alert(1)</script> &lt;b&gt;really&lt;/b&gt;</p><style>h1{display:none}</style>"
+    view = await messages.append(site.actor, "INBOX", octets, [])
+    for path in (f"/mail/m/{view.place.object_id}/print", f"/mail/c/{thread_object_id(view.record.thread_id)}/print"):
+        status, _, text = await site.ask("GET", path, OWNER)
+        assert (status, "Yes &lt;b&gt;really&lt;/b&gt;" in text, "&lt;i&gt;Hi" in text) == (200, True, True)
+        for never in ("alert(1)", "<b>", "<i>", "display:none"):
+            assert never not in text
+        assert (await site.ask("GET", path, OTHER))[0] == 404

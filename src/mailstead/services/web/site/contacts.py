@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from mailstead.mime.correspondents import written
+from mailstead.mime.correspondents import correspondents_of, written
 from mailstead.model.dav import Access
-from mailstead.model.errors import MailsteadError, PolicyRefused
+from mailstead.model.errors import BadMessage, MailsteadError, PolicyRefused
 from mailstead.net.http_statuses import status_of
 from mailstead.pim.card_form import Labelled
 from mailstead.pim.card_sheet import CardSheet, day_of, members
@@ -73,6 +73,20 @@ async def contacts(visit: Visit) -> Response:
 async def contact(visit: Visit) -> Response:
     """Show one."""
     return await _card(visit, await visit.house.contacts.sheets.show(visit.actor, *_names(visit)))
+
+
+async def of_sender(visit: Visit) -> Response:
+    """Lead to the contact who has written a message; to the form of a new one, where there is none."""
+    try:
+        found = correspondents_of(visit.request.query_params.get("from", "")[:1000])
+    except BadMessage:
+        found = ()
+    if not found:
+        return visit.go("/contacts/new")
+    same = await visit.house.contacts.index.same(visit.actor, [found[0].address])
+    if same:
+        return visit.go(place_of(same[0].opened, same[0].resource.name))
+    return visit.go("/contacts/new", email=found[0].address, name=found[0].name)
 
 
 async def move(visit: Visit) -> Response:
@@ -176,6 +190,7 @@ _ONE: Final = "/contacts/b/{book}/{card}"
 PAGES: Final = (
     Page("/contacts", contacts, Who.OWNER),
     Page("/contacts/complete", complete, Who.OWNER),
+    Page("/contacts/of", of_sender, Who.OWNER),
     Page(_ONE, contact, Who.OWNER),
     Page(_ONE + "/move", move, Who.OWNER, ("POST",)),
     Page(_ONE + "/delete", delete, Who.OWNER, ("POST",)),
