@@ -12,6 +12,7 @@ from starlette.responses import Response
 from mailstead.model.diagnosis import Health
 from mailstead.model.statistics import Figures, Span
 from mailstead.services.web.site import charts
+from mailstead.services.web.site.mending import mending_of
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.words import _
 
@@ -63,7 +64,9 @@ async def doctor(visit: Visit) -> Response:
     found = await visit.house.doctor().examine(visit.actor, domain)
     found.sort(key=lambda each: _ORDER[each.status])
     bad_count = sum(each.status in {Health.ERROR, Health.WARNING} for each in found)
-    return visit.show("doctor.html", found=found, bad_count=bad_count, domain=domain)
+    domains = [each.name for each in await visit.house.domains.list(visit.actor) if visit.actor.administers(each.name)]
+    mends = {each.key: page for each in found if (page := mending_of(each, domains)) is not None}
+    return visit.show("doctor.html", found=found, bad_count=bad_count, domain=domain, mends=mends)
 
 
 def _graph(name: str, figures: list[Figures]) -> Graph:
