@@ -164,6 +164,12 @@ async def test_books_are_shared_and_taken_off_the_list(site, ada):
     assert OTHER in (await site.ask("GET", book, OWNER))[2]
     name = next(each.name for each in await site.contacts.index.books(await _actor(site, OTHER)) if each.share)
     assert f"(of {OWNER})" in (await site.ask("GET", "/contacts/books", OTHER))[2]
+    made = await site.contacts.sheets.create(site.actor, book.rpartition("/")[2], CardWish(CardSheet("Bob")))
+    bob = f"/contacts/b/{name}/{made.resource.name}"
+    text = (await site.ask("GET", bob, OTHER))[2]
+    assert ("only for reading" in text, "Remove this contact" in text) == (True, False)
+    assert (await site.ask("GET", f"{bob}/edit", OTHER))[0] == 403
+    assert f'name="book" value="{DEFAULT}"' in (await site.ask("GET", f"/contacts/new?book={name}", OTHER))[2]
     assert (await site.ask("POST", f"/contacts/books/{name}", OTHER, {"verb": "share", "address": OTHER}))[0] == 403
     assert (await site.ask("POST", "/contacts/new", OTHER, {"book": name, "full_name": "x"}))[0] == 403
     assert (await site.ask("POST", f"/contacts/books/{name}", OTHER, {"verb": "delete", "sure": "yes"}))[0] == 303

@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 
+from mailstead.model.dav import Access
 from mailstead.model.errors import BadMessage, MailsteadError, ObjectTooLarge, PolicyRefused, PreconditionFailed
 from mailstead.net.http_statuses import status_of
 from mailstead.pim.card_form import Labelled, PostalAddress
@@ -66,6 +67,7 @@ async def create(visit: Visit) -> Response:
 async def edit(visit: Visit) -> Response:
     """Show the form of a contact."""
     shown = await _shown(visit)
+    await visit.house.contacts.sheets.book(visit.actor, shown.opened.name, Access.WRITE)
     return await _form(visit, shown.sheet, shown.opened.name, shown=shown, etag=shown.resource.etag)
 
 
@@ -189,6 +191,9 @@ async def _form(
     fields: Mapping[str, str] | None = None,
 ) -> Response:
     values = fields_of(sheet)
+    books = [each for each in await visit.house.contacts.index.books(visit.actor) if may_write(each)]
+    if shown is None and books and book not in {each.name for each in books}:
+        book = books[0].name
     if fields is not None:
         values |= {name: fields.get(name, "") for name in ("day", "month", "year")}
     entries: dict[str, Sequence[object]] = {
@@ -205,7 +210,7 @@ async def _form(
         parts=PARTS,
         places=PLACES,
         book=book,
-        books=[each for each in await visit.house.contacts.index.books(visit.actor) if may_write(each)],
+        books=books,
         place=place_of,
         etag=etag,
         is_conflict=isinstance(error, PreconditionFailed),

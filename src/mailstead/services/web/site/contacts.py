@@ -49,6 +49,7 @@ async def contacts(visit: Visit) -> Response:
     )
     number = _number(asked.get("page", "1"))
     found = await visit.house.contacts.index.page(visit.actor, query, (number - 1) * PER_PAGE, PER_PAGE)
+    books = await visit.house.contacts.index.books(visit.actor)
     kept = {"book": query.book, "q": query.text, "letter": query.letter, "group": query.group}
 
     def at(**changes: object) -> str:
@@ -58,7 +59,8 @@ async def contacts(visit: Visit) -> Response:
 
     return visit.show(
         "contacts/list.html",
-        books=await visit.house.contacts.index.books(visit.actor),
+        books=books,
+        first=next((each.name for each in books if may_write(each)), ""),
         found=found,
         query=query,
         page=number,
