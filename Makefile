@@ -7,7 +7,7 @@ ROUNDS ?= 1000
 FUZZ_EXAMPLES ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-tools serve check test test-full test-crash fuzz bench docs ci format
+.PHONY: help setup setup-dev setup-tools serve check test test-full test-crash fuzz bench docs screenshots ci format
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -67,6 +67,9 @@ bench: setup-tools  ## side by side with Postfix, Dovecot, Roundcube and others;
 
 docs: setup-dev  ## write the generated pages: settings, example file, conformance
 	$(BIN)/python tools/generate.py
+
+screenshots: setup-tools  ## make the pictures of docs/pictures anew
+	$(BIN)/python tools/screenshots.py
 
 ci: check test  ## everything that must be green, within 40 minutes
 	$(MAKE) test-full
