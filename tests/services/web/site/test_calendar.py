@@ -200,7 +200,8 @@ async def test_tasks_are_made_done_changed_and_removed(site):
     text = await get(site, "/tasks")
     assert "overdue" not in text
     assert "Buy coffee" in text
-    await post(site, f"{path}/done", verb="done")
+    told = await post(site, f"{path}/done", verb="done", then="/tasks?list=x&told=made")
+    assert told == "/tasks?list=x&told=done"
     assert "Buy coffee" not in await get(site, "/tasks")
     assert "Buy coffee" in await get(site, "/tasks?done=yes")
     await post(site, f"{path}/done", verb="open")

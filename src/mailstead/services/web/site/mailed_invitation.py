@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from mailstead.model.errors import MailsteadError
+from mailstead.services.web.site.acting import with_query
 from mailstead.services.web.site.calendar import NAMES
 from mailstead.services.web.site.days import Times, times_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
@@ -49,7 +50,7 @@ async def answer(visit: Visit) -> Response:
     """Answer the invitation in a message."""
     fields, message_id = await visit.fields(), visit.request.path_params["message_id"]
     await visit.house.diary.invitations.answer(visit.actor, message_id, fields.get("answer", ""))
-    return visit.go(local_path(fields.get("then", ""), "/mail"), told="answered")
+    return visit.go(with_query(local_path(fields.get("then", ""), "/mail"), told="answered"))
 
 
 PAGES: Final = (Page("/mail/m/{message_id}/invitation", answer, Who.OWNER, ("POST",)),)

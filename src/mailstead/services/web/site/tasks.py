@@ -12,6 +12,7 @@ from starlette.responses import Response
 from mailstead.model.errors import MailsteadError, PolicyRefused, PreconditionFailed
 from mailstead.net.http_statuses import status_of
 from mailstead.pim.task_form import HIGH, LOW, NORMAL, TaskForm, level_of
+from mailstead.services.web.site.acting import with_query
 from mailstead.services.web.site.calendar import NAMES, ShownCalendar, shown_calendar
 from mailstead.services.web.site.days import Times, day_of, times_of, zone_names
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
@@ -34,7 +35,7 @@ async def create(visit: Visit) -> Response:
         await visit.house.diary.tasks.create(visit.actor, fields.get("calendar", ""), _form_of(fields, times))
     except MailsteadError as error:
         return await _list(visit, error, fields)
-    return visit.go(local_path(fields.get("then", ""), "/tasks"), told="made")
+    return visit.go(with_query(local_path(fields.get("then", ""), "/tasks"), told="made"))
 
 
 async def task(visit: Visit) -> Response:
@@ -64,7 +65,7 @@ async def finish(visit: Visit) -> Response:
         await visit.house.diary.tasks.finish(visit.actor, visit.request.path_params["task_id"], is_done=is_done)
     except MailsteadError as error:
         return await _list(visit, error)
-    return visit.go(local_path(fields.get("then", ""), "/tasks"), told="done" if is_done else "open")
+    return visit.go(with_query(local_path(fields.get("then", ""), "/tasks"), told="done" if is_done else "open"))
 
 
 async def delete(visit: Visit) -> Response:
