@@ -22,11 +22,19 @@ from mailstead.mime.correspondents import correspondents_of
 from mailstead.mime.formatted import document_of, formatted_of_text, safe_formatted, text_of_formatted
 from mailstead.mime.parsed import parsed_message
 from mailstead.mime.tree import part_tree
-from mailstead.model.errors import BadMessage, MailsteadError, MessageTooLarge, NoSuchEmail, NoSuchMessage
+from mailstead.model.errors import (
+    BadMessage,
+    MailsteadError,
+    MessageTooLarge,
+    NoSuchEmail,
+    NoSuchMessage,
+    PolicyRefused,
+)
 from mailstead.model.flags import ANSWERED, DRAFT, SEEN
 from mailstead.model.people import Listing
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.protecting import fields_of_draft, protected, protection, ticked_for_answer
 from mailstead.services.web.site.words import _
 from mailstead.usecases.identities import Identity
 from mailstead.usecases.message_views import MessageChange, MessageView
@@ -47,7 +55,11 @@ async def write(visit: Visit) -> Response:
     """Show an empty form, a draft, an answer to a message, or one that is sent on."""
     query = visit.request.query_params
     if draft_id := query.get("draft"):
-        return await _form(visit, await _draft_fields(visit, draft_id), draft_id)
+        try:
+            fields = await _draft_fields(visit, draft_id)
+        except PolicyRefused:  # it is encrypted, and its key is locked
+            return visit.go("/me/openpgp", then=f"/mail/write?draft={draft_id}")
+        return await _form(visit, fields, draft_id)
     if answered := query.get("answer"):
         return await _form(visit, await _answer_fields(visit, answered, to_all=query.get("all") == "yes"))
     if passed_on := query.get("forward"):
@@ -70,7 +82,8 @@ async def keep_or_send(visit: Visit) -> Response:
                 await visit.house.messages.delete(visit.actor, draft_id)
             return visit.go("/mail", told="discarded")
         at = _moment(fields.get("at", "")) if verb == "later" else None
-        view = await _kept(visit, fields, [each for each in form.getlist("files") if isinstance(each, UploadFile)])
+        files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
+        view = await _kept(visit, fields, files, is_sent=verb != "keep")
         draft_id = view.place.object_id
         if verb == "keep":
             return visit.go("/mail/write", draft=draft_id, told="kept")
@@ -130,9 +143,11 @@ async def _form(
         status,
         fields=shown,
         is_formatted=fields.get("format") == FORMATTED,
+        protection=await protection(visit, fields),
         identities=identities,
         sender=fields.get("from", "") or next((str(each.address) for each in identities), ""),
         files=files,
+        files_octets_max=int(visit.house.terms.message_octets_max / _BASE64),
         answered=fields.get("answered", ""),
         draft_id=draft_id,
         now=visit.house.clock.now().strftime("%Y-%m-%dT%H:%M"),
@@ -152,7 +167,9 @@ async def _read(visit: Visit) -> FormData:
         raise BadMessage(error.message) from None
 
 
-async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile]) -> MessageView:
+async def _kept(
+    visit: Visit, fields: dict[str, str], files: Sequence[UploadFile], *, is_sent: bool = False
+) -> MessageView:
     """Keep what was written: in the place of its draft, or as a new one. Errors: BadMessage, OverQuota and others."""
     attachments = [
         Attached(await each.read(), each.filename or "", each.content_type or "") for each in files if each.filename
@@ -162,9 +179,11 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
         (before,) = await visit.house.messages.octets(
             visit.actor, [await visit.house.messages.show(visit.actor, draft_id)]
         )
+        before, _ticked = await fields_of_draft(visit, before)
         kept = {name.removeprefix("file-") for name in fields if name.startswith("file-")}
         attachments = [*await asyncio.to_thread(_attached, before, kept), *attachments]
     octets = await asyncio.to_thread(_composed, visit, await _sender(visit, fields), fields, attachments)
+    octets = await protected(visit, fields, octets, is_sent=is_sent)
     if len(octets) > visit.house.terms.message_octets_max:
         raise MessageTooLarge
     if draft_id:
@@ -224,7 +243,8 @@ async def _draft_fields(visit: Visit, draft_id: str) -> dict[str, str]:
     if DRAFT not in view.record.flags and view.mailbox.special_use != DRAFTS:
         raise NoSuchMessage
     (octets,) = await visit.house.messages.octets(visit.actor, [view])
-    return await asyncio.to_thread(_fields_of, octets)
+    octets, ticked = await fields_of_draft(visit, octets)
+    return await asyncio.to_thread(_fields_of, octets) | ticked
 
 
 def _fields_of(octets: bytes) -> dict[str, str]:
@@ -266,6 +286,7 @@ async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict
         "in_reply_to": reference,
         "references": f"{_words(found.get('references'))} {reference}".strip(),
         "answered": message_id,
+        "encrypt": await ticked_for_answer(octets),
     }
 
 
