@@ -8,12 +8,14 @@ from mailstead.config.settings import Imap, Limits, MailListeners, Server, Setti
 from mailstead.model.address import Address
 from mailstead.model.people import owner_of
 from mailstead.model.preferences import WeekStart
+from mailstead.model.queue import QueueQuery
 from mailstead.model.secret import Secret
 from mailstead.services.web.site.pages import Who
 from mailstead.services.web.site.table import all_pages
 from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.house import ADMINISTRATOR, open_house
 from services.web.site.test_rights import HOST, MEMBER, OWNER, PASSWORD, PEER, Asking, asking
+from usecases.flow import HandClock
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ async def offering(tmp_path):
         submission=MailListeners(listen=("127.0.0.1:587",)),
         web=Web(listen_tls=("127.0.0.1:443",)),
     )
-    async with open_house(settings) as house:
+    async with open_house(settings, HandClock()) as house:
         await house.domains.add(ADMINISTRATOR, "example.test")
         await house.accounts.create(ADMINISTRATOR, Address.parse(OWNER), Secret(PASSWORD))
         yield Asking(house)
@@ -246,3 +248,23 @@ async def test_the_overview_of_a_locked_account_says_how_it_opens(site):
     await site.house.unlocking.lock(account.account_id)
     status, _, text = await site.ask("GET", "/me", OWNER)
     assert (status, "Open it with your password" in text) == (200, True)
+
+
+async def test_attack_090_a_session_that_began_long_ago_takes_nothing_along_and_sends_nothing_on(offering):
+    """Whoever finds a browser open is not to have all mail there is, nor all that comes."""
+    forms = {"/me/export": "/me/export/archive", "/me/forwarding": 'name="target"'}
+    for path, form in forms.items():
+        assert form in (await offering.ask("GET", path, OWNER))[2]
+    offering.house.clock.advance(minutes=16)
+    for path, form in forms.items():
+        text = (await offering.ask("GET", path, OWNER))[2]
+        assert f"/me/strengthen?then={path}" in text
+        assert form not in text
+    for path, fields in (
+        ("/me/export/archive", {"mail": "yes"}),
+        ("/me/forwarding", {"verb": "add", "target": "eve@far.test"}),
+        ("/me/devices", {"label": "eve's"}),
+    ):
+        status, _, text = await offering.ask("POST", path, OWNER, fields)
+        assert (status, "/me/strengthen" in text) == (401, True), path
+    assert await offering.house.storage.queue.items(QueueQuery()) == []

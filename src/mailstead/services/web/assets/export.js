@@ -30,7 +30,7 @@ for (const section of document.querySelectorAll("[data-export]")) {
     watching = false;
   };
 
-  section.querySelector("form").addEventListener("submit", () => {
+  section.querySelector('form[action$="/archive"]')?.addEventListener("submit", () => {
     if (watching) return;
     watching = true;
     watch();

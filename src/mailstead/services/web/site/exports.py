@@ -29,6 +29,7 @@ async def export(visit: Visit) -> Response:
 async def archive(visit: Visit) -> Response:
     """Give the archive."""
     fields = await visit.fields()
+    await visit.must_be_fresh()
     parts = frozenset(part for part in ExportPart if fields.get(part.value) == "yes")
     form = fields.get("form", MailForm.MBOX)
     try:
@@ -55,6 +56,7 @@ async def _show(visit: Visit, error: MailsteadError | None = None) -> Response:
         "me/export.html",
         200 if error is None else status_of(error),
         usage=own.usage,
+        is_fresh=await visit.is_fresh(),
         progress=await visit.house.export_archives.progress(visit.actor),
         error=error,
     )

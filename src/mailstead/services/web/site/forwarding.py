@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from mailstead.model.address import Address
-from mailstead.model.errors import AuthenticationFailed, MailsteadError, PolicyRefused
+from mailstead.model.errors import AuthenticationFailed, FactorNeeded, MailsteadError, PolicyRefused
 from mailstead.model.secret import Secret
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
@@ -26,6 +26,7 @@ async def act(visit: Visit) -> Response:
     try:
         match fields.get("verb"):
             case "add":
+                await visit.must_be_fresh()  # who only finds a browser open does not get all mail to come
                 is_sent = await verbs.ask(visit.actor, Address.parse(fields.get("target", "").strip()))
                 return visit.go("/me/forwarding", told="sent" if is_sent else "done")
             case "confirm":
@@ -38,6 +39,8 @@ async def act(visit: Visit) -> Response:
                 await verbs.keep_copy(visit.actor, keeps_copy=fields.get("keeps_copy") == "yes")
             case _unknown:
                 raise PolicyRefused(_("That cannot be done with mail that is sent on"))
+    except FactorNeeded:
+        raise
     except AuthenticationFailed as error:  # of a code, not of who asks
         return await _show(visit, PolicyRefused(error.public_text), fields)
     except MailsteadError as error:
@@ -51,6 +54,7 @@ async def _show(visit: Visit, error: MailsteadError | None = None, fields: Mappi
         200 if error is None else status_of(error),
         found=await visit.house.own_forwarding.get(visit.actor),
         fields=fields or {},
+        is_fresh=await visit.is_fresh(),
         error=error,
     )
 
