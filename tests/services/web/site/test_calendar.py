@@ -212,6 +212,23 @@ async def test_tasks_are_made_done_changed_and_removed(site):
         assert (await site.ask("POST", "/tasks", OWNER, {"calendar": calendar_id, **bad}))[0] == 400, bad
 
 
+async def test_an_invitation_waits_for_its_answer(site):
+    bob = await site.house.accounts.create(ADMINISTRATOR, Address.parse("bob@example.test"), Secret(PASSWORD))
+    host = Actor(bob.account_id, bob.address)
+    (opened,) = await site.diary.objects.collections(host, CollectionKind.CALENDAR)
+    form = EventForm(START, START + timedelta(hours=1), zone="UTC", summary="Plan", guests=(OWNER,))
+    await site.diary.editing.create(host, opened.name, form)
+    text = await get(site, "/calendar?on=2031-03-03")
+    assert "1 invitation waits for your answer" in text
+    path = re.search(r"/calendar/events/[0-9a-z]+", text)[0]
+    assert "bob@example.test invites you." in await get(site, path)
+    await post(site, f"{path}/answer", answer="DECLINED")
+    text = await get(site, "/calendar?on=2031-03-03")
+    assert "waits for your answer" not in text
+    assert "Plan" in text
+    assert (await site.ask("POST", f"{path}/answer", OWNER, {"answer": "PERHAPS"}))[0] == 400
+
+
 async def test_attack_092_what_is_not_mine_is_not_there(site):
     bob = await site.house.accounts.create(ADMINISTRATOR, Address.parse("bob@example.test"), Secret(PASSWORD))
     theirs = Actor(bob.account_id, bob.address)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from mailstead.model.dav import CollectionKind
 from mailstead.model.errors import MailsteadError
 from mailstead.net.http_statuses import status_of
+from mailstead.pim import itip
 from mailstead.services.web.site.days import MONTHS, WEEKDAYS, WEEKDAYS_SHORT, Times, day_of, times_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.usecases.agenda import Occurrence
@@ -125,6 +126,7 @@ async def calendar(visit: Visit) -> Response:
         times=times,
         calendars=shown,
         by_id={each.calendar_id: each for each in shown},
+        waiting=_waiting(events),
         per_cell=PER_CELL_MAX,
         names=NAMES,
         error=error,
@@ -156,6 +158,15 @@ def shown_calendar(opened: Opened, hidden: set[str] | frozenset[str] = frozenset
 
 
 NAMES: Final = {"months": MONTHS, "weekdays": WEEKDAYS, "short": WEEKDAYS_SHORT}
+
+
+def _waiting(events: Sequence[Occurrence]) -> list[Occurrence]:
+    """Give the invitations that are not answered, each once: people of this server get no mail about them."""
+    found: dict[str, Occurrence] = {}
+    for each in events:
+        if each.answer == itip.NEEDS_ACTION and not each.is_cancelled:
+            found.setdefault(each.object_id, each)
+    return list(found.values())
 
 
 def _span(view: str, on: date, times: Times) -> tuple[date, date]:
