@@ -1,4 +1,4 @@
-"""Catalogues of the pages' words: collected from the templates and the house's errors, kept up to date, compiled.
+"""Catalogues of the pages' words: collected from templates, errors and `sentences`, kept up to date, compiled.
 
 `make docs` writes them. What is new stands there untranslated until somebody translates it; what is gone goes.
 """
@@ -13,6 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from sentences import sentences
 
 from mailstead.model import errors
 from mailstead.services.web.site.languages import DOMAIN, LANGUAGES, SOURCE
@@ -32,6 +33,8 @@ def collected() -> Catalog:
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.MailsteadError) and error is not errors.MailsteadError:
             catalogue.add(error.default_text)
+    for sentence in sentences():
+        catalogue.add(sentence)
     return catalogue
 
 

@@ -24,6 +24,8 @@ ASKING = {"gettext", "ngettext", "pgettext", "npgettext"}
 OWN_NAMES = {"Mailstead", "Message-ID", "UTC"}
 """The same in every language."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+BRACES = re.compile(r"\{(\w+)\}")
+"""Places of values in sentences that are built below the pages."""
 ENDS = ".…:?!。"
 MANY_SENTENCES = 100
 """So many there are at least: a collection that finds fewer has lost its way."""
@@ -75,7 +77,7 @@ def problems(language, wanted, translated) -> list[str]:
 def unlike(source, form, language) -> list[str]:
     """In what form a translation is not as its sentence is."""
     found = []
-    if sorted(PLACEHOLDER.findall(source)) != sorted(PLACEHOLDER.findall(form)):
+    if any(sorted(places.findall(source)) != sorted(places.findall(form)) for places in (PLACEHOLDER, BRACES)):
         found.append("has other placeholders")
     elif not formats(form):
         found.append("cannot be formatted: a per cent sign is written %%")
@@ -98,6 +100,8 @@ def unlike(source, form, language) -> list[str]:
 
 def formats(form) -> bool:
     """Whether the page can put its values in, as Jinja does with every text."""
+    if BRACES.search(form):
+        return True  # checked by name, and put in by `told`
     try:
         Markup(form) % dict.fromkeys(PLACEHOLDER.findall(form), "x")
     except (ValueError, TypeError, KeyError):
@@ -228,6 +232,8 @@ class Anything(Undefined):
 
     def __hash__(self):
         return 0
+
+    __int__ = __index__ = __hash__
 
     def __eq__(self, other):
         return True
@@ -427,7 +433,7 @@ def test_a_page_in_a_language_holds_no_english_sentence(language):
 
 
 def filled(text) -> str:
-    return PLACEHOLDER.sub("·", text).replace("%%", "%")
+    return BRACES.sub("·", PLACEHOLDER.sub("·", text)).replace("%%", "%")
 
 
 def test_unknown_languages_and_english_give_the_words_as_they_are():

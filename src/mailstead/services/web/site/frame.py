@@ -20,6 +20,7 @@ from mailstead.model.preferences import Preferences, Theme
 from mailstead.services.web.rendering import language_asked, size_in_words
 from mailstead.services.web.site.assets import url_of
 from mailstead.services.web.site.languages import LANGUAGES, NAMES, direction, translations
+from mailstead.services.web.site.told import Told
 
 REPORTS: Final = "/csp-report"
 CONTENT_SECURITY: Final = (
@@ -102,7 +103,7 @@ class Frame:
             words = translations(language)
             made.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # by the extension
             # In contrast to _(…), what comes of it is escaped: a text may name what somebody else wrote.
-            made.filters["told"] = words.gettext
+            made.filters["told"] = Told(words)
             made.globals["asset"] = url_of
             made.filters["size"] = size_in_words
             made.filters["moment"] = _moment_here
