@@ -68,6 +68,8 @@ async def factor(visit: Visit) -> Response:
 
 async def log_out(visit: Visit) -> Response:
     """End the session."""
+    if visit.begun is not None:
+        visit.house.openpgp.keys.lock(visit.actor)
     await visit.house.web_sessions.end(visit.token())
     visit.set_cookie(SESSION, "", 0, "Lax")
     visit.begun = None

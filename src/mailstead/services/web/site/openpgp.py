@@ -113,7 +113,8 @@ async def take_public(visit: Visit) -> Response:
         else:
             await ring.take(visit.actor, fields.get("public", "").encode("utf-8", "replace"), KeySource.BY_HAND)
     except MailsteadError as error:
-        return await _show(visit, error, fields)
+        is_secret = "PRIVATE KEY" in fields.get("public", "")
+        return await _show(visit, error, {**fields, "public": ""} if is_secret else fields)
     return visit.go("/me/openpgp", told="taken")
 
 
