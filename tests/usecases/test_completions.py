@@ -105,7 +105,7 @@ async def test_attack_092_of_others_nothing_is_told(make, actor, bob, actor_of, 
         await make(shows_directory=False).find(admin, "ada")
 
 
-async def test_attack_087_no_address_smuggles_another(make, actor, storage, alice):
+async def test_attack_085_no_address_smuggles_another(make, actor, storage, alice):
     collections = Collections(storage)
     book = await collections.open(actor, alice, CollectionKind.ADDRESSBOOK, DEFAULT)
     octets = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:u\r\nFN:Ada\r\nEMAIL:ada@a.test\\, eve@e.test\r\nEND:VCARD\r\n"

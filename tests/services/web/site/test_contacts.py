@@ -124,7 +124,7 @@ async def test_two_editors_decide(site, ada):
     assert (await site.contacts.sheets.show(site.actor, DEFAULT, ada.resource.name)).sheet.title == "Second"
 
 
-async def test_attack_086_what_is_in_a_vcard_is_escaped_and_no_script_behind_a_link(site, ada):
+async def test_attack_085_what_is_in_a_vcard_is_escaped_and_no_script_behind_a_link(site, ada):
     for path in ("/contacts", path_of(ada), f"{path_of(ada)}/edit", "/contacts?group=Friends"):
         status, _, text = await site.ask("GET", path, OWNER)
         assert (status, "<b>Lovelace" in text, "&lt;b&gt;Lovelace" in text) == (200, False, True), path
