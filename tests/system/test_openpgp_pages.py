@@ -108,7 +108,8 @@ async def test_mail_goes_encrypted_and_signed_to_gnupg_and_back(site, gnupg):
     assert b"The plan" not in await draft_of(site)
     assert await page.get_by_label("Text").input_value() == "Meet me – at noon"
     assert await page.get_by_label("Subject").input_value() == "The plan"
-    await page.get_by_label("Sign", exact=True).check()
+    assert await page.get_by_label("Encrypt", exact=True).is_checked()
+    assert await page.get_by_label("Sign", exact=True).is_checked()
     await page.get_by_label("To", exact=True).fill(f"{BOB}, carol@else.test")
     await page.get_by_role("button", name="Send", exact=True).click()
     await page.get_by_role("alert").first.wait_for()
@@ -122,6 +123,11 @@ async def test_mail_goes_encrypted_and_signed_to_gnupg_and_back(site, gnupg):
     assert "Good signature" in told
     assert b"Subject: The plan" in plain
     assert "noon" in plain.decode()
+    assert b"X-Draft" not in plain + sent
+    await page.get_by_role("button", name="Take it back").click()
+    await page.get_by_text("It was not sent").wait_for()
+    assert await page.get_by_label("Text").input_value() == "Meet me – at noon"
+    assert await page.get_by_label("Sign", exact=True).is_checked()
 
     # from Bob
     octets, _ = gnupg.run(

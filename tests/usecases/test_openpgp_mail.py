@@ -237,11 +237,15 @@ async def test_a_draft_is_kept_for_oneself_and_comes_back_with_its_blind_copies(
     with pytest.raises(PolicyRefused, match="unlock"):
         await mail.opened_draft(actor, kept)
     await ring.unlock(actor, PASSPHRASE)
-    again, was_encrypted = await mail.opened_draft(actor, kept)
-    assert was_encrypted
+    again, was_encrypted, was_signed = await mail.opened_draft(actor, kept)
+    assert (was_encrypted, was_signed) == (True, False)
     assert SECRET_TEXT.encode() in again
     assert b"Bcc: eve@else.test\r\n" in again
-    assert await mail.opened_draft(actor, octets) == (octets, False)
+    assert await mail.opened_draft(actor, octets) == (octets, False, False)
+    await ring.take(actor, bob.public, KeySource.BY_HAND)
+    for encrypts in (True, False):  # sent, and taken back
+        sent = await mail.protect(actor, written(ALICE, BOB), signs=True, encrypts=encrypts)
+        assert (await mail.opened_draft(actor, sent))[1:] == (encrypts, True)
 
 
 async def test_attack_103_a_key_that_comes_with_a_message_is_offered_and_a_change_told(mail, ring, actor, bob, put):

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailstead.mime.address import addresses_of
 from mailstead.mime.binary import decoded_part
@@ -111,6 +111,14 @@ class Look:
     files: Sequence[Sequence[AttachmentView]]
     """Of each reading."""
     offered: Sequence[Offered]
+
+
+class OpenedDraft(NamedTuple):
+    """A draft as it was composed."""
+
+    octets: bytes
+    was_encrypted: bool
+    was_signed: bool
 
 
 class OpenpgpMail:
@@ -229,16 +237,18 @@ class OpenpgpMail:
         own = await self._own(actor, octets)
         return await asyncio.to_thread(_encrypted, octets, [own.public], None)
 
-    async def opened_draft(self, actor: Actor, octets: bytes) -> tuple[bytes, bool]:
-        """Give a draft as it was composed, and whether it was encrypted. Errors: PolicyRefused, while it is locked."""
+    async def opened_draft(self, actor: Actor, octets: bytes) -> OpenedDraft:
+        """Give a draft as it was composed, and how it was protected. Errors: PolicyRefused, while it is locked."""
         parts = part_tree(octets)
         payload = encrypted_payload(octets, parts, 0) if parts else None
         if payload is None:
-            return octets, False
+            is_signed = bool(parts) and parts[0].media_type == "multipart/signed"
+            return OpenedDraft(octets, was_encrypted=False, was_signed=is_signed)
         opened, flaw = await self._opened(actor, payload, [])
         if opened is None:
             raise PolicyRefused(flaw or "The draft is encrypted: unlock your key first")
-        return await asyncio.to_thread(_recomposed, octets, opened.octets), True
+        composed = await asyncio.to_thread(_recomposed, octets, opened.octets)
+        return OpenedDraft(composed, was_encrypted=True, was_signed=opened.checked is not Checked.NONE)
 
     # within
 

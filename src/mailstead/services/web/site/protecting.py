@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailstead.mime.correspondents import correspondents_of
+from mailstead.mime.header import first_values, header_end
 from mailstead.mime.tree import part_tree
 from mailstead.model.errors import MailsteadError
 from mailstead.model.secret import Secret
 from mailstead.services.web.site.pages import Visit
 
 YES: Final = "yes"
+TICKED: Final = b"X-Draft-Sign: yes\r\n"
+"""Of a draft that is to be signed when it is sent; what is sent is composed anew, without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ async def protected(visit: Visit, fields: Mapping[str, str], octets: bytes, *, i
     """
     signs, encrypts = fields.get("sign") == YES, fields.get("encrypt") == YES
     if not is_sent:
+        octets = TICKED + octets if signs else octets
         return await visit.house.openpgp.draft(visit.actor, octets) if encrypts else octets
     if passphrase := fields.get("passphrase", ""):
         await visit.house.openpgp.keys.unlock(visit.actor, Secret(passphrase))
@@ -59,9 +63,9 @@ async def protected(visit: Visit, fields: Mapping[str, str], octets: bytes, *, i
 
 async def fields_of_draft(visit: Visit, octets: bytes) -> tuple[bytes, dict[str, str]]:
     """Give a draft as it was composed, and what was ticked. Errors: PolicyRefused, while it is locked."""
-    opened, was_encrypted = await visit.house.openpgp.opened_draft(visit.actor, octets)
-    is_signed = (await asyncio.to_thread(part_tree, octets))[0].media_type == "multipart/signed"
-    return opened, {"encrypt": YES if was_encrypted else "", "sign": YES if is_signed else ""}
+    draft = await visit.house.openpgp.opened_draft(visit.actor, octets)
+    signs = draft.was_signed or b"x-draft-sign" in first_values(draft.octets[: header_end(draft.octets)])
+    return draft.octets, {"encrypt": YES if draft.was_encrypted else "", "sign": YES if signs else ""}
 
 
 async def ticked_for_answer(octets: bytes) -> str:
