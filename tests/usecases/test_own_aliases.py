@@ -7,6 +7,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.errors import AddressTaken, LimitReached, MailsteadError, NoSuchAlias, NotAllowed, PolicyRefused
 from mailstead.model.trace import TraceEvent
 from mailstead.usecases.own_aliases import OwnAliases
+from usecases.flow import ANN, message, open_flow
 
 SHOP = Address.parse("shop@example.test")
 
@@ -133,3 +134,14 @@ async def test_a_domain_without_trace_tells_nothing(own, domains, admin, storage
     await domains.set_terms(admin, "example.test", {"keeps_trace": "no"})
     found = await own.list(actor_of(alice))
     assert (found.has_trace, found.aliases[0].last) == (False, None)
+
+
+async def test_mail_that_comes_in_is_what_came_last(tmp_path):
+    async with open_flow(tmp_path) as flow:
+        account = await flow.smtp.account("alice")
+        actor = Actor(account.account_id, account.address)
+        own = OwnAliases(flow.storage, flow.house.aliases)
+        made = await own.make(actor, name="shop")
+        await flow.receive(made.address.local_part, octets=message(ANN, "to the shop"))
+        (shown,) = [each for each in (await own.list(actor)).aliases if each.is_own]
+        assert shown.last.mail_from == str(ANN)
