@@ -11,7 +11,6 @@ from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
-from mailstead.wiring.backup_jobs import make_backup_jobs
 from mailstead.wiring.doctor import make_dns_plan, make_dns_writer, make_doctor, make_probes
 from mailstead.wiring.house import House
 
@@ -21,7 +20,7 @@ def make_administration(house: House) -> Administration:
     settings = house.settings
     return Administration(
         audit=house.audit,
-        backup_jobs=make_backup_jobs(house),
+        backup_jobs=house.backup_jobs,
         dns_plan=partial(make_dns_plan, house),
         dns_writer=partial(make_dns_writer, house),
         doctor=partial(make_doctor, house),

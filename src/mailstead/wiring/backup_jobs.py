@@ -8,15 +8,15 @@ from functools import partial
 
 from mailstead.config.settings import Settings
 from mailstead.model.envelope import Actor
+from mailstead.ports.clock import Clock
+from mailstead.usecases.audit import Audit
 from mailstead.usecases.backup_jobs import BackupJobs
-from mailstead.wiring.house import ADMINISTRATOR, House
 
 
-def make_backup_jobs(house: House) -> BackupJobs:
-    """Give what begins backups and drills from afar."""
-    settings = house.settings
+def make_backup_jobs(settings: Settings, clock: Clock, audit: Audit) -> BackupJobs:
+    """Give what begins backups and drills from afar; a house has it once, so that each face sees the others' jobs."""
     works = {"backup": partial(_backup, settings), "drill": partial(_drill, settings)}
-    return BackupJobs(house.clock, house.audit, partial(_snapshots, settings), works)
+    return BackupJobs(clock, audit, partial(_snapshots, settings), works)
 
 
 async def _snapshots(settings: Settings, actor: Actor) -> list[str]:
@@ -29,6 +29,7 @@ async def _snapshots(settings: Settings, actor: Actor) -> list[str]:
 async def _backup(settings: Settings) -> Mapping[str, object]:
     from mailstead.config.load import file_of
     from mailstead.wiring.backup import alone, make_backups, retention
+    from mailstead.wiring.house import ADMINISTRATOR
 
     with alone(settings):
         backups = make_backups(settings, file_of(None, os.environ))
@@ -40,6 +41,7 @@ async def _backup(settings: Settings) -> Mapping[str, object]:
 async def _drill(settings: Settings) -> Mapping[str, object]:
     from mailstead.usecases.restores import Restores
     from mailstead.wiring.backup import backup_key, make_vault
+    from mailstead.wiring.house import ADMINISTRATOR
     from mailstead.wiring.restore import drill
 
     restores = Restores(make_vault(settings, backup_key(settings)))

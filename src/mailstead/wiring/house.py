@@ -34,6 +34,7 @@ from mailstead.usecases.aliases import Aliases
 from mailstead.usecases.apple_push import AppleDevices
 from mailstead.usecases.attachments import Attachments
 from mailstead.usecases.audit import Audit
+from mailstead.usecases.backup_jobs import BackupJobs
 from mailstead.usecases.bounces import Bounces
 from mailstead.usecases.calendar_files import CalendarFiles
 from mailstead.usecases.calendar_objects import CalendarObjects
@@ -96,6 +97,7 @@ from mailstead.usecases.unlocking import Unlocking
 from mailstead.usecases.web_push import Vapid
 from mailstead.usecases.web_sessions import WebSessions
 from mailstead.wiring.apple_push import make_apple_push
+from mailstead.wiring.backup_jobs import make_backup_jobs
 from mailstead.wiring.screening import make_screening, make_verifier
 
 ADMINISTRATOR: Final = Actor(account_id=None, address=None, is_admin=True)
@@ -117,6 +119,7 @@ class House:
     failures: Failures
     """Failed log-ins, one count for whatever asks for a password."""
     audit: Audit
+    backup_jobs: BackupJobs
     accounts: Accounts
     unlocking: Unlocking
     """Which sealed accounts this process has open."""
@@ -401,6 +404,7 @@ async def make_house(
         message_octets_max=settings.smtp.message_octets_max,
     )
     import_secrets = ImportSecrets(derived_key(master, "passwords at other providers"))
+    backup_jobs = make_backup_jobs(settings, clock, audit)
     try:
         yield House(
             settings=settings,
@@ -411,6 +415,7 @@ async def make_house(
             web=web,
             failures=failures,
             audit=audit,
+            backup_jobs=backup_jobs,
             accounts=accounts,
             unlocking=unlocking,
             sealed_merging=sealed_merging,
@@ -493,6 +498,7 @@ async def make_house(
             ),
         )
     finally:
+        await backup_jobs.close()
         if apple_push is not None:
             await apple_push.close()
         await unlocking.close()

@@ -28,7 +28,6 @@ from mailstead.usecases.own_forwarding import OwnForwarding
 from mailstead.usecases.statistics import Statistics
 from mailstead.usecases.traces import Traces
 from mailstead.usecases.vacations import Vacations
-from mailstead.wiring.backup_jobs import make_backup_jobs
 from mailstead.wiring.client_profiles import make_client_profiles
 from mailstead.wiring.diary import make_diary
 from mailstead.wiring.doctor import make_dns_plan, make_doctor, make_probes
@@ -64,7 +63,7 @@ def make_site(house: House) -> Site:
         contacts=make_contact_house(house),
         conversations=webmail.conversations,
         audit=house.audit,
-        backup_jobs=make_backup_jobs(house),
+        backup_jobs=house.backup_jobs,
         care=make_care(house),
         diary=make_diary(house),
         dns_plan=partial(make_dns_plan, house),

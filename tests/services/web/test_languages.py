@@ -305,6 +305,7 @@ def rendered(say, say_plural) -> dict[str, str]:
     environment._parse = lambda source, name, filename: all_ways(usual(source, name, filename))
     environment.undefined = Anything
     environment.filters = Filters()
+    environment.globals["range"] = Anything()
     environment.install_gettext_callables(
         lambda text: say(text) if isinstance(text, str) else "·",
         lambda singular, plural, n: say_plural(singular, plural),
