@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailstead.mime.formatted import document_of, formatted_of_text, safe_formatted, text_of_formatted
+from mailstead.mime.formatted import CHARACTERS_MAX, document_of, formatted_of_text, safe_formatted, text_of_formatted
+from mailstead.model.errors import BadMessage
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,15 @@ def test_plain_text_becomes_formatted_text_and_comes_back():
     assert html.count("<blockquote>") == html.count("</blockquote>") == 2
     back = text_of_formatted(html)
     assert [line for line in back.splitlines() if line.strip("> ")] == [line for line in text.splitlines() if line]
+
+
+def test_nothing_is_cut_off_unsaid():
+    long = "<p>" + "x " * (CHARACTERS_MAX // 2) + "</p>"
+    many = "<b>x</b>" * 50_000
+    for html in (long, many):
+        assert safe_formatted(html)
+        with pytest.raises(BadMessage):
+            safe_formatted(html, is_whole=True)
 
 
 def test_the_document_says_its_charset():

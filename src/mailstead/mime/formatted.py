@@ -15,7 +15,8 @@ from html.parser import HTMLParser
 from typing import Final
 
 from mailstead.mime.showing.plain_text import paragraphs
-from mailstead.mime.showing.safe_html import safe_html
+from mailstead.mime.showing.safe_html import Caution, safe_html
+from mailstead.model.errors import BadMessage
 
 CHARACTERS_MAX: Final = 1_000_000
 _INLINE: Final = frozenset(["a", "b", "br", "code", "em", "i", "s", "strong", "sub", "sup", "u"])
@@ -32,14 +33,19 @@ _DEPTH_MAX: Final = 20
 """Of quotes and lists that the text tells apart."""
 
 
-def safe_formatted(html: str) -> str:
-    """Give what of formatted text may go out, for the body of a document; empty, where nothing is left to read."""
+def safe_formatted(html: str, *, is_whole: bool = False) -> str:
+    """Give what of formatted text may go out, for the body of a document; empty, where nothing is left to read.
+
+    Errors: BadMessage with `is_whole`, where it is longer than what is looked through: nothing is cut off unsaid.
+    """
     import nh3
 
     # A picture becomes what it stands for: it is not sent along, and must not be fetched from elsewhere.
-    shown = safe_html(html[:CHARACTERS_MAX], remote=None, embedded=None).html
+    shown = safe_html(html[:CHARACTERS_MAX], remote=None, embedded=None)
+    if is_whole and (len(html) > CHARACTERS_MAX or Caution.CUT in shown.cautions):
+        raise BadMessage("The text is too long to be formatted: send it as plain text, or as a file")
     found = nh3.clean(
-        shown,
+        shown.html,
         tags=set(_TAGS),
         attributes={name: set(names) for name, names in _ATTRIBUTES.items()},
         strip_comments=True,

@@ -192,7 +192,7 @@ async def _kept(
 
 
 def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
-    html = safe_formatted(fields.get("html", "")) if fields.get("format") == FORMATTED else ""
+    html = safe_formatted(fields.get("html", ""), is_whole=True) if fields.get("format") == FORMATTED else ""
     return compose(
         Composition(
             visit.house.clock.now(),
