@@ -1,5 +1,5 @@
 // Parts of a page that come anew by themselves: data-every is in how many seconds. Followed as long as the page is
-// looked at, and, where a box says so (data-follows), as long as it is ticked.
+// looked at, and, where a box says so (data-follows), as long as it is ticked; one that is over loads the whole page.
 const parts = [...document.querySelectorAll("[id][data-every]")];
 
 async function renew(id) {
@@ -8,6 +8,10 @@ async function renew(id) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
   const now = document.getElementById(id);
   if (!fresh || !now || now.innerHTML === fresh.innerHTML) return;
+  if (!fresh.hasAttribute("data-every")) {
+    location.replace(location.href); // it is over: what the page offers is other now, too
+    return;
+  }
   const form = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of fresh.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
