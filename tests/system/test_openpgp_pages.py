@@ -111,10 +111,14 @@ async def test_mail_goes_encrypted_and_signed_to_gnupg_and_back(site, gnupg):
     assert await page.get_by_label("Encrypt", exact=True).is_checked()
     assert await page.get_by_label("Sign", exact=True).is_checked()
     await page.get_by_label("To", exact=True).fill(f"{BOB}, carol@else.test")
+    await page.get_by_label("Attach files").set_input_files(
+        {"name": "map.txt", "mimeType": "text/plain", "buffer": b"the way"}
+    )
     await page.get_by_role("button", name="Send", exact=True).click()
     await page.get_by_role("alert").first.wait_for()
     assert "carol@else.test" in await page.get_by_role("alert").first.inner_text()
     assert await window.faults() == []
+    assert await page.get_by_label("map.txt").is_checked()  # a refusal loses nothing
     await page.get_by_label("To", exact=True).fill(BOB)
     await page.get_by_role("button", name="Send", exact=True).click()
     await page.get_by_role("heading", name="On its way").wait_for()
@@ -123,6 +127,7 @@ async def test_mail_goes_encrypted_and_signed_to_gnupg_and_back(site, gnupg):
     assert "Good signature" in told
     assert b"Subject: The plan" in plain
     assert "noon" in plain.decode()
+    assert b'filename="map.txt"' in plain
     assert b"X-Draft" not in plain + sent
     await page.get_by_role("button", name="Take it back").click()
     await page.get_by_text("It was not sent").wait_for()

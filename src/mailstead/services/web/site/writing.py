@@ -83,10 +83,17 @@ async def keep_or_send(visit: Visit) -> Response:
             return visit.go("/mail", told="discarded")
         at = _moment(fields.get("at", "")) if verb == "later" else None
         files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
-        view = await _kept(visit, fields, files, is_sent=verb != "keep")
+        view, composed = await _kept(visit, fields, files)
         draft_id = view.place.object_id
+        # Whatever goes wrong from here on, the page shows the files that the draft has now.
+        fields = {name: value for name, value in fields.items() if not name.startswith("file-")}
+        fields |= await asyncio.to_thread(_files_of, composed)
         if verb == "keep":
             return visit.go("/mail/write", draft=draft_id, told="kept")
+        octets = await protected(visit, fields, composed, is_sent=True)
+        if octets != composed:
+            view = await visit.house.messages.change(visit.actor, draft_id, MessageChange(octets=octets))
+            draft_id = view.place.object_id
         preferences = await visit.house.preferences.get(visit.actor)
         entry = await visit.house.outbox.send(
             visit.actor, visit.peer, draft_id, undo_s=preferences.undo_s if at is None else 0, at=at
@@ -167,10 +174,11 @@ async def _read(visit: Visit) -> FormData:
         raise BadMessage(error.message) from None
 
 
-async def _kept(
-    visit: Visit, fields: dict[str, str], files: Sequence[UploadFile], *, is_sent: bool = False
-) -> MessageView:
-    """Keep what was written: in the place of its draft, or as a new one. Errors: BadMessage, OverQuota and others."""
+async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile]) -> tuple[MessageView, bytes]:
+    """Keep what was written: in the place of its draft, or as a new one. Gives it as composed, too.
+
+    Errors: BadMessage, OverQuota and others.
+    """
     attachments = [
         Attached(await each.read(), each.filename or "", each.content_type or "") for each in files if each.filename
     ]
@@ -182,13 +190,15 @@ async def _kept(
         before, _ticked = await fields_of_draft(visit, before)
         kept = {name.removeprefix("file-") for name in fields if name.startswith("file-")}
         attachments = [*await asyncio.to_thread(_attached, before, kept), *attachments]
-    octets = await asyncio.to_thread(_composed, visit, await _sender(visit, fields), fields, attachments)
-    octets = await protected(visit, fields, octets, is_sent=is_sent)
+    composed = await asyncio.to_thread(_composed, visit, await _sender(visit, fields), fields, attachments)
+    octets = await protected(visit, fields, composed, is_sent=False)
     if len(octets) > visit.house.terms.message_octets_max:
         raise MessageTooLarge
     if draft_id:
-        return await visit.house.messages.change(visit.actor, draft_id, MessageChange(octets=octets))
-    return await visit.house.messages.append(visit.actor, await _drafts(visit), octets, [DRAFT, SEEN])
+        view = await visit.house.messages.change(visit.actor, draft_id, MessageChange(octets=octets))
+    else:
+        view = await visit.house.messages.append(visit.actor, await _drafts(visit), octets, [DRAFT, SEEN])
+    return view, composed
 
 
 def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
@@ -259,10 +269,16 @@ def _fields_of(octets: bytes) -> dict[str, str]:
         "in_reply_to": str(found.get("inReplyTo", "")),
         "references": _words(found.get("references")),
     }
-    for number, part in enumerate(part_tree(octets)):
-        if part.disposition == "attachment":
-            fields[f"file-{number}"] = attachment_view(part).file_name or part.media_type
-    return fields
+    return fields | _files_of(octets)
+
+
+def _files_of(octets: bytes) -> dict[str, str]:
+    """Give the files of a draft by the numbers of their parts, as the form has them."""
+    return {
+        f"file-{number}": attachment_view(part).file_name or part.media_type
+        for number, part in enumerate(part_tree(octets))
+        if part.disposition == "attachment"
+    }
 
 
 async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict[str, str]:
