@@ -3,14 +3,14 @@
 from html import escape
 
 import pytest
-from playwright.async_api import async_playwright
+import pytest_asyncio
 
 from mailstead.mime.showing.document import SANDBOX, document, frame_policy
 from mailstead.mime.showing.safe_html import safe_html
 from mime.showing import vectors
-from system.browser import chromium
+from system.browser import IN_ONE_BROWSER
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [*IN_ONE_BROWSER, pytest.mark.timeout(600)]
 
 ORIGIN = "http://frame.test"
 """Answered by the test itself: no packet leaves."""
@@ -77,16 +77,15 @@ class Frame:
         return found
 
 
-@pytest.fixture
-async def frame():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = await browser.new_page()
-        await page.add_init_script(NOTED)
-        frame = Frame(page)
-        await page.route("**/*", frame.route)
-        yield frame
-        await browser.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def frame(browser):
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.add_init_script(NOTED)
+    frame = Frame(page)
+    await page.route("**/*", frame.route)
+    yield frame
+    await context.close()
 
 
 async def test_the_browser_runs_and_loads_what_is_not_made_safe(frame):
