@@ -42,6 +42,7 @@ function found(key) {
 
 function act(key) {
   if (key === "s" && list && !list.querySelector("input:checked")) {
+    remember();
     row()?.querySelector("[data-star]")?.click();
     return;
   }
@@ -60,6 +61,7 @@ function act(key) {
     }
     choose();
   }
+  remember();
   pressed.click();
 }
 
@@ -101,7 +103,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Behind an action the page is a new one; the focus goes back to where it was.
-addEventListener("pagehide", remember);
 const place = JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
 sessionStorage.removeItem(PLACE);
 if (list && place) {
