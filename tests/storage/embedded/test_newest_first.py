@@ -83,3 +83,19 @@ async def test_every_way_gives_the_same(filled, monkeypatch, way):
                     break
                 before = page.conversations[-1].mark
             assert marks == expected, name
+
+
+@pytest.mark.parametrize(("widest", "asks_for_all"), [(10**6, False), (1, True)])
+async def test_what_fills_the_page_soon_is_not_asked_of_the_whole_index(filled, monkeypatch, widest, asks_for_all):
+    """Two of five match: the first window tells how wide the next must be, unless that is too wide."""
+    account, model = filled
+    asked = []
+    everything = newest_first.Walk._everything
+    monkeypatch.setattr(newest_first, "WINDOW", 10)
+    monkeypatch.setattr(newest_first, "RARE", widest)
+    monkeypatch.setattr(newest_first.Walk, "_everything", lambda walk: asked.append(1) or everything(walk))
+    inbox = min(one[1] for one in model)
+    page = await account.conversations([inbox], [], NEEDLE, None, 50)
+    expected = sorted((one[:3] for one in model if one[1] == inbox and one[3]), reverse=True)
+    assert [tuple(one.mark) for one in page.conversations] == expected[:50]
+    assert bool(asked) is asks_for_all
