@@ -140,5 +140,5 @@ async def test_a_certificate_is_ordered_and_the_page_says_what_came_of_it(site):
     await window.log_in(ADMIN)
     await window.go("/admin/certificates")
     await window.page.get_by_role("button", name="Renew now").click()
-    await window.page.get_by_text("It came to nothing").wait_for()
+    await window.page.get_by_text("It came to nothing").wait_for(timeout=JOB_MS)
     await window.page.get_by_text("needs the web service in clear text").wait_for()

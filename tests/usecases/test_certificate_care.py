@@ -19,8 +19,10 @@ class Files:
         self.ends_at = now + timedelta(days=50, hours=1)
         self.failure = None
         self.order_count = 0
+        self.look = lambda: None
 
     async def held(self):
+        self.look()
         began_at = self.ends_at - timedelta(days=90)
         return [
             HeldCertificate(
@@ -79,6 +81,17 @@ async def test_one_that_is_due_is_ordered_at_once_and_a_failure_is_told(care, ad
     await care.renew(admin)
     await jobs.settle()
     assert (await care.last_renewal(admin)).error == "The authority cannot connect"
+
+
+async def test_one_that_is_due_at_once_is_due_however_quickly_somebody_asks(care, admin, files, jobs, clock):
+    def look():
+        clock.passed_s += 0.001
+        files.due_at = clock.now()
+
+    files.look = look
+    assert await care.renew(admin) is not None
+    await jobs.settle()
+    assert files.order_count == 1
 
 
 async def test_what_others_bring_is_not_ordered(care, admin, files):

@@ -95,8 +95,8 @@ class CertificateCare:
         Errors: PolicyRefused, where no certificate is ordered here; Conflict, while other work is under way.
         """
         actor.must_be_admin()
-        now = self._clock.now()
         ordered = [each for each in await self._files.held() if each.renewed_by is RenewedBy.ACME]
+        now = self._clock.now()  # after that, as what is due at once is due at the moment of the look
         if not ordered:
             raise PolicyRefused("No certificate is ordered here: acme.directory_url is empty, or a file is set")
         is_due = any(each.due_at is None or each.due_at <= now for each in ordered)
