@@ -59,11 +59,14 @@ async def act(visit: Visit) -> Response:
 
 
 def _server(fields: Mapping[str, str]) -> RemoteServer:
-    """Errors: PolicyRefused."""
-    host, security = fields.get("host", "").strip(), fields.get("security", RemoteSecurity.TLS)
-    if not host or security not in set(RemoteSecurity):
+    """Read the form; a port may stand behind the host. Errors: PolicyRefused."""
+    host, colon, port = fields.get("host", "").strip().rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or ":" in host:  # an IPv6 address is no host and port
+        host, port = fields.get("host", "").strip(), ""
+    security = fields.get("security", RemoteSecurity.TLS)
+    if not host or security not in set(RemoteSecurity) or (port and not (len(port) < 6 and 0 < int(port) < 65_536)):
         raise PolicyRefused(_("Say which server your mail is on"))
-    return RemoteServer(host, fields.get("username", "").strip(), RemoteSecurity(security))
+    return RemoteServer(host, fields.get("username", "").strip(), RemoteSecurity(security), int(port or 0))
 
 
 async def _show(
