@@ -56,6 +56,8 @@ def of_telling(module: str) -> Iterator[tuple[int, str]]:
         is_log = isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "log."))
         if is_bare or is_log or isinstance(node, ast.JoinedStr):
             hidden |= {id(each) for each in ast.walk(node) if each is not node}
+        if isinstance(node, ast.Dict):
+            hidden |= {id(key) for key in node.keys}  # what is looked up, not what is said
     for node in ast.walk(tree):
         if id(node) not in hidden and isinstance(node, ast.Constant | ast.JoinedStr):
             for text in texts_of(node, known):

@@ -21,7 +21,7 @@ TRANSLATED = [each for each in LANGUAGES if each != SOURCE]
 NUMBERS = (1, 2, 5, 1_000_000)
 """One of each plural form of all our languages."""
 ASKING = {"gettext", "ngettext", "pgettext", "npgettext"}
-OWN_NAMES = {"Mailstead", "Message-ID", "UTC"}
+OWN_NAMES = {"https://", "Mailstead", "Message-ID", "UTC"}
 """The same in every language."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 BRACES = re.compile(r"\{(\w+)\}")
@@ -89,9 +89,10 @@ def unlike(source, form, language) -> list[str]:
         found.append(f"ends with {end(form)!r}, not with {end(source)!r}")
     if first_case(source) != first_case(form) and None not in {first_case(source), first_case(form)}:
         found.append("begins with the other case")
-    if len(source.split()) > 2 and form == source:
+    if len(re.sub(r"%\(\w+\)s", "", source).split()) > 2 and form == source:
         found.append("is English still")
-    if language == "fr" and (re.search(r"[^\u00a0\u202f][:;?!](?!\w)", form) or "'" in form):
+    spoken = form.replace("Let's", "").replace("ip4:", "").replace("include:", "")  # names that are written so
+    if language == "fr" and (re.search(r"[^\u00a0\u202f][:;?!](?![\w/])", spoken) or "'" in spoken):
         found.append("has no unbroken space before :;?!, or a typewriter's apostrophe")
     if language == "es" and form.count("?") != form.count("¿"):
         found.append("has a question mark at one side only")
@@ -413,7 +414,7 @@ def test_a_page_in_a_language_holds_no_english_sentence(language):
     english = {}
     for message in sentences(catalogue(language)).values():
         for source in forms_of(message.id):
-            if source not in forms_of(message.string):
+            if source not in forms_of(message.string) and re.search(r"[^\W\d_]", filled(source)):
                 english[filled(source)] = source
     long = [text for text in english if len(text.split()) > 2]
     numbers = count()
