@@ -73,5 +73,5 @@ screenshots: setup-tools  ## make the pictures of docs/pictures anew
 
 ci: check test  ## everything that must be green, within 40 minutes
 	$(MAKE) test-full
-	$(MAKE) test-crash ROUNDS=200
+	$(MAKE) test-crash ROUNDS=100
 	$(MAKE) fuzz FUZZ_EXAMPLES=1000

@@ -36,7 +36,7 @@ async def sealed(visit: Visit) -> Response:
 
 
 async def new_key(visit: Visit) -> Response:
-    """GET: a new recovery key, to be written down. POST: the account is sealed with it, or it takes the old one's place."""
+    """GET: a new recovery key, to be written down. POST: the account is sealed with it, or it replaces the old one."""
     if visit.request.method == "GET":
         return await _key(visit, await visit.house.sealed_accounts.begin(visit.actor, _own(visit)), _group())
     fields, accounts = await visit.fields(), visit.house.sealed_accounts
