@@ -123,6 +123,7 @@ def test_armor_may_have_headers_other_line_ends_text_around_it_and_no_checksum()
         ("", "no armored public key"),
         ("no key at all", "no armored public key"),
         (ALICE.replace("mDME", "mD!!"), "no base64"),
+        (ALICE.replace("mDME", "mD\x80\x85"), "no base64"),
         (ALICE.partition("-----END")[0], "cut short"),
         (ALICE.replace("\n\n", "\n", 1), "cut short"),
         (armored(b"hello"), "no OpenPGP packets"),

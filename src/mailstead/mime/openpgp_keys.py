@@ -9,7 +9,6 @@ Spec: RFC 9580 §4.2 (packet headers), §6.2 (armor), §10.1 (order of packets).
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -98,7 +97,7 @@ def _unarmored(block: str) -> bytes:
     base64_lines = [line for line in lines[lines.index("") + 1 :] if not _CHECKSUM.fullmatch(line)]
     try:
         return base64.b64decode("".join(base64_lines), validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or letters beyond ASCII
         raise Flaw("the armor holds no base64") from None
 
 
