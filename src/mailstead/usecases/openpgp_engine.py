@@ -3,7 +3,7 @@
 The library's own policy refuses what EFAIL lived on: data without integrity protection, and data that was changed
 (nothing of it is given out). Revoked and expired keys it would still encrypt to, so that is asked here.
 
-Spec: RFC 9580; attack rows 88, 103. See docs/adr/0041.
+Spec: RFC 9580; attack rows 88, 103. See docs/adr/0040.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The OpenPGP keys of an account: one's own, with what unlocks them, and those of correspondents.
 
 A secret key is kept under a passphrase that is asked for and not kept. What it unlocks stays in this process' memory,
-for the session that gave it, until that has not used it for an hour. See docs/adr/0041 for what the server could read
+for the session that gave it, until that has not used it for an hour. See docs/adr/0040 for what the server could read
 then.
 
 Spec: RFC 9580; draft-koch-openpgp-webkey-service-19 §3.1; attack row 103 (a key that came by itself is never used

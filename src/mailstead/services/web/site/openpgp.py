@@ -1,6 +1,6 @@
 """OpenPGP: one's own key and those of others, looked after; and what was decrypted, in a frame of its own.
 
-Spec: RFC 9580; attack rows 88 and 103. What the server can read, and when, is said on the page itself (ADR 41).
+Spec: RFC 9580; attack rows 88 and 103. What the server can read, and when, is said on the page itself (ADR 40).
 """
 
 from __future__ import annotations
