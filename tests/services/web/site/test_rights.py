@@ -14,6 +14,7 @@ from mailstead.model.envelope import Peer
 from mailstead.model.people import Group
 from mailstead.model.queue import QueueQuery, RecipientState
 from mailstead.model.secret import Secret
+from mailstead.services.web.site.live import PATH as EVENTS
 from mailstead.services.web.site.pages import SESSION, Who
 from mailstead.services.web.site.table import all_pages
 from mailstead.wiring.house import ADMINISTRATOR, open_house
@@ -21,6 +22,8 @@ from mailstead.wiring.site import make_site
 from system.site_data import CAROL, HELD_ID, QUEUE_ID, fill
 from system.site_data import PLACES as FILLED
 
+MANY_PAGES = 20
+PUBLIC = {"/assets/{name}", "/site.webmanifest"}
 HOST = "mail.example.test"
 PASSWORD = "pw-never-in-a-log-of-rights"
 PEER = Peer("127.0.0.1", 4711, tls_version="TLSv1.3")
@@ -46,8 +49,11 @@ class Asking:
             self._tokens[by] = begun.token.reveal()
         return f"{SESSION}={self._tokens[by]}"
 
-    async def ask(self, method, path, by=None, fields=None, cookies=None):
-        """Give status, where it leads, and the text; `by` None: nobody. `cookies` gets those that are set."""
+    async def ask(self, method, path, by=None, fields=None, cookies=None, told=None):
+        """Give status, where it leads, and the text; `by` None: nobody.
+
+        `cookies` gets those that are set, `told` all fields of the answer's head.
+        """
         body = urlencode(fields or {}).encode()
         headers = {"host": HOST, "origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded"}
         headers["content-length"] = str(len(body))
@@ -79,6 +85,8 @@ class Asking:
 
         await self._app(scope, receive, send)
         location = dict(sent[0]["headers"]).get(b"location", b"").decode()
+        if told is not None:
+            told.update({name.decode(): value.decode() for name, value in sent[0]["headers"]})
         if cookies is not None:
             cookies += [value.decode() for name, value in sent[0]["headers"] if name == b"set-cookie"]
         return (
@@ -131,6 +139,23 @@ async def asked(site, pages, by):
 async def test_attack_092_nobody_is_led_to_the_log_in(site):
     for page, (status, location) in (await asked(site, ALL, None)).items():
         assert (status, location.partition("?")[0]) == (303, "/log-in"), page
+
+
+@pytest.mark.parametrize("by", [OWNER, ADMIN])
+async def test_attack_099_no_page_is_kept_by_caches_or_shown_in_frames_of_others(site, by):
+    shown = 0
+    for page in all_pages():
+        if "GET" not in page.methods or page.path == EVENTS:
+            continue
+        told = {}
+        status, _, _ = await site.ask("GET", path_of(page), by, told=told)
+        policy = told.get("content-security-policy", "")
+        assert "no-store" in told.get("cache-control", "") or page.path in PUBLIC, page.path
+        if status == 200 and told["content-type"].startswith("text/html"):
+            shown += 1
+            assert re.search(r"frame-ancestors '(none|self)'", policy), page.path
+            assert "'unsafe-" not in policy, page.path
+    assert shown > MANY_PAGES
 
 
 @pytest.mark.parametrize("by", [OWNER, MEMBER])

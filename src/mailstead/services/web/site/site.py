@@ -74,7 +74,9 @@ class Site:
                     return _to_log_in(visit)
                 if page.who is not Who.ANYBODY and not may_see(visit.actor, page.who):
                     raise NotAllowed
-                return await page.handler(visit)
+                response = await page.handler(visit)
+                response.headers.setdefault("cache-control", "no-store")  # attack row 99
+                return response
             except ClientDisconnect:
                 return Response(status_code=400)
             except FactorNeeded as error:
