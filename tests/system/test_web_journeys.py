@@ -20,6 +20,7 @@ from system.browser import ADMIN, ALICE, IN_ONE_BROWSER, open_site
 pytestmark = IN_ONE_BROWSER
 
 CAROL = Address.parse("carol@elsewhere.test")
+DORA = Address.parse("dora@elsewhere.test")
 NEW = "pw-never-in-a-log-of-carol"
 
 
@@ -107,6 +108,46 @@ async def test_an_administrator_invites_makes_an_alias_and_finds_a_message(site)
     await page.get_by_label("Address, @domain").fill(str(ADMIN))
     await page.get_by_role("button", name="Find").click()
     await page.get_by_text("It was put into the queue to go out.").first.wait_for()
+
+
+async def test_a_member_takes_an_invitation_and_makes_addresses_of_her_own(site):
+    window, hers = await site.window(), await site.window(size="phone")
+    page = hers.page
+    await window.log_in(ADMIN)
+    await window.go("/admin/domains/example.test/members")
+    await window.page.get_by_label("Address", exact=True).fill(str(DORA))
+    await window.page.get_by_label("Part", exact=True).select_option("user")
+    await window.page.get_by_role("button", name="Invite").click()
+    await page.goto(await window.page.locator("code").first.inner_text())
+    for field in await page.locator("input[type=password]").all():
+        await field.fill(NEW)
+    await page.locator("main form button").first.click()
+    await page.get_by_role("link", name="Log in").first.click()
+    await page.get_by_label("Address").fill(str(DORA))
+    await page.get_by_label("Password").fill(NEW)
+    await page.get_by_role("button", name="Log in", exact=True).click()
+    await page.get_by_role("button", name="Log out").wait_for()
+
+    # She sees no administration, and in the domain her own addresses alone.
+    await hers.go("/me")
+    assert await page.get_by_role("link", name="Administration").count() == 0
+    await page.get_by_role("link", name="Addresses of example.test").click()
+    assert await page.get_by_text(str(ALICE)).count() == 0
+    await page.get_by_label("Name before the @").fill("dora")
+    await page.get_by_label("Other addresses, hosts or webhooks").fill(str(ALICE))
+    await page.get_by_role("button", name="Make it").click()
+    await page.get_by_role("heading", name="dora@example.test").wait_for()
+    assert await hers.faults() == []
+    await send(window, "dora@example.test", "By hers", "Hello")
+    await arrived(site, "INBOX", "By hers")
+
+    # Switched off, mail for it comes back.
+    await page.get_by_label("It takes mail").uncheck()
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("Done.").wait_for()
+    await hers.go("/admin/domains/example.test/addresses")
+    await page.get_by_text("switched off").wait_for()
+    assert (await hers.go("/admin/domains/example.test/addresses/alice")).status == 404
 
 
 async def test_a_reader_sends_finds_and_lets_a_rule_file(site):

@@ -120,7 +120,7 @@ class SharedCounts:
                 is_locked = True
                 break
             except OSError:
-                continue
+                os.sched_yield()  # who holds it may wait for this processor
         try:
             yield
         finally:

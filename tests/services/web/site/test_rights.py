@@ -171,6 +171,27 @@ async def test_attack_092_who_looks_after_another_domain_sees_nothing_of_this_on
     assert {page: status for page, (status, _) in found.items() if status not in {403, 404}} == {}
 
 
+async def test_attack_092_a_member_has_addresses_of_his_own_and_sees_no_others(site):
+    path = "/admin/domains/example.test/addresses"
+    form = {"name": "mine", "recipients": "far@elsewhere.test", "kind": "mailbox", "password": "not his to set 1"}
+    assert [(await site.ask("GET", path, by))[0] for by in (MEMBER, STRANGER, OWNER, None)] == [200, 404, 403, 303]
+    assert [(await site.ask("POST", path, by, form))[0] for by in (STRANGER, OWNER)] == [404, 403]
+    status, location, _ = await site.ask("POST", path, MEMBER, form | {"kind": "alias"})
+    assert (status, location) == (303, f"{path}/mine?told=made")
+    text = (await site.ask("GET", f"{path}?explain=alice", MEMBER))[2]
+    assert "mine@example.test" in text
+    assert OWNER not in text
+    for method, further in (("GET", ""), ("POST", ""), ("POST", "/remove")):
+        assert (await site.ask(method, f"{path}/alice{further}", MEMBER, {"address": OWNER}))[0] == 404
+    assert (await site.ask("POST", f"{path}/mine", MEMBER, {"recipients": "near@elsewhere.test", "is_enabled": "yes"}))[
+        0
+    ] == 303
+    assert "near@elsewhere.test" in (await site.ask("GET", path, MEMBER))[2]
+    assert (await site.ask("GET", "/me", MEMBER))[2].count(path) == 1
+    assert (await site.ask("POST", f"{path}/mine/remove", MEMBER))[0] == 303
+    assert "mine@" not in (await site.ask("GET", path, MEMBER))[2]
+
+
 async def test_attack_092_without_a_mailbox_there_are_no_pages_of_one(site):
     found = await asked(site, [each for each in ALL if each[1].who is Who.OWNER], STRANGER)
     assert {page: status for page, (status, _) in found.items() if status not in {403, 404}} == {}

@@ -122,12 +122,12 @@ async def import_(visit: Visit) -> Response:
 
 async def _list(visit: Visit, error: MailsteadError | None = None, name: str = "") -> Response:
     domain, query = visit.request.path_params["domain"], visit.request.query_params
-    visit.actor.must_administer((await visit.house.domains.get(visit.actor, domain)).name)
+    administers = visit.actor.administers((await visit.house.address_book.domain(visit.actor, domain)).domain.name)
     page = int(query["page"]) if query.get("page", "").isdecimal() and len(query["page"]) < 7 else 1
     text = query.get("q", "").strip()[:200]
     found = await visit.house.address_book.list(visit.actor, domain, Listing(max(page, 1), PER_PAGE, text=text))
     asked, explained = query.get("explain", "").strip()[:320], None
-    if asked:
+    if asked and administers:
         try:
             explained = await visit.house.addresses.explain(
                 Address.parse(asked if "@" in asked else f"{asked}@{domain}")
@@ -138,6 +138,7 @@ async def _list(visit: Visit, error: MailsteadError | None = None, name: str = "
         "addresses.html",
         200 if error is None else status_of(error),
         domain=domain,
+        administers=administers,
         found=found.items,
         count=found.item_count,
         page=max(page, 1),
@@ -163,6 +164,7 @@ async def _show(visit: Visit, error: MailsteadError | None = None) -> Response:
         "address.html",
         200 if error is None else status_of(error),
         domain=domain,
+        administers=visit.actor.administers(domain),
         shown=shown,
         factors=factor_count,
         sessions=sessions,
@@ -186,12 +188,12 @@ _ALL: Final = "/admin/domains/{domain}/addresses"
 _ADDRESS: Final = _ALL + "/{local_part}"
 
 PAGES: Final = (
-    Page(_ALL, addresses, Who.DOMAIN_ADMIN),
-    Page(_ALL, create, Who.DOMAIN_ADMIN, ("POST",)),
+    Page(_ALL, addresses, Who.MEMBER),
+    Page(_ALL, create, Who.MEMBER, ("POST",)),
     Page("/admin/domains/{domain}/addresses.csv", export, Who.DOMAIN_ADMIN),
     Page("/admin/domains/{domain}/import", import_, Who.DOMAIN_ADMIN, ("POST",)),
-    Page(_ADDRESS, address, Who.DOMAIN_ADMIN),
-    Page(_ADDRESS, change, Who.DOMAIN_ADMIN, ("POST",)),
+    Page(_ADDRESS, address, Who.MEMBER),
+    Page(_ADDRESS, change, Who.MEMBER, ("POST",)),
     Page(_ADDRESS + "/log-in", coming_in, Who.SERVER_ADMIN, ("POST",)),
-    Page(_ADDRESS + "/remove", remove, Who.DOMAIN_ADMIN, ("POST",)),
+    Page(_ADDRESS + "/remove", remove, Who.MEMBER, ("POST",)),
 )

@@ -34,6 +34,8 @@ class Who(Enum):
     """Whoever is logged in."""
     OWNER = "owner"
     """Who has a mailbox."""
+    MEMBER = "member"
+    """Who has a part in at least one domain; which addresses are his own, the use cases know."""
     DOMAIN_ADMIN = "domain admin"
     """Who looks after at least one domain; which, the use cases ask."""
     SERVER_ADMIN = "server admin"

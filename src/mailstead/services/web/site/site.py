@@ -134,6 +134,8 @@ def may_see(actor: Actor, who: Who) -> bool:
         return actor.is_admin
     if who is Who.DOMAIN_ADMIN:
         return actor.is_admin or bool(actor.administered)
+    if who is Who.MEMBER:
+        return actor.is_admin or bool(actor.groups)
     return who is not Who.OWNER or actor.account_id is not None
 
 
