@@ -7,9 +7,11 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 
 import pytest
@@ -21,7 +23,7 @@ from mailstead.wiring.house import ADMINISTRATOR, open_house
 
 PASSWORD = "pw-never-in-a-log 1"
 LISTENERS = ("MX_LISTEN", "SUBMISSION_LISTEN", "SUBMISSION_LISTEN_TLS", "IMAP_LISTEN", "IMAP_LISTEN_TLS",
-             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN", "CALDAV_LISTEN", "API_LISTEN")  # fmt: skip
+             "POP3_LISTEN", "POP3_LISTEN_TLS", "SIEVE_LISTEN", "CALDAV_LISTEN", "API_LISTEN", "WEB_LISTEN_TLS")  # fmt: skip
 
 
 @pytest.fixture
@@ -90,6 +92,9 @@ def test_the_demo_as_a_newcomer_meets_it(environ, tmp_path):
         assert "BEGIN:VCALENDAR" in shell(printed(first, "Dates"))
         assert '"email":"alice@example.test"' in shell(printed(first, "API"))
         assert printed(first, "Token") in printed(first, "API")
+        web = printed(first, "Web").split()[0]
+        with urllib.request.urlopen(f"{web}mail", context=ssl._create_unverified_context()) as page:
+            assert (page.url.partition("?")[0], "Log in" in page.read().decode()) == (f"{web}log-in", True)
         for fresh in ((), ("--fresh",)):
             said = refused(mailstead(environ, tmp_path, "serve", "--demo", *fresh), 78)
             assert "is running on .state already" in said

@@ -34,6 +34,7 @@ DEMO_SETTINGS: Final = {
     "MAILSTEAD_POP3_LISTEN": "127.0.0.1:2110",
     "MAILSTEAD_POP3_LISTEN_TLS": "127.0.0.1:2995",
     "MAILSTEAD_SIEVE_LISTEN": "127.0.0.1:2190",
+    "MAILSTEAD_WEB_LISTEN_TLS": "127.0.0.1:2443",
     "MAILSTEAD_CALDAV_LISTEN": "127.0.0.1:2080",
     "MAILSTEAD_API_LISTEN": "127.0.0.1:2081",
     # Nothing of a demo goes to the Internet: senders are not looked up, and with a resolver that is not there
@@ -149,6 +150,10 @@ def print_demo(settings: Settings, demo: Demo, token: str) -> None:
             table.add_row(service, address, "STLS" if service == "pop3" else "STARTTLS")
         for address in section.listen_tls:
             table.add_row(service, address, "from the first octet")
+    has_web = "web" in settings.server.services and bool(settings.web.listen_tls)
+    if has_web:
+        for address in settings.web.listen_tls:
+            table.add_row("web", f"https://{address}", "from the first octet")
     has_dates = "caldav" in settings.server.services and bool(settings.caldav.listen)
     if has_dates:
         both = "caldav, carddav" if "carddav" in settings.server.services else "caldav"
@@ -160,6 +165,11 @@ def print_demo(settings: Settings, demo: Demo, token: str) -> None:
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     console.print(f"Log-in: {alice} with password {alice_password}")
     console.print(f"        {bob} with password {bob_password}")
+    if has_web:
+        _, port = _host_and_port(settings.web.listen_tls[0])
+        console.print(
+            f"Web:    https://{settings.server.hostname}:{port}/ (the browser warns once: nobody vouches for this)"
+        )
     # Lines of Python, as it is the one client that is surely there; curl is not, on a fresh Debian.
     if "mx" in settings.server.services and settings.mx.listen:
         host, port = _host_and_port(settings.mx.listen[0])
