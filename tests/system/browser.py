@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Error as BrowserError
 from playwright.async_api import async_playwright
 
 from mailstead.config.settings import Dns, Limits, Server, Settings, Store
@@ -31,12 +32,16 @@ HOST = "mail.example.test"
 ADMIN, ALICE = Address.parse("admin@example.test"), Address.parse("alice@example.test")
 PASSWORD = "pw-never-in-a-log-of-pages"
 LIMIT_MS = 15_000
+GO_TRIES = 3
 AXE = Path(__file__).resolve().parents[2] / ".test-tools" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 BY_LAYOUT = ["target-size", "scrollable-region-focusable", "meta-viewport"]
 """Rules of axe whose answer depends on the size of the window …"""
 BY_COLOUR = ["color-contrast", "link-in-text-block"]
 """… and those that look at colours."""
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+"""What Chromium ends requests with when the machine gets or loses an address, as with each container that tests beside
+these start: nothing of ours."""
 SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 800}}
 IN_ONE_BROWSER = [pytest.mark.full, pytest.mark.asyncio(loop_scope="session")]
 """What tests with the fixture `browser` are marked with."""
@@ -74,7 +79,8 @@ class Pages:
 
     def _console(self, message):
         # A status that a test asks for is told as an error, too.
-        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
+        beside = ("the server responded with a status of", NETWORK_CHANGED)
+        if message.type in {"error", "warning"} and not any(each in message.text for each in beside):
             self.complaints.append(f"console: {message.text}")
 
     def _request(self, request):
@@ -82,6 +88,12 @@ class Pages:
             self.complaints.append(f"foreign: {request.url}")
 
     async def go(self, path):
+        for _ in range(GO_TRIES):
+            try:
+                return await self.page.goto(self.url + path)
+            except BrowserError as error:
+                if NETWORK_CHANGED not in str(error):
+                    raise
         return await self.page.goto(self.url + path)
 
     async def log_in(self, address=ADMIN, password=PASSWORD, *, by_form=False):
