@@ -53,7 +53,8 @@ test: setup-dev  ## the quick lane: units, contracts, dialogues in memory, attac
 	$(BIN)/pytest -n 2 --dist worksteal -m "not full and not crash"
 
 test-full: setup-tools  ## real processes, real clients that others wrote, dialogues over TCP and TLS
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m full
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "full and not browser"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m browser
 
 test-crash: setup-dev  ## SIGKILL at random moments, and lost unsynced writes; ROUNDS=1000
 	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest -n 2 --dist load --maxschedchunk 1 -m crash --timeout 5000 -raP

@@ -43,7 +43,7 @@ NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 """What Chromium ends requests with when the machine gets or loses an address, as with each container that tests beside
 these start: nothing of ours."""
 SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 800}}
-IN_ONE_BROWSER = [pytest.mark.full, pytest.mark.asyncio(loop_scope="session")]
+IN_ONE_BROWSER = [pytest.mark.full, pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 """What tests with the fixture `browser` are marked with."""
 
 
