@@ -170,7 +170,7 @@ async def moving_in(folder, quotas=None):
         finally:
             listener.abort_all()
             listener.stop_accepting()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop, in which the aborted connections end
             pulse.stop()
 
 

@@ -259,7 +259,7 @@ async def test_attack_087_only_a_few_are_fetched_at_once(images, actor, web, mon
     good = token(images, actor)
     fetches = [asyncio.create_task(images.fetch(good)) for _ in range(9)]
     while sum(task.done() for task in fetches) < 1:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # not a wait: the turn of the fetches
     gate.set()
     results = await asyncio.gather(*fetches, return_exceptions=True)
     assert most <= module.AT_ONCE_PER_ACCOUNT_MAX

@@ -224,7 +224,7 @@ async def test_what_is_begun_wakes_a_worker_and_what_is_cancelled_stops_it(movin
     running = asyncio.create_task(moving.work.run(stop))
     job = await moving.begin({"Sent": ""})
     while (await moving.imports.status(moving.alice)).is_open:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # not a wait: the turn of the work that brings the mail
     monkeypatch.setattr(type(source_of(moving)), "connect", slow)
     # Begun without looking first, as looking would be slow too.
     again = replace(job, job_id="2" * 24, due_at=moving.clock.now(), created_at=moving.clock.now())

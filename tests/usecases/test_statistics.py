@@ -116,7 +116,7 @@ async def test_what_could_not_be_written_is_written_the_next_time(house, monkeyp
 async def test_the_last_figures_are_written_at_the_end(house):
     source, stop = Counter(), asyncio.Event()
     running = asyncio.ensure_future(StatisticsCounting(house.storage, house.clock, source).run(stop))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn, in which the counting begins
     source.values = {"bounced": 1}
     stop.set()
     await asyncio.wait_for(running, 20)
@@ -131,7 +131,7 @@ async def test_a_store_that_is_away_ends_no_process(house, monkeypatch):
 
     monkeypatch.setattr(type(house.storage.statistics), "record", fails)
     running = asyncio.ensure_future(StatisticsCounting(house.storage, house.clock, source).run(stop))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn, in which the counting begins
     source.values = {"bounced": 1}
     stop.set()
     await asyncio.wait_for(running, 20)

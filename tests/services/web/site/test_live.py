@@ -192,7 +192,7 @@ async def test_attack_098_only_so_many_lines(tmp_path, monkeypatch):
         lines[0].writer.transport.abort()
         async with asyncio.timeout(LIMIT_S):  # until it is noticed that there is room
             while (await home.listen(token)).status != 200:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # not a wait: the server's turn to notice
 
 
 async def test_it_does_not_delay_the_stop(home):
