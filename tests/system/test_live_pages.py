@@ -87,6 +87,18 @@ async def until_told(page, text):
     await page.locator("#news [data-told]", has_text=text).wait_for()
 
 
+async def hold_lines(context):
+    """Keep lines to the server from being opened; give what lets them pass."""
+    is_free = asyncio.Event()
+
+    async def hold(route):
+        await is_free.wait()
+        await route.continue_()
+
+    await context.route("**/mail/events", hold)
+    return is_free.set
+
+
 async def test_what_is_sent_in_one_window_comes_to_another(mail):
     house = mail.site.house
     admin = await house.storage.directory.find(ADMIN)
@@ -134,11 +146,25 @@ async def test_an_empty_list_fills_and_two_windows_of_a_browser_share_a_line(mai
         await each.get_by_role("link", name="Hello").wait_for()
         assert await each.get_by_role("button", name="Archive").is_visible()
     assert lines == []
-    # The one that listened goes; the other takes over, and looks for what came meanwhile.
-    await page.close()
+    # The one that listened goes; the other takes over, and looks for what came while neither did.
+    release = await hold_lines(page.context)
+    async with second.expect_request("**/mail/events"):
+        await page.close()
     await mail.put("Again")
+    release()
     await second.get_by_role("link", name="Again").wait_for()
     assert len(lines) == 1
+
+
+async def test_what_comes_between_the_page_and_its_line_is_shown(mail):
+    window = await mail.window()
+    page = window.page
+    release = await hold_lines(page.context)
+    async with page.expect_request("**/mail/events"):
+        await window.go("/mail")
+    await mail.put("Between")
+    release()
+    await page.get_by_role("link", name="Between").wait_for()
 
 
 async def test_attack_064_who_logs_out_elsewhere_hears_nothing_more(mail):

@@ -130,6 +130,9 @@ function hear(message) {
   } else if (message.kind === "look") {
     look();
   } else if (message.kind === "state") {
+    if (message.isLive && news.dataset.state !== "live") {
+      look(); // for what came before this window heard of it
+    }
     show(message.isLive);
   } else if (message.kind === "over") {
     over();
@@ -157,12 +160,10 @@ const tell = (message) => {
 };
 
 async function listen() {
-  let isFirst = true;
   let wait_s = FIRST_S;
   while (news.dataset.state !== "over" && line) {
     const begun = Date.now();
-    const isOver = await once(isFirst);
-    isFirst = false;
+    const isOver = await once();
     if (isOver || !line) {
       return;
     }
@@ -176,7 +177,7 @@ async function listen() {
 }
 
 // Listen until the line breaks; true: the session is over.
-async function once(isFirst) {
+async function once() {
   try {
     const answer = await fetch(news.dataset.events, {
       headers: { accept: "text/event-stream" },
@@ -191,9 +192,7 @@ async function once(isFirst) {
       return false;
     }
     tell({ kind: "state", isLive: true });
-    if (!isFirst) {
-      tell({ kind: "look" }); // for what was missed
-    }
+    tell({ kind: "look" }); // for what came while nobody listened
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
