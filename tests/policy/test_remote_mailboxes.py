@@ -3,6 +3,7 @@
 import pytest
 
 from mailstead.model.mailbox import normal_name
+from mailstead.policy.label_names import keyword_of
 from mailstead.policy.remote_mailboxes import Place, covered, fitting, labelled, place_of, suggested
 
 
@@ -68,7 +69,8 @@ def test_what_shows_only_others_mail_junk_and_trash_is_not_suggested():
         (("\\Draft", "\\Inbox"), "Drafts", set()),
         (("\\Important",), "Archive", {"$Important"}),
         (("b", "a/c", "(d) e"), "(d) e", {"b", "a/c"}),
-        (("Работа", "여행"), "Работа", set()),
+        (("Работа", "여행"), "Работа", {"여행".encode("idna").decode()}),
+        (("a", "я" * 100), "a", {keyword_of("я" * 58)}),
         (("x", "y" * 100), "x", {"y" * 64}),
     ],
 )

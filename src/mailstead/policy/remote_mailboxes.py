@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from mailstead.model.errors import BadMailboxName
 from mailstead.model.flags import FLAGGED, Flags
 from mailstead.model.mailbox import DEFAULT_MAILBOXES, DELIMITER, INBOX, normal_name
+from mailstead.policy.label_names import keyword_of
 
 ALL: Final = "\\All"
 ARCHIVE: Final = "\\Archive"
@@ -48,7 +49,7 @@ _BY_NAME: Final[Mapping[str, str]] = {
 """Servers that do not tell a special use; of each language the names that large providers give."""
 
 _UNFIT: Final = re.compile(r"[*%/\x00-\x1f\x7f]")
-_UNFIT_FOR_KEYWORD: Final = re.compile(r'[^\x21-\x7e]+|[(){%*"\\\]\[]+')
+_UNFIT_FOR_KEYWORD: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f]+|[(){%*"\\\]\[]+')
 KEYWORD_CHARACTERS_MAX: Final = 64
 
 
@@ -139,4 +140,7 @@ def labelled(labels: Sequence[str]) -> Labelled:
 
 def _keyword(label: str) -> str:
     """Give a label as a keyword; empty, where nothing of it is left."""
-    return _UNFIT_FOR_KEYWORD.sub("_", label).strip("_")[:KEYWORD_CHARACTERS_MAX]
+    fit = _UNFIT_FOR_KEYWORD.sub("_", label[: 2 * KEYWORD_CHARACTERS_MAX]).strip("_")[:KEYWORD_CHARACTERS_MAX]
+    while len(keyword := keyword_of(fit)) > KEYWORD_CHARACTERS_MAX:
+        fit = fit[:-1]
+    return keyword

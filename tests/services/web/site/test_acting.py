@@ -95,8 +95,23 @@ async def test_flags_and_labels(site):
     text = (await site.ask("GET", "/mail?label=Family", OWNER))[2]
     assert "★" not in text
     assert await chosen(site, "/mail?label=Family") == {}
-    for bad in ("", "two words", "(", "\\Seen2"):
+    for bad in ("", "(", "\\Seen2", "я" * 200):
         assert (await act(site, "label", await chosen(site), label=bad))[0] == 400
+
+
+async def test_labels_are_of_any_script(site):
+    await put(site, 1)
+    await act(site, "label", await chosen(site), label="семья и дом")
+    text = (await site.ask("GET", "/mail", OWNER))[2]
+    assert '<span class="chip">семья_и_дом</span>' in text
+    conversation = re.search(r"/mail/c/(\w+)", text)[1]
+    text = (await site.ask("GET", f"/mail/c/{conversation}", OWNER))[2]
+    assert "Take the label семья_и_дом away" in text
+    (link,) = re.findall(r'href="(/mail\?label=[^"]+)"', text)
+    assert link.isascii()
+    assert len(await chosen(site, link)) == 1
+    await act(site, "unlabel", await chosen(site), label="семья и дом")
+    assert await chosen(site, link) == {}
 
 
 async def test_nothing_is_deleted_for_good_unasked(site):

@@ -18,6 +18,7 @@ from mailstead.model.errors import PolicyRefused
 from mailstead.model.flags import FLAGGED, SEEN
 from mailstead.model.mailbox import INBOX
 from mailstead.model.people import Listing
+from mailstead.policy.label_names import keyword_of
 from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.services.web.site.words import _
 
@@ -86,7 +87,7 @@ async def _do(visit: Visit, wish: Wish, ids: list[str], folder: str) -> str:
     if verb in {"label", "unlabel"}:
         if not wish.label:
             raise PolicyRefused(_("Say which label"))
-        await chosen.flag(visit.actor, ids, wish.label, is_set=verb == "label")
+        await chosen.flag(visit.actor, ids, keyword_of(wish.label), is_set=verb == "label")
         return "labelled"
     if verb == "delete":
         await chosen.delete(visit.actor, ids)

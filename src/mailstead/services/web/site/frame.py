@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mailstead.model.envelope import Actor
 from mailstead.model.preferences import Preferences, Theme
+from mailstead.policy.label_names import label_of
 from mailstead.services.web.rendering import language_asked, size_in_words
 from mailstead.services.web.site.assets import url_of
 from mailstead.services.web.site.languages import LANGUAGES, NAMES, direction, translations
@@ -106,6 +107,7 @@ class Frame:
             made.filters["told"] = Told(words)
             made.globals["asset"] = url_of
             made.filters["size"] = size_in_words
+            made.filters["label"] = label_of
             made.filters["moment"] = _moment_here
             self._environments[language] = made
         return made
