@@ -60,13 +60,14 @@ def master_key(data_dir: Path, value: Secret, file: str = "") -> bytes:
     if value:
         return _decoded(value.reveal().strip().encode(), "The setting store.master_key")
     path = Path(file) if file else default_master_key_file(data_dir)
+    has_stores = (data_dir / "keys" / MASTER_MARK_FILE).exists()  # asked first: who starts beside us may make both
     try:
         return _from_file(path)
     except FileNotFoundError:
         pass
     except OSError as error:
         raise BadSettings(f"The master key file {path} cannot be read: {error.strerror}") from error
-    if (data_dir / "keys" / MASTER_MARK_FILE).exists():
+    if has_stores:
         raise BadSettings(
             f"There are stores in {data_dir}, but the master key file {path} is missing. Put it back from your "
             "backup, or name it by store.master_key_file. Without it nobody can read the stores, so no new one is made"
