@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
@@ -27,6 +28,7 @@ from system.browser import IN_ONE_BROWSER, PASSWORD, open_site
 pytestmark = IN_ONE_BROWSER
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LIVE = "#news[data-state=live]"
 
 
 class Person:
@@ -47,10 +49,10 @@ class Person:
             self.actor, calendar, EventForm(start, **{"end": start + HOUR, "zone": "UTC", **form})
         )
 
-    async def dav(self, method, path="", octets=b"", **headers):
+    async def dav(self, method, path="", octets=b"", folder="default", **headers):
         """Ask as a program does; gives status, fields, and octets."""
         token = b64encode(f"{self.address}:{PASSWORD}".encode()).decode()
-        home = f"/dav/{quote(str(self.address), safe='')}/default/"
+        home = f"/dav/{quote(str(self.address), safe='')}/{folder}/"
         return await self.ask(method, home + path, octets, Authorization=f"Basic {token}", **headers)
 
     async def ask(self, method, path, octets=b"", **headers):
@@ -68,6 +70,11 @@ class Person:
             return found
 
         return await asyncio.to_thread(ask)
+
+    async def put(self, name, octets, **headers):
+        """Put an object as a program does."""
+        status, _, _ = await self.dav("PUT", name, octets, **headers)
+        assert status in {201, 204}
 
     async def names(self):
         """The objects in the first calendar, as a program finds them."""
@@ -281,6 +288,165 @@ async def test_times_are_those_of_the_browser(person, window):
     await window.go(f"/calendar?view=day&on={person.noon.date().isoformat()}")
     await page.get_by_text("Times are those of Asia/Seoul.").wait_for()
     assert "21:00" in await page.locator(".slots .event").inner_text()
+
+
+def of_program(kind, uid, *lines):
+    """Give an event or a task as a program writes it."""
+    fields = (f"UID:{uid}", "DTSTAMP:20260101T000000Z", *lines)
+    text = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//x//y",
+        f"BEGIN:{kind}",
+        *fields,
+        f"END:{kind}",
+        "END:VCALENDAR",
+    )
+    return "".join(f"{line}\r\n" for line in text).encode()
+
+
+@pytest.mark.parametrize("view", ["month", "week", "day", "agenda"])
+async def test_what_a_program_changes_is_seen_at_once(person, window, view):
+    page, on = window.page, person.noon.date().isoformat()
+    await person.event(summary="Choir")
+    await window.go(f"/calendar?view={view}&on={on}")
+    await page.locator(LIVE).wait_for(state="attached")
+    choir = page.get_by_role("link", name="Choir")
+    await choir.focus()
+    await page.evaluate("window.isSame = true")
+    start = f"DTSTART:{person.noon:%Y%m%dT%H%M%SZ}"
+    await person.put("tea.ics", of_program("VEVENT", "tea", start, "DURATION:PT1H", "SUMMARY:Tea <b>"))
+    tea = page.get_by_role("link", name="Tea <b>")
+    await expect(tea).to_be_visible()
+    await expect(choir).to_be_focused()
+    await person.change("tea.ics", b"SUMMARY:Tea <b>", b"SUMMARY:Coffee")
+    await expect(page.get_by_role("link", name="Coffee")).to_be_visible()
+    assert await tea.count() == 0
+    await person.dav("DELETE", "tea.ics")
+    await expect(page.get_by_role("link", name="Coffee")).to_have_count(0)
+    await person.diary.calendars.create(person.actor, CalendarWish(name="Work", color="#c2603a"))
+    await expect(page.get_by_role("checkbox", name="Work")).to_be_visible()
+    await expect(choir).to_be_focused()
+    assert await page.evaluate("window.isSame")  # nothing was loaded anew
+    assert await page.locator("[role=status]").count() == 0  # and nothing is said
+    assert await window.faults() == []
+
+
+async def test_tasks_come_while_one_writes_another(person, window):
+    page = window.page
+    await window.go("/tasks")
+    await page.get_by_text("There is nothing to do").wait_for()
+    await page.locator(LIVE).wait_for(state="attached")
+    field = page.get_by_label("What is to be done")
+    await field.fill("Half a sen")
+    await person.put("milk.ics", of_program("VTODO", "milk", "SUMMARY:Buy milk"))
+    await page.get_by_role("button", name="Done: Buy milk").wait_for()
+    await expect(field).to_be_focused()
+    await page.keyboard.type("tence")
+    assert await field.input_value() == "Half a sentence"
+    await page.get_by_role("button", name="Done: Buy milk").focus()
+    await person.put("bread.ics", of_program("VTODO", "bread", "SUMMARY:Bread", "PRIORITY:1"))
+    await page.get_by_role("button", name="Done: Bread").wait_for()
+    await expect(page.get_by_role("button", name="Done: Buy milk")).to_be_focused()
+    assert await field.input_value() == "Half a sentence"
+
+
+async def test_contacts_come_as_a_phone_writes_them(person, window):
+    page = window.page
+    await window.go("/contacts")
+    await page.locator(LIVE).wait_for(state="attached")
+    card = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:ada\r\nFN:Ada <b>\r\nN:Ada;;;;\r\nEND:VCARD\r\n"
+    books = "addressbooks/default"
+    await person.put("ada.vcf", card, folder=books)
+    await page.get_by_role("link", name="Ada <b>").wait_for()
+    assert await window.faults() == []
+    await person.put("ada.vcf", card.replace(b"Ada <b>", b"Ada Lovelace"), folder=books)
+    await page.get_by_role("link", name="Ada Lovelace").wait_for()
+    await person.dav("DELETE", "ada.vcf", folder=books)
+    await page.get_by_text("Nobody is here yet").wait_for()
+
+
+async def test_a_mail_page_and_a_calendar_share_one_line(person, window):
+    page, lines = window.page, []
+    await window.go("/mail")
+    await page.locator(LIVE).wait_for(state="attached")
+    second = await page.context.new_page()
+    second.on("request", lambda request: lines.append(urlsplit(request.url).path))
+    await second.goto(f"{window.url}/calendar?on={person.noon.date().isoformat()}")
+    await second.locator(LIVE).wait_for(state="attached")
+    mail = b"From: Bob <bob@else.test>\r\nSubject: Hello\r\n\r\nHello\r\n"
+    await Messages(person.site.house.mailboxes).append(person.actor, "INBOX", mail, [])
+    await page.locator("#news [data-told]", has_text="Hello").wait_for()
+    await person.event(summary="Lunch")
+    await second.get_by_role("link", name="Lunch").wait_for()
+    assert "/events" not in lines
+    assert await second.locator("#news").inner_text() == ""
+
+
+def day_of(page, day):
+    """Give the place of a day in a month or week."""
+    return page.locator(f'[data-on="{day.date().isoformat()}"]')
+
+
+async def test_an_event_is_dragged_to_another_day(person, window):
+    page, event_id = window.page, await person.event(summary="Lunch")
+    (name,) = await person.names()
+    await window.go(f"/calendar?on={person.noon.date().isoformat()}")
+    lunch = page.get_by_role("link", name="Lunch")
+    await lunch.drag_to(day_of(page, person.noon - 3 * DAY))
+    await page.get_by_text("Done.").wait_for()
+    octets = (await person.dav("GET", name))[2]
+    assert b"%sT120000" % (person.noon - 3 * DAY).strftime("%Y%m%d").encode() in octets
+    assert b"%sT130000" % (person.noon - 3 * DAY).strftime("%Y%m%d").encode() in octets
+    await expect(day_of(page, person.noon - 3 * DAY).get_by_role("link", name="Lunch")).to_be_visible()
+    assert await window.faults_everywhere() == []
+    # Another program is quicker, and this window has not heard of it.
+    await page.context.route("**/events", lambda route: route.fulfill(status=503))
+    await window.go(f"/calendar?on={person.noon.date().isoformat()}")
+    await person.change(name, b"SUMMARY:Lunch", b"SUMMARY:Lunch of a program")
+    await page.get_by_role("link", name="Lunch").drag_to(day_of(page, person.noon))
+    assert "Nothing is overwritten" in await page.get_by_role("alert").inner_text()
+    octets = (await person.dav("GET", name))[2]
+    assert b"SUMMARY:Lunch of a program" in octets
+    assert b"%sT120000" % (person.noon - 3 * DAY).strftime("%Y%m%d").encode() in octets
+    await page.get_by_role("link", name="Begin anew").click()
+    assert await page.get_by_label("Title").input_value() == "Lunch of a program"
+    assert urlsplit(page.url).path == f"/calendar/events/{event_id}/edit"
+
+
+async def test_an_event_is_dragged_to_another_hour(person, window):
+    page = window.page
+    await person.event(summary="Lunch")
+    later = person.noon.replace(hour=15)
+    await person.event(summary="Choir", start=later)
+    await window.go(f"/calendar?view=day&on={person.noon.date().isoformat()}")
+    lunch, choir = page.get_by_role("link", name="Lunch"), page.get_by_role("link", name="Choir")
+    top = {"x": 20, "y": 4}
+    await lunch.drag_to(choir, source_position=top, target_position=top)
+    await page.get_by_text("Done.").wait_for()
+    assert "15:00" in await lunch.inner_text()
+    assert "16:00" in await lunch.inner_text()
+
+
+async def test_what_comes_again_asks_before_it_is_moved(person, window):
+    page = window.page
+    await person.event(summary="Choir", repetition=Repetition("WEEKLY", 1, (person.noon.weekday(),), 3))
+    await person.event(summary="Lunch", start=person.noon + DAY)
+    on = person.noon.date().isoformat()
+    await window.go(f"/calendar?view=agenda&on={on}")
+    assert await page.get_by_role("link", name="Choir").count() == 3
+    await window.go(f"/calendar?on={on}")
+    choir = day_of(page, person.noon).get_by_role("link", name="Choir")
+    await choir.drag_to(day_of(page, person.noon + DAY))
+    await page.get_by_text("It is not moved yet").wait_for()
+    assert await window.faults_everywhere() == []
+    await page.get_by_role("link", name="Change this time").click()
+    assert await page.get_by_label("From", exact=True).input_value() == (person.noon + DAY).date().isoformat()
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("Done.").wait_for()
+    await window.go(f"/calendar?on={on}")
+    await expect(day_of(page, person.noon + DAY).get_by_role("link", name="Choir")).to_be_visible()
+    await expect(choir).to_have_count(0)
 
 
 async def test_files_go_in_and_out_and_a_private_link_leads_there(site, person, window):

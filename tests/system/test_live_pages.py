@@ -95,7 +95,7 @@ async def hold_lines(context):
         await is_free.wait()
         await route.continue_()
 
-    await context.route("**/mail/events", hold)
+    await context.route("**/events", hold)
     return is_free.set
 
 
@@ -137,7 +137,7 @@ async def test_an_empty_list_fills_and_two_windows_of_a_browser_share_a_line(mai
     await page.get_by_text("Nothing is here yet").wait_for()
     await page.locator(LIVE).wait_for(state="attached")
     second = await page.context.new_page()
-    second.on("request", lambda request: lines.append(request.url) if request.url.endswith("/mail/events") else None)
+    second.on("request", lambda request: lines.append(request.url) if request.url.endswith("/events") else None)
     await second.goto(window.url + "/mail")
     await second.locator(LIVE).wait_for(state="attached")
     await mail.put("Hello")
@@ -148,7 +148,7 @@ async def test_an_empty_list_fills_and_two_windows_of_a_browser_share_a_line(mai
     assert lines == []
     # The one that listened goes; the other takes over, and looks for what came while neither did.
     release = await hold_lines(page.context)
-    async with second.expect_request("**/mail/events"):
+    async with second.expect_request("**/events"):
         await page.close()
     await mail.put("Again")
     release()
@@ -160,7 +160,7 @@ async def test_what_comes_between_the_page_and_its_line_is_shown(mail):
     window = await mail.window()
     page = window.page
     release = await hold_lines(page.context)
-    async with page.expect_request("**/mail/events"):
+    async with page.expect_request("**/events"):
         await window.go("/mail")
     await mail.put("Between")
     release()

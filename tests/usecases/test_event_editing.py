@@ -1,7 +1,7 @@
 """Events by forms on a real store: what a form knows is changed, all else stays byte for byte; scopes, guests, conflicts."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -186,6 +186,26 @@ async def test_one_and_all_that_follow(desk, actor):
         *[("New", f"{day} 16:00") for day in ("01-19", "01-26", "02-02", "02-09")],
     ]
     assert b"X-LONG" in await desk.editing.octets(actor, other)
+
+
+async def test_on_another_day_of_the_week_those_that_follow_are_as_many_as_were_left(desk, actor):
+    object_id = await desk.editing.create(actor, DEFAULT, form(repetition=Repetition("WEEKLY", 1, (0,), count=6)))
+    rid = (await desk.rids(actor))[2]
+    await edited(
+        desk,
+        actor,
+        object_id,
+        lambda each: replace(
+            each,
+            start=each.start + timedelta(days=1),
+            end=each.end + timedelta(days=1),
+            repetition=replace(each.repetition, weekdays=(1,)),
+        ),
+        Scope.FOLLOWING,
+        rid,
+    )
+    days = [when.partition(" ")[0] for _, when in await desk.times(actor)]
+    assert days == ["01-05", "01-12", "01-20", "01-27", "02-03", "02-10"]
 
 
 async def test_times_are_removed(desk, actor):

@@ -964,7 +964,7 @@ OWN = {
     "RemoteImports", "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
     "Addresses", "Emails", "Unlocking",
     "Agenda", "CardIndex", "CardSheets", "ChosenMessages", "Completions", "Conversations", "EventEditing", "FilterRules",
-    "Identities", "LiveMail", "MailedInvitations", "MessageReasons", "OpenpgpKeys", "OpenpgpMail", "Outbox", "OwnPreferences", "RemoteImages", "ShownMessages", "Snoozing", "Tasks", "Unsubscribing",
+    "Identities", "LiveNews", "MailedInvitations", "MessageReasons", "OpenpgpKeys", "OpenpgpMail", "Outbox", "OwnPreferences", "RemoteImages", "ShownMessages", "Snoozing", "Tasks", "Unsubscribing",
 }  # fmt: skip
 """What an actor does with his own account, or by a right that their own tests go through."""
 OF_DOMAINS = {

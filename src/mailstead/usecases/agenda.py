@@ -14,14 +14,13 @@ from mailstead.model.dav import CollectionKind, Resource, ResourceQuery
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadObject
 from mailstead.model.people import ObjectId
-from mailstead.model.place import DavPlace
 from mailstead.pim import itip
 from mailstead.pim.calendar_object import CalendarObject, calendar_object
 from mailstead.pim.component import unescaped
 from mailstead.pim.event_edit import rid_of
 from mailstead.pim.recurrence import Budget, Instance, instances
 from mailstead.usecases.collections import Opened
-from mailstead.usecases.dav_objects import DavObjects, collection_object_id
+from mailstead.usecases.dav_objects import DavObjects, Placed, collection_object_id
 from mailstead.usecases.meetings import Meetings
 from mailstead.usecases.resources import OCTETS_PAGE, off_loop
 
@@ -53,6 +52,10 @@ class Occurrence:
     answer: str
     """What the reader has answered, upper case; empty: not invited, or it is the reader's own meeting."""
     is_meeting: bool
+    etag: str
+    """Of the object that it is in."""
+    is_guests: bool
+    """Somebody else organizes it, invited or not."""
 
     @property
     def first_on(self) -> date:
@@ -136,17 +139,16 @@ def _occurrences(
             parsed = calendar_object(resource.octets)
         except BadObject:
             continue
-        object_id = DavPlace(opened.owner.account_id, resource_id=resource.resource_id).object_id
-        host = itip.organizer(parsed)
+        placed, host = Placed(opened, resource), itip.organizer(parsed)
         for each in instances(parsed, start, end, zone, budget):
-            found.append(_occurrence(each, parsed, object_id, calendar_id, zone, "" if host in own else host, own))
+            found.append(_occurrence(each, parsed, placed, calendar_id, zone, "" if host in own else host, own))
     return found
 
 
 def _occurrence(
     instance: Instance,
     parsed: CalendarObject,
-    object_id: ObjectId,
+    placed: Placed,
     calendar_id: ObjectId,
     zone: tzinfo,
     host: str,
@@ -162,7 +164,7 @@ def _occurrence(
         start = local.replace(tzinfo=zone)
         end = instance.at.plus(instance.length).local.replace(tzinfo=zone)
     return Occurrence(
-        object_id,
+        placed.object_id,
         calendar_id,
         rid_of(instance.recurrence_id) if instance.recurrence_id is not None else "",
         parsed.uid,
@@ -175,4 +177,6 @@ def _occurrence(
         part.value("STATUS").strip().upper() == "CANCELLED",
         answer,
         part.first("ATTENDEE") is not None,
+        placed.resource.etag,
+        bool(host),
     )

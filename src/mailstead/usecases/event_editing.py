@@ -131,8 +131,7 @@ class EventEditing:
             before, rest = split(found, rid, uid := str(uuid4()), now)
             if before is not None:
                 series = of_calendar(rest)
-                if form.repetition == whole:  # as it was, but counted from there
-                    form = replace(form, repetition=_repetition(series))
+                form = replace(form, repetition=_counted_on(form.repetition, whole, _repetition(series)))
                 return await self._put_split(placed, etag, before, uid, changed(series, form, address, now))
             _, found = await self._placed(actor, object_id, etag)
         is_one = scope is Scope.ONE
@@ -239,6 +238,14 @@ def answered(parts: list[Component], own: frozenset[str], answer: str) -> bool:
 
 def _repetition(found: CalendarObject) -> Repetition | None:
     return form_of(found.master, found).repetition if found.master is not None else NEVER
+
+
+def _counted_on(wanted: Repetition | None, whole: Repetition | None, rest: Repetition | None) -> Repetition | None:
+    """Give a repetition that is as it was, weekdays aside, with as many times as are left of it."""
+    if wanted is None or whole is None or rest is None:
+        return rest if wanted == whole else wanted
+    is_same = replace(wanted, weekdays=()) == replace(whole, weekdays=())
+    return replace(rest, weekdays=wanted.weekdays) if is_same else wanted
 
 
 def _with_series(shown: EventFacts, found: CalendarObject) -> EventFacts:

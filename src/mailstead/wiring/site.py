@@ -18,7 +18,7 @@ from mailstead.usecases.export_archives import ExportArchives
 from mailstead.usecases.first_run import PATH
 from mailstead.usecases.folders import Folders
 from mailstead.usecases.house_mail import HouseMail
-from mailstead.usecases.live_mail import LiveMail
+from mailstead.usecases.live_news import LiveNews
 from mailstead.usecases.messages import Messages
 from mailstead.usecases.outgoing import Outgoing
 from mailstead.usecases.overview import Overviews
@@ -81,7 +81,7 @@ def make_site(house: House) -> Site:
         identities=webmail.identities,
         keys=house.keys,
         last_log_ins=house.last_log_ins,
-        live_mail=LiveMail(AccountEvents(house.storage, house.bus), house.accounts),
+        live_news=LiveNews(AccountEvents(house.storage, house.bus), house.accounts),
         members=house.members,
         message_reasons=webmail.message_reasons,
         messages=Messages(house.mailboxes),

@@ -1,6 +1,7 @@
 """Calendars and tasks on pages, without a browser: what forms say, what views show, and what is refused."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -8,11 +9,12 @@ import pytest
 from mailstead.model.address import Address
 from mailstead.model.dav import CollectionKind
 from mailstead.model.envelope import Actor
+from mailstead.model.errors import PolicyRefused
 from mailstead.model.preferences import Preferences, WeekStart
 from mailstead.model.secret import Secret
 from mailstead.pim.event_form import EventForm, Repetition
 from mailstead.services.web.site.days import Times, week_start
-from mailstead.services.web.site.event_fields import fields_of, form_of
+from mailstead.services.web.site.event_fields import MOVED_MIN_MAX, fields_of, form_of, moved
 from mailstead.wiring.diary import make_diary
 from mailstead.wiring.house import ADMINISTRATOR
 from services.web.site.test_rights import OWNER, PASSWORD, asking
@@ -210,6 +212,101 @@ async def test_tasks_are_made_done_changed_and_removed(site):
     assert "There is nothing to do" in await get(site, "/tasks")
     for bad in ({"summary": " "}, {"summary": "x", "due_at": "10:00"}, {"summary": "x", "priority": "urgent"}):
         assert (await site.ask("POST", "/tasks", OWNER, {"calendar": calendar_id, **bad}))[0] == 400, bad
+
+
+def test_what_is_moved_stays_as_long_as_it_was():
+    form = EventForm(START, START + timedelta(hours=1, seconds=5), zone="Europe/Berlin", repetition=None)
+    later = moved(form, 90)
+    assert (later.start, later.end) == (form.start + timedelta(minutes=90), form.end + timedelta(minutes=90))
+    assert moved(later, -90) == form
+    weekly = replace(form, repetition=Repetition("WEEKLY", 1, (0, 6), count=4))
+    assert moved(weekly, 1440).repetition == Repetition("WEEKLY", 1, (0, 1), count=4)
+    assert moved(weekly, 60).repetition == weekly.repetition
+    whole = EventForm(START.replace(hour=0), START.replace(hour=0), is_all_day=True)
+    assert moved(whole, -1440).start.date() == date(2031, 3, 2)
+    with pytest.raises(PolicyRefused):
+        moved(whole, 60)
+    with pytest.raises(PolicyRefused):
+        moved(replace(form, end=datetime.max), 60)
+
+
+def chip(text, attribute):
+    return re.search(rf'data-{attribute}="([^"]+)"', text)[1].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("view", ["month", "week"])
+async def test_an_event_is_dragged(site, view):
+    await made_event(site)
+    page = f"/calendar?view={view}&on=2031-03-03"
+    text = await get(site, page)
+    path, etag = chip(text, "move"), chip(text, "etag")
+    for bad in ("x", "--60", "1e3", str(MOVED_MIN_MAX + 1)):
+        assert (await site.ask("POST", path, OWNER, {"etag": etag, "by": bad}))[0] == 400, bad
+    assert await post(site, path, etag=etag, by="-1410", then=page) == f"{page}&told=changed"
+    form = await get(site, path)
+    for name, value in (("start_on", "2031-03-02"), ("start_at", "09:30"), ("end_at", "11:00")):
+        assert re.search(rf'name="{name}"[^>]* value="{value}"', form), name
+    # What somebody else has changed meanwhile is told, and not overwritten.
+    conflict = await post(site, path, 412, etag=etag, by="1440", then=page)
+    assert "Nothing is overwritten" in conflict
+    assert 'value="2031-03-03"' in conflict
+    assert 'name="start_on" type="date" value="2031-03-02"' in await get(site, path)
+    assert await post(site, path, etag=chip(await get(site, page), "etag"), by="60", then="//evil.test") == (
+        "/calendar?told=changed"
+    )
+
+
+async def test_of_what_comes_again_one_says_which_times_are_dragged(site):
+    await made_event(site, repeat="WEEKLY", interval="1", day__0="yes", ends="count", count="3")
+    text = await get(site, "/calendar?on=2031-03-03")
+    assert "data-move" not in text
+    asked = await get(site, chip(text, "asks") + "1440")
+    assert "It is not moved yet" in asked
+    at = re.search(r"\?at=([0-9TZ]+)", chip(text, "asks"))[1]
+    path = chip(text, "asks").partition("?")[0]
+    for query, count in ((f"?scope=one&amp;at={at}", 0), (f"?scope=following&amp;at={at}", 1), ("", 1)):
+        link = f"{path}/edit{query}{'&amp;' if query else '?'}by=1440"
+        assert f'href="{link}"' in asked
+        form = await get(site, link.replace("&amp;", "&"))
+        assert 'name="start_on" type="date" value="2031-03-04"' in form
+        assert form.count('name="day-1" value="yes" checked') == count, query
+    assert "by=" not in await get(site, f"{path}?at={at}")
+    assert (await site.ask("GET", f"{path}?at={at}&by=x", OWNER))[0] == 400
+
+
+async def test_guests_are_not_told_by_a_slip_of_the_mouse(site):
+    await made_event(site, guests="bob@far.test")
+    text = await get(site, "/calendar?on=2031-03-03")
+    assert "data-move" not in text
+    assert 'name="start_on" type="date" value="2031-03-02"' in await get(site, chip(text, "asks") + "-1440")
+
+
+async def test_attack_092_what_is_others_is_not_dragged(site):
+    bob = await site.house.accounts.create(ADMINISTRATOR, Address.parse("bob@example.test"), Secret(PASSWORD))
+    host = Actor(bob.account_id, bob.address)
+    (opened,) = await site.diary.objects.collections(host, CollectionKind.CALENDAR)
+    form = EventForm(START, START + timedelta(hours=1), zone="UTC", summary="Plan", guests=(OWNER,))
+    await site.diary.editing.create(host, opened.name, form)
+    text = await get(site, "/calendar?on=2031-03-03")
+    assert "Plan" in text
+    assert "data-move" not in text
+    assert "data-asks" not in text
+    path = re.search(r"/calendar/events/[0-9a-z]+", text)[0]
+    etag = re.search(r'name="etag" value="([^"]+)"', await get(site, f"{path}/edit"))[1]
+    assert (await site.ask("POST", f"{path}/edit", OWNER, {"etag": etag, "by": "60"}))[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/calendar?view=week&on=2031-03-03", "/tasks", "/contacts", "/mail"])
+async def test_a_live_page_gives_its_parts_alone(site, path):
+    await made_event(site)
+    whole = await get(site, path)
+    status, _, part = await site.ask("GET", path, OWNER, x_part="yes")
+    assert status == 200
+    found = re.findall(r'data-part="[a-z]+"', whole)
+    assert found
+    assert re.findall(r'data-part="[a-z]+"', part) == found
+    assert "<html" not in part
+    assert '<form method="post" action="/log-out"' not in part
 
 
 async def test_an_invitation_waits_for_its_answer(site):

@@ -15,7 +15,7 @@ from mailstead.model.secret import Secret
 from mailstead.net.certificates import open_certificates
 from mailstead.services.web.site import live
 from mailstead.services.web.site.pages import SESSION
-from mailstead.usecases.live_mail import LiveTerms
+from mailstead.usecases.live_news import LiveTerms
 from mailstead.usecases.mailboxes import Draft
 from mailstead.wiring import site as wiring_site
 from mailstead.wiring.house import ADMINISTRATOR, open_house
@@ -120,8 +120,9 @@ async def test_what_comes_is_told_and_says_nothing_more(home):
     await home.append("Lunch\r\n\tat=?utf-8?q?=0A=0Adata=3A_no?=on")  # folded, and one that would be an event
     text = await line.until(b"}\n")
     name, data = text.strip().splitlines()[-2:]
-    assert name == "event: mail"
+    assert name == "event: news"
     found = json.loads(data.removeprefix("data: "))
+    assert found["kinds"] == ["mail"]
     assert found["count"] == 1
     assert found["arrivals"][0]["from"] == "Bob"
     assert found["arrivals"][0]["subject"].startswith("Lunch")
@@ -180,7 +181,7 @@ async def test_attack_064_it_ends_with_the_session(home, way):
 
 async def test_attack_098_only_so_many_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        wiring_site, "LiveMail", lambda events, accounts: live.LiveMail(events, accounts, LiveTerms(of_account=2))
+        wiring_site, "LiveNews", lambda events, accounts: live.LiveNews(events, accounts, LiveTerms(of_account=2))
     )
     async with at_home(tmp_path) as home:
         token = await home.begin()

@@ -49,14 +49,15 @@ class Asking:
             self._tokens[by] = begun.token.reveal()
         return f"{SESSION}={self._tokens[by]}"
 
-    async def ask(self, method, path, by=None, fields=None, cookies=None, told=None):
-        """Give status, where it leads, and the text; `by` None: nobody.
+    async def ask(self, method, path, by=None, fields=None, cookies=None, told=None, **head):
+        """Give status, where it leads, and the text; `by` None: nobody; `head`: further fields of the head.
 
         `cookies` gets those that are set, `told` all fields of the answer's head.
         """
         body = urlencode(fields or {}).encode()
         headers = {"host": HOST, "origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded"}
         headers["content-length"] = str(len(body))
+        headers |= {name.replace("_", "-"): value for name, value in head.items()}
         if by is not None:
             headers["cookie"] = await self._cookie(by)
         path, _, query = path.partition("?")

@@ -1,13 +1,15 @@
-// Mail as it comes: listens to what happens, and then puts what has changed in the list into the page, rows that stay
-// as they are untouched. Of all windows of one browser one listens, and tells the others: a browser opens few lines to
-// a server. Words come from the page.
+// Pages that change by themselves: listens to what happens in the account, and if it concerns what the page shows, puts
+// its parts into it anew, those that stay as they are untouched. Forms to write in stand outside of the parts. Of all
+// windows of one browser one listens, and tells the others: a browser opens few lines to a server. Words come from the
+// page.
 const news = document.getElementById("news");
 const again = document.querySelector("[data-again]");
 const FIRST_S = 1;
 const LONGEST_S = 60;
 const GATHER_MS = 200; // what comes together is fetched together
-const account = news.dataset.account;
-const others = "BroadcastChannel" in self ? new BroadcastChannel(`mail ${account}`) : null;
+const shows = news.dataset.shows.split(" ");
+const channel = `news ${news.dataset.account}`;
+const others = "BroadcastChannel" in self ? new BroadcastChannel(channel) : null;
 let line = null; // of this window: what ends it
 let wakeUp = null; // ends the wait for the next try
 
@@ -54,6 +56,31 @@ function swapRows(list, fresh) {
   list.dispatchEvent(new CustomEvent("shown", { bubbles: true }));
 }
 
+const reachable = (part) => [...part.querySelectorAll("a[href], button, input, select")];
+const nameOf = (each) => each.getAttribute("href") ?? `${each.form?.getAttribute("action")} ${each.name} ${each.value}`;
+const named = (part, name) => reachable(part).filter((each) => nameOf(each) === name);
+
+// Puts a part that has no rows in place of what it was. What had the focus or was ticked is so again, where it is still
+// there.
+function swap(part, fresh) {
+  if (part.innerHTML === fresh.innerHTML) {
+    return;
+  }
+  const active = part.contains(document.activeElement) ? document.activeElement : null;
+  const name = active && nameOf(active); // asked before it leaves the page, and with it its form
+  const place = active ? named(part, name).indexOf(active) : -1;
+  const ticks = reachable(part).filter((each) => each.checked !== each.defaultChecked);
+  const ticked = ticks.map((each) => [nameOf(each), each.checked]);
+  part.replaceChildren(...fresh.childNodes);
+  for (const [box, isChecked] of ticked) {
+    for (const each of named(part, box)) {
+      each.checked = isChecked;
+    }
+  }
+  named(part, name)[place]?.focus({ preventScroll: true });
+  part.dispatchEvent(new CustomEvent("shown", { bubbles: true }));
+}
+
 function put(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const part of document.querySelectorAll("[data-part]")) {
@@ -63,8 +90,8 @@ function put(text) {
     }
     if (part.querySelector("[data-row]") || now.querySelector("[data-row]")) {
       swapRows(part, now);
-    } else if (part.innerHTML !== now.innerHTML) {
-      part.replaceChildren(...now.childNodes);
+    } else {
+      swap(part, now);
     }
     if (now.dataset.title) {
       document.title = now.dataset.title;
@@ -83,24 +110,31 @@ let isAsked = false;
 
 function look() {
   clearTimeout(timer);
-  timer = setTimeout(fetchList, GATHER_MS);
+  timer = setTimeout(fetchParts, GATHER_MS);
 }
 
-async function fetchList() {
+const isDragging = () => document.querySelector(".dragged") !== null;
+
+async function fetchParts() {
   if (!document.querySelector("[data-part]")) {
     return;
   }
-  if (isLooking || document.querySelector(".dragged")) {
+  if (isLooking || isDragging()) {
     isAsked = true;
     return;
   }
   isLooking = true;
   try {
-    const answer = await fetch(location.href, { headers: { "x-part": "list" }, redirect: "manual" });
+    const answer = await fetch(location.href, { headers: { "x-part": "yes" }, redirect: "manual" });
     if (answer.type === "opaqueredirect") {
       over();
     } else if (answer.ok) {
-      put(await answer.text());
+      const text = await answer.text();
+      if (isDragging()) {
+        isAsked = true; // begun meanwhile
+      } else {
+        put(text);
+      }
     }
   } catch {
     // no line just now: the next connection looks again
@@ -113,8 +147,12 @@ async function fetchList() {
   }
 }
 
+// Where mail is read, new mail is announced; of all else nothing is said.
 function announce({ count, arrivals }) {
   const told = news.querySelector("[data-told]");
+  if (!told) {
+    return;
+  }
   if (count === 1 && arrivals.length) {
     const words = { sender: arrivals[0].from, subject: arrivals[0].subject };
     told.textContent = news.dataset.one.replace(/\{(sender|subject)\}/g, (_, name) => words[name]);
@@ -124,9 +162,11 @@ function announce({ count, arrivals }) {
 }
 
 function hear(message) {
-  if (message.kind === "mail") {
+  if (message.kind === "news") {
     announce(message.data);
-    look();
+    if (message.data.kinds.some((each) => shows.includes(each))) {
+      look();
+    }
   } else if (message.kind === "look") {
     look();
   } else if (message.kind === "state") {
@@ -203,9 +243,9 @@ async function once() {
       const events = (text + value).split("\n\n");
       text = events.pop();
       for (const event of events) {
-        const found = /^event: mail\ndata: (.*)$/.exec(event);
+        const found = /^event: news\ndata: (.*)$/.exec(event);
         if (found) {
-          tell({ kind: "mail", data: JSON.parse(found[1]) });
+          tell({ kind: "news", data: JSON.parse(found[1]) });
         }
       }
     }
@@ -221,7 +261,7 @@ function begin() {
   line = new AbortController();
   const { signal } = line;
   if (navigator.locks) {
-    navigator.locks.request(`mail ${account}`, { signal }, listen).catch(() => {});
+    navigator.locks.request(channel, { signal }, listen).catch(() => {});
   } else {
     listen();
   }

@@ -36,6 +36,8 @@ FREQUENCIES: Final = {
 }
 KEPT: Final = "kept"
 """Of a reminder or a repetition that this form does not know: it stays."""
+MOVED_MIN_MAX: Final = 1_000_000
+"""By how many minutes an event is dragged at most: nearly two years."""
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::\d{2})?", re.ASCII)
 _ADDRESSES: Final = re.compile(r"[,;\r\n]+")
 
@@ -107,6 +109,31 @@ def form_of(fields: Mapping[str, str], times: Times, before: EventForm | None = 
         _guests(fields.get("guests", "")),
         fields.get("is_free") == "yes",
     )
+
+
+def minutes_of(fields: Mapping[str, str]) -> int:
+    """Give by how many minutes an event was dragged; 0: it was not. Errors: PolicyRefused."""
+    text = fields.get("by", "")
+    return _number(text.removeprefix("-"), MOVED_MIN_MAX) * (-1 if text.startswith("-") else 1) if text else 0
+
+
+def moved(form: EventForm, by_min: int) -> EventForm:
+    """Give an event as long as it was, at another time by the clock there; days of a week come along.
+
+    Errors: PolicyRefused, for whole days that would become others, and for a time that calendars do not have.
+    """
+    by = timedelta(minutes=by_min)
+    if form.is_all_day and by % timedelta(days=1):
+        raise PolicyRefused(_("What takes whole days is moved by whole days"))
+    try:
+        start, end = form.start + by, form.end + by
+    except OverflowError:
+        raise PolicyRefused("That year is too far away") from None
+    repetition, days = form.repetition, (start.date() - form.start.date()).days
+    if repetition is not None:
+        weekdays = tuple(sorted((each + days) % 7 for each in repetition.weekdays))
+        repetition = replace(repetition, weekdays=weekdays)
+    return replace(form, start=start, end=end, repetition=repetition)
 
 
 def guests_form(fields: Mapping[str, str], _times: Times, before: EventForm) -> EventForm:

@@ -9,17 +9,18 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from mailstead.model.errors import MailsteadError, PolicyRefused, PreconditionFailed
+from mailstead.model.errors import MailsteadError, NotAllowed, PolicyRefused, PreconditionFailed
 from mailstead.net.http_statuses import status_of
 from mailstead.pim.event_form import EventForm
 from mailstead.pim.safe import safe_url
 from mailstead.pim.values import Moment
 from mailstead.pim.zones import iana_zone
 from mailstead.services.web.site import event_fields
+from mailstead.services.web.site.acting import with_query
 from mailstead.services.web.site.calendar import NAMES, calendars_of, shown_calendar
 from mailstead.services.web.site.days import Times, day_of, times_of, zone_names
 from mailstead.services.web.site.event_fields import FREQUENCIES, KEPT, REMINDERS, begun, fields_of
-from mailstead.services.web.site.pages import Page, Visit, Who
+from mailstead.services.web.site.pages import Page, Visit, Who, local_path
 from mailstead.services.web.site.words import _
 from mailstead.usecases.event_editing import OpenedEvent, Scope
 from mailstead.usecases.mailed_invitations import ANSWERS
@@ -52,18 +53,26 @@ async def event(visit: Visit) -> Response:
 
 
 async def edit(visit: Visit) -> Response:
-    """GET: the form. POST: it is changed, unless somebody else has changed it meanwhile."""
+    """GET: the form. POST: it is changed, unless somebody else has changed it meanwhile.
+
+    `by`: it was dragged in a calendar, by so many minutes.
+    """
     times, diary, event_id = await times_of(visit), visit.house.diary, visit.request.path_params["event_id"]
     fields = await visit.fields(FORM_OCTETS_MAX) if visit.request.method == "POST" else {}
     source = fields or visit.request.query_params
     scope, rid = _scope(source), _rid(source)
     opened = await diary.editing.show(visit.actor, event_id, "" if scope is Scope.ALL else rid)
-    if not fields:
-        shown = fields_of(opened.facts.form) | {"etag": opened.etag, "scope": scope.value, "at": rid}
+    before, by_min = opened.facts.form, event_fields.minutes_of(source)
+    if not fields or "by" in fields:
+        if by_min and opened.is_guests:
+            raise NotAllowed(_("Only who organizes it says when it is"))
+        dragged = event_fields.moved(before, by_min)
+        shown = fields_of(dragged) | {"etag": fields.get("etag", opened.etag), "scope": scope.value, "at": rid}
         shown["calendar"] = shown_calendar(opened.calendar).calendar_id
-        return await _form(visit, times, shown, opened)
+        if not fields:
+            return await _form(visit, times, shown, opened)
+        return await _drop(visit, times, opened, dragged, shown, fields.get("then", ""))
     try:
-        before = opened.facts.form
         read = event_fields.guests_form if opened.is_guests else event_fields.form_of
         form = read(fields, times, before)
         if fields.get("etag") != opened.etag:
@@ -75,6 +84,20 @@ async def edit(visit: Visit) -> Response:
         return await _form(visit, times, fields, opened, error)
     at = rid if scope is Scope.ONE else ""
     return visit.go(f"/calendar/events/{changed_id}", **({"at": at} if at else {}), told="changed")
+
+
+async def _drop(
+    visit: Visit, times: Times, opened: OpenedEvent, form: EventForm, shown: Mapping[str, str], then: str
+) -> Response:
+    """Keep an event that was dragged to another time, unless it is another one than what was dragged."""
+    try:
+        if shown["etag"] != opened.etag:
+            raise PreconditionFailed
+        scope = Scope(shown["scope"])
+        await visit.house.diary.editing.change(visit.actor, opened.object_id, form, opened.etag, scope, shown["at"])
+    except MailsteadError as error:
+        return await _form(visit, times, shown, opened, error)
+    return visit.go(with_query(local_path(then, "/calendar"), told="changed"))
 
 
 async def delete(visit: Visit) -> Response:
@@ -137,6 +160,7 @@ async def _event(visit: Visit, error: MailsteadError | None = None, rid: str = "
         event_id=event_id,
         rid=rid,
         query="?" + urlencode({"at": rid}) if rid else "",
+        by_min=event_fields.minutes_of(visit.request.query_params),
         link=safe_url(form.location),
         times=times,
         names=NAMES,

@@ -32,7 +32,7 @@ from mailstead.usecases.identities import Identities
 from mailstead.usecases.junk import JunkFilter
 from mailstead.usecases.keys import Keys
 from mailstead.usecases.last_log_ins import LastLogIns
-from mailstead.usecases.live_mail import LiveMail
+from mailstead.usecases.live_news import LiveNews
 from mailstead.usecases.members import Members
 from mailstead.usecases.message_reasons import MessageReasons
 from mailstead.usecases.messages import Messages
@@ -104,7 +104,7 @@ class SiteHouse:
     identities: Identities
     keys: Keys
     last_log_ins: LastLogIns
-    live_mail: LiveMail
+    live_news: LiveNews
     members: Members
     message_reasons: MessageReasons
     messages: Messages

@@ -1,4 +1,4 @@
-"""``/mail/events``: what happens with mail, told to a page that is open, as server-sent events.
+"""``/events``: what happens in the account, told to a page that is open, as server-sent events.
 
 A stream holds a line to the change feed and nothing of the store. It beats now and then, so that proxies keep it and a
 line that is dead is noticed; it ends with the session, with the server, and after a while in any case: the page comes
@@ -22,9 +22,9 @@ from mailstead.model.errors import MailsteadError
 from mailstead.net.http_requests import must_be_asked_here
 from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
-from mailstead.usecases.live_mail import LiveFeed, LiveMail, News
+from mailstead.usecases.live_news import LiveFeed, LiveNews, News
 
-PATH: Final = "/mail/events"
+PATH: Final = "/events"
 BEAT_S: Final = 25.0
 """Proxies give up a line that says nothing for a minute."""
 LIFE_S: Final = 1800.0
@@ -40,24 +40,24 @@ ENDED: Final = b"event: ended\ndata: {}\n\n"
 async def events(visit: Visit) -> Response:
     """Begin to tell. Other sites may not listen with the cookie of ours (attack row 89)."""
     must_be_asked_here(visit.request, own=visit.house.terms.base_url)
-    return EventStream(visit.house.live_mail, visit.actor)
+    return EventStream(visit.house.live_news, visit.actor)
 
 
 class EventStream(Response):
     """The answer: goes on until either side ends it."""
 
-    def __init__(self, live_mail: LiveMail, actor: Actor) -> None:
+    def __init__(self, live_news: LiveNews, actor: Actor) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
         super().__init__(None, 200, headers, "text/event-stream")
         del self.headers["content-length"]
-        self._live_mail = live_mail
+        self._live_news = live_news
         self._actor = actor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Spec: ASGI."""
         is_begun = False
         try:
-            async with self._live_mail.watched(self._actor) as feed:
+            async with self._live_news.watched(self._actor) as feed:
                 is_begun = True
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await self._speak(feed, scope, receive, send)
@@ -116,8 +116,8 @@ async def _gone(receive: Receive) -> None:
 def _event(news: News) -> bytes:
     """Write what happened; JSON has no line breaks of its own, so nobody's subject ends an event."""
     arrivals = [{"from": each.sender, "subject": each.subject} for each in news.arrivals]
-    text = json.dumps({"count": news.arrival_count, "arrivals": arrivals})
-    return f"event: mail\ndata: {text}\n\n".encode()
+    text = json.dumps({"kinds": sorted(news.kinds), "count": news.arrival_count, "arrivals": arrivals})
+    return f"event: news\ndata: {text}\n\n".encode()
 
 
 PAGES: Final = (Page(PATH, events, Who.OWNER),)

@@ -34,10 +34,7 @@ PER_PAGE: Final = 50
 
 
 async def conversations(visit: Visit) -> Response:
-    """List conversations, newest first: of a folder (the inbox), or of all where something is looked for.
-
-    A page that is open asks for what may have changed in it alone, by the field ``X-Part``.
-    """
+    """List conversations, newest first: of a folder (the inbox), or of all where something is looked for."""
     query = visit.request.query_params
     text, which, label = query.get("q", "").strip()[:200], query.get("which", ""), query.get("label", "")[:100]
     folder = query.get("folder", "") or ("" if text or label else INBOX)
@@ -47,7 +44,7 @@ async def conversations(visit: Visit) -> Response:
     folders = (await visit.house.folders.find(visit.actor, Listing(limit=FOLDERS_MAX))).items
     shown = visit.request.url.path + (f"?{visit.request.url.query}" if visit.request.url.query else "")
     return visit.show(
-        "mail/live.html" if visit.request.headers.get("x-part") == "list" else "mail/list.html",
+        "mail/list.html",
         folders=folders,
         folder=folder,
         here=next((each for each in folders if is_named(each.mailbox, folder)), None),

@@ -83,12 +83,11 @@ class Visit:
         return self.request.headers.get("user-agent", "")
 
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
-        """Give a page made of a template."""
+        """Give a page made of a template; of a live one its parts alone, where the field ``X-Part`` asks for them."""
         actor = self.begun.actor if self.begun is not None else None
         path, told = self.request.url.path, self.request.query_params.get("told", "")
-        return self._with_cookies(
-            self.frame.page(template, self.look, status, actor=actor, path=path, **{"told": told, **values})
-        )
+        values = {"told": told, "is_part": "x-part" in self.request.headers, **values}
+        return self._with_cookies(self.frame.page(template, self.look, status, actor=actor, path=path, **values))
 
     def go(self, path: str, **query: str) -> Response:
         """Lead the browser to another page of ours, which it asks for with GET. Spec: RFC 9110 §15.4.4."""

@@ -1,7 +1,8 @@
-"""What happens with mail while somebody looks at it: told to the pages that are open, until their session ends.
+"""What happens in an account while somebody looks at it: told to the pages that are open, until their session ends.
 
-A page is told that something changed, and of what came: sender and subject of the newest few. All else it asks for. So
-what waits for a browser that reads slowly is never more than a few lines, and what is told twice does no harm.
+A page is told what kind of thing has changed, and of mail that came: sender and subject of the newest few. All else it
+asks for. So what waits for a browser that reads slowly is never more than a few lines, and what is told twice does no
+harm. Of calendars and contacts only the account's own are told, not those that others share with it.
 
 Spec: attack rows 10, 64, 98.
 """
@@ -13,10 +14,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from mailstead.mime.address import addresses_of, display_name
 from mailstead.mime.header import first_values, text_of
+from mailstead.model.dav import CollectionKind
 from mailstead.model.envelope import Actor
 from mailstead.model.errors import RateLimited
 from mailstead.model.flags import SEEN
@@ -31,8 +34,18 @@ NAMED_MAX: Final = 5
 CHARACTERS_MAX: Final = 200
 _QUIET: Final = frozenset({"\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 """Nobody is told that something came there."""
-_OF_MAIL: Final = ("newMessage", "message", "flags", "mailbox")
-"""How the names of happenings with mail begin; those with calendars and contacts are not for these pages."""
+
+
+class Kind(StrEnum):
+    """Of what something has changed; a page looks anew only when it shows such."""
+
+    MAIL = "mail"
+    CALENDAR = "calendar"
+    """Events and tasks, and what they lie in."""
+    CONTACTS = "contacts"
+
+
+_OF_COLLECTIONS: Final = {CollectionKind.CALENDAR: Kind.CALENDAR, CollectionKind.ADDRESSBOOK: Kind.CONTACTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +71,14 @@ class Arrival:
 class News:
     """What happened since one was told last."""
 
-    arrivals: tuple[Arrival, ...]
+    kinds: frozenset[Kind]
+    arrivals: tuple[Arrival, ...] = ()
     """The newest few, oldest first."""
-    arrival_count: int
+    arrival_count: int = 0
     """All that came unread; 0: something else has changed."""
 
 
-class LiveMail:
+class LiveNews:
     """Errors of all verbs: NotAllowed and NoSuchAlias, for whoever has no mailbox."""
 
     def __init__(self, events: AccountEvents, accounts: Accounts, terms: LiveTerms | None = None) -> None:
@@ -80,7 +94,7 @@ class LiveMail:
 
     @asynccontextmanager
     async def watched(self, actor: Actor) -> AsyncIterator[LiveFeed]:
-        """Give what tells of the actor's mailbox from now on, until the context is left.
+        """Give what tells of the actor's account from now on, until the context is left.
 
         It ends by itself when what the actor came in with is no longer valid (attack row 64).
         Errors: RateLimited, when as many look already as may; those of the store.
@@ -111,6 +125,7 @@ class LiveFeed:
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
+        self._kinds: set[Kind] = set()
         self._came: list[MessageView] = []
         self._came_count = 0
         self._end = asyncio.Event()
@@ -130,16 +145,14 @@ class LiveFeed:
         if self.has_ended:
             return None
         self._woken.clear()
-        news = News(tuple(map(_arrival, self._came)), self._came_count)
-        self._came, self._came_count = [], 0
+        news = News(frozenset(self._kinds), tuple(map(_arrival, self._came)), self._came_count)
+        self._kinds, self._came, self._came_count = set(), [], 0
         return news
 
     def take(self, happenings: Sequence[Happening]) -> None:
         """Note what happened."""
-        of_mail = [each for each in happenings if each.name.startswith(_OF_MAIL)]
-        if not of_mail:
-            return
-        came = [each.message for each in of_mail if each.message is not None and _is_told(each.message)]
+        self._kinds.update(map(_kind, happenings))
+        came = [each.message for each in happenings if each.message is not None and _is_told(each.message)]
         self._came = [*self._came, *came][-NAMED_MAX:]
         self._came_count += len(came)
         self._woken.set()
@@ -148,6 +161,11 @@ class LiveFeed:
         """Tell nothing more."""
         self._end.set()
         self._woken.set()
+
+
+def _kind(happening: Happening) -> Kind:
+    opened = happening.collection
+    return Kind.MAIL if opened is None else _OF_COLLECTIONS[opened.collection.kind]
 
 
 def _is_told(view: MessageView) -> bool:
