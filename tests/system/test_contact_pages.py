@@ -207,6 +207,76 @@ async def test_recipients_are_offered_by_keyboard_and_pointer(site, person, wind
     await page.get_by_text("The draft is kept.").wait_for()
 
 
+async def test_two_contacts_become_one_and_their_group_is_written_to(site, person, window):
+    ada = await add(site, person, "Ada Lovelace", "ada@engines.test", organisation="Engines", groups=["Friends"])
+    king = await add(site, person, "Ada King", "ADA@engines.test", "countess@home.test", organisation="Lovelace & Co")
+    await add(site, person, "Bob", "bob@else.test")
+    page = window.page
+    await window.go("/contacts/new-group")
+    assert await window.faults_everywhere() == []
+    await page.get_by_label("Name of the group").fill("Analysts")
+    await page.get_by_role("button", name="Make the group").click()
+    await page.get_by_text("The group is made").wait_for()
+    await page.get_by_role("searchbox", name="Find contacts").fill("king")
+    await page.get_by_role("button", name="Find").click()
+    await page.get_by_role("checkbox", name="Ada King").check()
+    await page.get_by_role("button", name="Put the chosen ones in").click()
+    await page.get_by_text("The changes are kept.").wait_for()
+    await page.get_by_role("checkbox", name="Bob").check()
+    await page.get_by_role("button", name="Put the chosen ones in").click()
+    await page.get_by_role("listitem").filter(has_text="bob@else.test").first.wait_for()
+    assert await window.faults_everywhere() == []
+    await window.go("/contacts")
+    await page.get_by_role("link", name="The same person twice?").click()
+    assert await window.faults_everywhere() == []
+    await page.get_by_role("button", name="Side by side").click()
+    await page.get_by_role("heading", name="Merge contacts").wait_for()
+    assert await window.faults_everywhere() == []
+    await page.get_by_role("radio", name="Ada King").first.focus()
+    assert await page.get_by_role("group", name="Organisation").get_by_role("radio").count() == 2
+    await page.get_by_role("group", name="Which one stays").get_by_role("radio", name="Ada Lovelace").check()
+    await page.get_by_role("group", name="Name", exact=True).get_by_role("radio", name="Ada Lovelace").check()
+    await page.get_by_role("group", name="Organisation").get_by_role("radio", name="Lovelace & Co").check()
+    await page.get_by_role("button", name="Merge them").click()
+    await page.get_by_text("They are one contact now.").wait_for()
+    assert page.url.partition("?")[0].endswith(ada.resource.name)
+    for text in ("Lovelace & Co", "countess@home.test", "Friends"):
+        assert await page.get_by_text(text).count() >= 1, text
+    assert king.resource.name not in await page.content()
+    await window.go("/mail/write")
+    field = page.get_by_role("combobox", name="To", exact=True)
+    await field.press_sequentially("analy")
+    await page.get_by_role("listbox").wait_for()
+    await field.press("Enter")
+    assert await field.input_value() == '"Ada Lovelace" <ada@engines.test>, "Bob" <bob@else.test>, '
+
+
+async def test_contacts_are_chosen_in_the_list_and_another_device_is_quicker(site, person, window):
+    ada = await add(site, person, "Ada", "ada@x.test")
+    await add(site, person, "Augusta", "augusta@x.test")
+    page = window.page
+    await window.go("/contacts")
+    await page.get_by_role("checkbox", name="Choose Ada to be merged").check()
+    await page.get_by_role("checkbox", name="Choose Augusta to be merged").check()
+    await page.get_by_role("button", name="Merge the chosen ones").click()
+    await page.get_by_role("heading", name="Merge contacts").wait_for()
+    await site.contacts.sheets.change(
+        person,
+        DEFAULT,
+        ada.resource.name,
+        ada.resource.etag,
+        CardWish(CardSheet("Ada", emails=ada.sheet.emails, note="by phone")),
+    )
+    await page.get_by_role("button", name="Merge them").click()
+    assert "Nothing is merged yet" in await page.get_by_role("alert").inner_text()
+    assert (await site.contacts.index.page(person, CardQuery())).count == 2
+    await page.get_by_text("by phone").first.wait_for()
+    await page.get_by_role("button", name="Merge them").click()
+    await page.get_by_text("They are one contact now.").wait_for()
+    (one,) = (await site.contacts.index.page(person, CardQuery())).cards
+    assert ([each.value for each in one.sheet.emails], one.sheet.note) == (["ada@x.test", "augusta@x.test"], "by phone")
+
+
 async def test_mail_on_paper(site, person, window):
     messages, page = Messages(site.house.mailboxes), window.page
     text = "Dear all,\n\n  * indented\n" + "\n".join(f"Line {number}" for number in range(200))

@@ -8,6 +8,9 @@ from mailstead.model.errors import NotAllowed, RateLimited
 from mailstead.model.secret import Secret
 from mailstead.pim.card_form import Labelled
 from mailstead.pim.card_sheet import CardSheet
+from mailstead.usecases import completions
+from mailstead.usecases.card_groups import CardGroups
+from mailstead.usecases.card_index import CardIndex, CardQuery
 from mailstead.usecases.card_sheets import CardSheets, CardWish
 from mailstead.usecases.collections import DEFAULT, Collections, CollectionTerms
 from mailstead.usecases.completions import GIVEN_MAX, PER_MINUTE_MAX, Completion, Completions
@@ -52,6 +55,14 @@ def add(storage, actor):
     return add
 
 
+def groups_of(storage):
+    """Give what groups are made with."""
+    collections = Collections(storage)
+    objects, contacts = DavObjects(storage, collections), Contacts(ResourceTerms("https://mail.example.test"))
+    index, sheets = CardIndex(objects, collections), CardSheets(objects, collections, contacts)
+    return index, sheets, CardGroups(index, sheets, contacts)
+
+
 async def test_names_and_addresses_that_begin_so(make, actor, add):
     found = make(shows_directory=False)
     await add("Ada Lovelace", "ada@engines.test", "countess@home.test")
@@ -63,6 +74,43 @@ async def test_names_and_addresses_that_begin_so(make, actor, add):
     assert await found.find(actor, "love") == await found.find(actor, "ada love") == lovelace
     assert await found.find(actor, "tours.t") == [Completion("Granada Tours", "mail@tours.test")]
     assert await found.find(actor, "ngin") == await found.find(actor, "no") == await found.find(actor, "  ") == []
+
+
+async def test_a_group_stands_for_all_who_are_in_it(make, actor, add, storage):
+    found = make(shows_directory=False)
+    await add("Ada Lovelace", "ada@engines.test", "countess@home.test")
+    await add("Chester", "chester@x.test")
+    await add("No Address")
+    index, sheets, groups = groups_of(storage)
+    chess = (await groups.create(actor, DEFAULT, "Chess")).resource.name
+    await groups.create(actor, DEFAULT, "Chess of nobody")
+    cards = (await index.page(actor, CardQuery(DEFAULT))).cards
+    await groups.add(actor, DEFAULT, chess, [each.resource.name for each in cards])
+    named = b"X-ADDRESSBOOKSERVER-MEMBER:mailto:dora@x.test\r\nX-ADDRESSBOOKSERVER-MEMBER:mailto:a@x.test,b@x.test\r\n"
+    octets = (await sheets.show(actor, DEFAULT, chess)).resource.octets.replace(b"END:VCARD", named + b"END:VCARD")
+    await sheets.import_all(actor, DEFAULT, octets)
+    ada, chester = Completion("Ada Lovelace", "ada@engines.test"), Completion("Chester", "chester@x.test")
+    group, *others = await found.find(actor, "ches")
+    assert (group.name, group.address, others) == ("Chess", "", [chester])
+    assert sorted(group.members, key=lambda each: each.address) == [ada, chester, Completion("", "dora@x.test")]
+    assert await found.find(actor, "hess") == []
+    await groups.remove(
+        actor, DEFAULT, chess, [each.uri for each in (await groups.show(actor, DEFAULT, chess)).members]
+    )
+    assert await found.find(actor, "ches") == [chester]
+
+
+async def test_a_group_of_too_many_is_not_offered(make, actor, add, storage, monkeypatch):
+    monkeypatch.setattr(completions, "MEMBERS_MAX", 1)
+    for name in ("Ada", "Bob"):
+        await add(name, f"{name}@x.test")
+    index, _, groups = groups_of(storage)
+    chess = (await groups.create(actor, DEFAULT, "Chess")).resource.name
+    names = [each.resource.name for each in (await index.page(actor, CardQuery(DEFAULT))).cards]
+    await groups.add(actor, DEFAULT, chess, names[:1])
+    assert len(await make(shows_directory=False).find(actor, "chess")) == 1
+    await groups.add(actor, DEFAULT, chess, names)
+    assert await make(shows_directory=False).find(actor, "chess") == []
 
 
 async def test_people_written_to_before(make, actor, add, mailboxes):

@@ -963,7 +963,7 @@ OWN = {
     "Folders", "Imports", "JunkFilter", "Mailboxes", "MaskedAddresses", "Messages", "OwnAddresses", "OwnAliases", "OwnForwarding", "Scripts",
     "RemoteImports", "ScriptEntries", "SealedAccounts", "Sharings", "Submissions", "Subscriptions", "Vacations", "WebSessions",
     "Addresses", "Emails", "Unlocking",
-    "Agenda", "CardIndex", "CardSheets", "ChosenMessages", "Completions", "Conversations", "EventEditing", "FilterRules",
+    "Agenda", "CardGroups", "CardIndex", "CardMerging", "CardSheets", "ChosenMessages", "Completions", "Conversations", "EventEditing", "FilterRules",
     "Identities", "LiveNews", "MailedInvitations", "MessageReasons", "OpenpgpKeys", "OpenpgpMail", "Outbox", "OwnPreferences", "RemoteImages", "ShownMessages", "Snoozing", "Tasks", "Unsubscribing",
 }  # fmt: skip
 """What an actor does with his own account, or by a right that their own tests go through."""

@@ -35,10 +35,17 @@ def render(card: Card, octets: bytes, wanted: AddressData) -> bytes:
         return octets
     component = card.component
     if is_other:
-        component = _as_4(component) if wanted.version == "4.0" else _as_3(component)
+        component = in_version(card, wanted.version)
     if wanted.props is not None:
         component = _chosen(component, wanted)
     return write(component)
+
+
+def in_version(card: Card, version: str) -> Component:
+    """Give what a contact says in a version of vCard, ``3.0`` or ``4.0``; to be read, where it has that one."""
+    if card.version == version:
+        return card.component
+    return _as_4(card.component) if version == "4.0" else _as_3(card.component)
 
 
 def _chosen(component: Component, wanted: AddressData) -> Component:

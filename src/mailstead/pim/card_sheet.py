@@ -20,8 +20,8 @@ from mailstead.pim.card_form import SILENT_TYPES, TYPE_CHARACTERS_MAX, Labelled,
 from mailstead.pim.component import Component, Property, escaped, split_unescaped, unescaped, write
 from mailstead.pim.vcard import CONDITION, Card, card, full_name
 
-_LABEL: Final = "X-ABLABEL"
-_OF_A_GROUP: Final = frozenset({_LABEL, "X-ABADR"})
+LABEL: Final = "X-ABLABEL"
+OF_A_GROUP: Final = frozenset({LABEL, "X-ABADR"})
 """Apple's, beside a property of the same group; alone they say nothing."""
 _APPLES: Final = re.compile(r"_\$!<(.*)>!\$_", re.DOTALL)
 _OMITS_YEAR: Final = "X-APPLE-OMIT-YEAR"
@@ -170,10 +170,10 @@ def _read(component: Component) -> CardSheet:
 
 def _text(component: Component, name: str) -> str:
     prop = component.first(name)
-    return "" if prop is None else unescaped(_plain(prop)).strip()
+    return "" if prop is None else unescaped(plain(prop)).strip()
 
 
-def _plain(prop: Property) -> str:
+def plain(prop: Property) -> str:
     """Give a value, which quirk_quoted_printable may have written."""
     if (prop.parameter("ENCODING") or "").upper() == "QUOTED-PRINTABLE":
         return a2b_qp(prop.value.encode()).decode(errors="replace")
@@ -197,7 +197,7 @@ def _labels(component: Component) -> dict[str, str]:
     """Give what Apple's clients call each group of properties."""
     return {
         each.group.lower(): _APPLES.sub(r"\1", unescaped(each.value)).strip()
-        for each in component.all(_LABEL)
+        for each in component.all(LABEL)
         if each.group
     }
 
@@ -259,7 +259,7 @@ def _filled(component: Component, wanted: CardSheet) -> bytes:
     _set_list(component, "TEL", before.phones, wanted.phones, _of_entry)
     _set_list(component, "URL", before.urls, wanted.urls, _of_entry)
     _set_list(component, "ADR", before.addresses, wanted.addresses, _of_postal)
-    _forget_lonely_labels(component)
+    forget_lonely_labels(component)
     return _checked(component)
 
 
@@ -378,14 +378,15 @@ def _day(birthday: str, *, is_old: bool) -> Property:
 
 def _forget_label(component: Component, group: str) -> None:
     component.properties[:] = [
-        each for each in component.properties if each.name != _LABEL or each.group.lower() != group.lower()
+        each for each in component.properties if each.name != LABEL or each.group.lower() != group.lower()
     ]
 
 
-def _forget_lonely_labels(component: Component) -> None:
-    groups = {each.group.lower() for each in component.properties if each.name not in _OF_A_GROUP}
+def forget_lonely_labels(component: Component) -> None:
+    """Take away Apple's labels of groups in which nothing else is."""
+    groups = {each.group.lower() for each in component.properties if each.name not in OF_A_GROUP}
     component.properties[:] = [
-        each for each in component.properties if each.name not in _OF_A_GROUP or each.group.lower() in groups
+        each for each in component.properties if each.name not in OF_A_GROUP or each.group.lower() in groups
     ]
 
 

@@ -116,8 +116,12 @@ class CardIndex:
         """Give the contacts of a book with these UIDs, as a group names its members; those that are not there not."""
         found: list[IndexedCard] = []
         for uid in dict.fromkeys(uids):
-            there = await opened.store.find(opened.collection.collection_id, ResourceQuery(uid=uid), limit=1)
-            found += _indexed(opened, there)
+            for written in (uid, f"urn:uuid:{uid}"):  # some write the URN into UID
+                query = ResourceQuery(uid=written)
+                there = await opened.store.find(opened.collection.collection_id, query, limit=1)
+                if there:
+                    found += _indexed(opened, there)
+                    break
         return found
 
     async def _cards(self, chosen: Sequence[tuple[Opened, Resource]]) -> list[IndexedCard]:

@@ -6,7 +6,7 @@ Spec: RFC 6352 §6.3.2, §8.6, §8.7.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mailstead.model.dav import ALWAYS, NewResource, Precondition, Resource, ResourceFacts, ResourceQuery
@@ -37,6 +37,15 @@ class WantedCards:
         return card_data.render(parsed or card(resource.octets), resource.octets, self.data)
 
 
+@dataclass(frozen=True, slots=True)
+class NewCard:
+    """A contact to be put under a name."""
+
+    name: str
+    octets: bytes = field(repr=False)
+    precondition: Precondition = ALWAYS
+
+
 class Contacts(Resources):
     """Puts, finds and imports contacts."""
 
@@ -46,15 +55,24 @@ class Contacts(Resources):
         Errors: NotAllowed, ObjectTooLarge (attack row 85), BadObject, UidConflict, PreconditionFailed, OverQuota,
         LimitReached, BadCollectionName.
         """
+        (written,) = await self.put_all(opened, [NewCard(name, octets, precondition)])
+        return written
+
+    async def put_all(self, opened: Opened, cards: Sequence[NewCard]) -> list[Written]:
+        """Put several contacts, all or none. Errors: as `put`."""
         must_write(opened)
-        self._must_fit(octets)
-        facts = await off_loop(len(octets), _facts, octets)
+        for each in cards:
+            self._must_fit(each.octets)
         collection_id = opened.collection.collection_id
-        old = await opened.store.resources(collection_id, [name])
-        if old and old[0].facts.uid != facts.uid:
-            raise UidConflict("A contact keeps its UID", name=name)
-        (put,) = await opened.store.put(collection_id, [NewResource(name, octets, facts, precondition)])
-        return Written(put.resource, put.is_new)
+        there = await opened.store.resources(collection_id, [each.name for each in cards])
+        uids = {each.name: each.facts.uid for each in there}
+        new = []
+        for each in cards:
+            facts = await off_loop(len(each.octets), _facts, each.octets)
+            if uids.get(each.name, facts.uid) != facts.uid:
+                raise UidConflict("A contact keeps its UID", name=each.name)
+            new.append(NewResource(each.name, each.octets, facts, each.precondition))
+        return [Written(each.resource, each.is_new) for each in await opened.store.put(collection_id, new)]
 
     async def query(
         self, opened: Opened, condition: CardFilter, wanted: WantedCards, *, limit: int | None = None

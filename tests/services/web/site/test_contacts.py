@@ -221,6 +221,78 @@ async def test_a_group_tells_its_members_and_is_written_to(site, ada):
     )
 
 
+async def test_a_group_is_made_and_filled_by_pages(site, ada):
+    for fields, wanted in (({"book": DEFAULT, "name": " "}, 400), ({"book": "nowhere", "name": "Chess"}, 404)):
+        assert (await site.ask("POST", "/contacts/new-group", OWNER, fields))[0] == wanted
+    status, location, _ = await site.ask("POST", "/contacts/new-group", OWNER, {"book": DEFAULT, "name": "<i>Chess"})
+    path = location.partition("?")[0]
+    assert (status, path.endswith("/members")) == (303, True)
+    text = (await site.ask("GET", f"{path}?q=lovelace", OWNER))[2]
+    assert ("&lt;b&gt;Lovelace" in text, "&lt;i&gt;Chess" in text, "<i>" in text) == (True, True, False)
+    assert "Nobody else is found" in (await site.ask("GET", f"{path}?q=nobody", OWNER))[2]
+    for fields, wanted in (
+        ({"verb": "add"}, 400), ({"verb": "remove"}, 400), ({"verb": "x"}, 400), ({"verb": "add", "card-0": ada.resource.name}, 303),
+        ({"verb": "rename", "name": "Late", "etag": "old"}, 412),
+    ):  # fmt: skip
+        assert (await site.ask("POST", path, OWNER, fields))[0] == wanted, fields
+    offered = json.loads((await site.ask("GET", "/contacts/complete?q=chess", OWNER))[2])
+    assert [each["text"] for each in offered] == ['"Ada <b>Lovelace</b>" <ada@engines.test>']
+    assert (await site.ask("POST", path, OWNER, {"verb": "remove", "member-0": f"urn:uuid:{ada.card.uid}"}))[0] == 303
+    assert "Nobody yet" in (await site.ask("GET", path, OWNER))[2]
+    assert (await site.ask("GET", f"{path_of(ada)}/members", OWNER))[0] == 400
+    for method in ("GET", "POST"):
+        assert (await site.ask(method, path, OTHER, {"verb": "add"} if method == "POST" else None))[0] == 404
+
+
+async def test_contacts_are_set_side_by_side_and_merged(site, ada):
+    other = await site.contacts.sheets.create(
+        site.actor, DEFAULT,
+        CardWish(CardSheet("Countess <b>", birthday="1815-12-10", emails=[Labelled("ADA@engines.test"), Labelled("c@x.test")])),
+    )  # fmt: skip
+    text = (await site.ask("GET", "/contacts/duplicates", OWNER))[2]
+    assert (path_of(ada) in text, path_of(other) in text, "the same mail address" in text) == (True, True, True)
+    text = (
+        await site.ask(
+            "GET", f"/contacts/merge?{urlencode({'card': [path_of(ada), path_of(other)]}, doseq=True)}", OWNER
+        )
+    )[2]
+    for shown in (
+        "Countess &lt;b&gt;",
+        "29 February",
+        "10 December 1815",
+        "c@x.test",
+        ada.resource.etag,
+        other.resource.etag,
+    ):
+        assert shown in text
+    assert ("<b>" in text, text.count('name="choice-name"'), 'name="choice-organisation"' in text) == (False, 2, False)
+    fields = {"book": DEFAULT, "keep": "1", "choice-name": "0", "choice-birthday": "1"}
+    fields |= {"card-0": ada.resource.name, "etag-0": ada.resource.etag, "card-1": other.resource.name}
+    status, _, text = await site.ask("POST", "/contacts/merge", OWNER, fields | {"etag-1": "old"})
+    assert (status, "Nothing is merged yet" in text, other.resource.etag in text) == (412, True, True)
+    fields["etag-1"] = other.resource.etag
+    assert (await site.ask("POST", "/contacts/merge", OTHER, fields))[0] == 404
+    assert (await site.ask("POST", "/contacts/merge", OWNER, fields))[:2] == (303, f"{path_of(other)}?told=merged")
+    found = (await site.contacts.sheets.show(site.actor, DEFAULT, other.resource.name)).sheet
+    assert (found.full_name, found.birthday, found.organisation) == (SHEET.full_name, "1815-12-10", SHEET.organisation)
+    assert [each.value for each in found.emails] == ["ADA@engines.test", "c@x.test", "ada@home.test"]
+    assert (await site.ask("GET", path_of(ada), OWNER))[0] == 404
+    assert "No two contacts" in (await site.ask("GET", "/contacts/duplicates", OWNER))[2]
+
+
+async def test_what_cannot_be_merged_is_told(site, ada):
+    one = path_of(ada)
+    for chosen, wanted in (
+        ([], 200), ([one], 400), ([one, one], 400), ([one, "/contacts/b/other/x.vcf"], 400), ([one, one + "x"], 404),
+        (["nonsense", "nonsense"], 400), ([f"{one}{number}" for number in range(99)], 400),
+    ):  # fmt: skip
+        url = f"/contacts/merge?{urlencode({'card': chosen}, doseq=True)}"
+        assert (await site.ask("GET", url, OWNER))[0] == wanted, chosen
+    for fields in ({}, {"book": DEFAULT}, {"book": DEFAULT, "card-0": ada.resource.name, "keep": "x"}):
+        assert (await site.ask("POST", "/contacts/merge", OWNER, fields))[0] == 400
+    assert (await site.ask("GET", one, OWNER))[0] == 200
+
+
 async def test_paper_shows_the_text_alone_and_nobody_elses(site):
     messages = Messages(site.house.mailboxes)
     head = b"From: Bob <b>bold</b> <bob@else.test>\r\nSubject: <i>Hi\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n"

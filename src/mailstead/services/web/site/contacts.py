@@ -23,9 +23,12 @@ from mailstead.services.web.site.words import _
 from mailstead.usecases.card_index import CardQuery
 from mailstead.usecases.card_sheets import ShownCard
 from mailstead.usecases.collections import Opened
+from mailstead.usecases.completions import Completion
 
 PER_PAGE: Final = 50
 MEMBERS_MAX: Final = 200
+OFFERED_MAX: Final = 3
+"""Of the addresses of a group, so many are seen before it is chosen."""
 VERSIONS: Final = frozenset({"3.0", "4.0"})
 """Of vCards that are asked for."""
 _KEPT: Final = {
@@ -125,13 +128,20 @@ async def vcard(visit: Visit) -> Response:
 async def complete(visit: Visit) -> Response:
     """Give who may be meant by what was typed into a field of recipients, for a script of our pages."""
     found = await visit.house.contacts.completions.find(visit.actor, visit.request.query_params.get("q", ""))
-    listed = [{"name": each.name, "address": each.address, "text": written(each.name, each.address)} for each in found]
-    return JSONResponse(listed, headers=_KEPT)
+    return JSONResponse([_offer(each) for each in found], headers=_KEPT)
 
 
 def place_of(opened: Opened, name: str) -> str:
     """Give the path of a contact's page."""
     return f"/contacts/b/{quote(opened.name, safe='')}/{quote(name, safe='')}"
+
+
+def _offer(completion: Completion) -> dict[str, str]:
+    people = completion.members or (completion,)
+    addresses = [each.address for each in people]
+    shown = ", ".join(addresses[:OFFERED_MAX]) + (" …" if len(addresses) > OFFERED_MAX else "")
+    text = ", ".join(written(each.name, each.address) for each in people)
+    return {"name": completion.name, "address": shown, "text": text}
 
 
 def _mailbox(sheet: CardSheet, entry: Labelled) -> str:
