@@ -271,6 +271,28 @@ async def test_guests_are_invited_changed_and_told_of_the_end(desk, actor, alice
     assert b"ORGANIZER" not in await desk.editing.octets(actor, object_id)
 
 
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        (lambda each: replace(each, summary="New", reminder_min=5, location="Room 5"), "ACCEPTED"),
+        (lambda each: replace(each, end=each.end + timedelta(hours=1)), "NEEDS-ACTION"),
+        (lambda each: replace(each, repetition=replace(each.repetition, interval=2)), "NEEDS-ACTION"),
+    ],
+)
+async def test_who_has_answered_is_asked_anew_of_what_follows_only_at_other_times(desk, actor, change, answer):
+    wanted = form(guests=("bob@far.test",), repetition=Repetition("WEEKLY", count=6))
+    object_id = await desk.editing.create(actor, DEFAULT, wanted)
+    octets = await desk.editing.octets(actor, object_id)
+    answered = octets.replace(b"PARTSTAT=NEEDS-ACTION", b"PARTSTAT=ACCEPTED")
+    await desk.events.change(actor, object_id, octets=answered)
+    rid = (await desk.rids(actor))[2]
+    other = await edited(desk, actor, object_id, change, Scope.FOLLOWING, rid)
+    assert other != object_id
+    for each, expected in ((object_id, "ACCEPTED"), (other, answer)):
+        guests = (await desk.editing.show(actor, each)).facts.guests
+        assert [guest.answer for guest in guests if not guest.is_organizer] == [expected]
+
+
 async def test_a_guest_answers_and_changes_only_what_is_a_guests(desk, actor, alice):
     lines = b"ORGANIZER:mailto:boss@far.test\r\nATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:%s\r\nATTACH" % (
         str(alice.address).encode()

@@ -126,6 +126,22 @@ def split(found: CalendarObject, rid: str, uid: str, now: datetime) -> tuple[Com
     return found.calendar, rest
 
 
+def ask_anew_if_moved(series: CalendarObject, form: EventForm) -> None:
+    """Take back what the guests of a series have answered where a form puts it at other times: they answered to those.
+
+    Spec: RFC 5546 §3.2.2.1.
+    """
+    assert series.master is not None
+    before = form_of(series.master, series)
+    if _times(before) == _times(form) and before.repetition == form.repetition:
+        return
+    for part in series.parts:
+        host = itip.person(part.value("ORGANIZER"))
+        for place, each in enumerate(part.properties):
+            if each.name == "ATTENDEE" and itip.person(each.value) != host:
+                part.properties[place] = each.with_parameter("PARTSTAT", itip.NEEDS_ACTION)
+
+
 def rid_of(at: Moment) -> str:
     """Give how an instance is named, as `own_instance` takes it."""
     if at.is_date:
@@ -419,11 +435,6 @@ def _rest(found: CalendarObject, at: Moment, uid: str, now: datetime) -> Compone
             moved_part = override.copy()
             _put(moved_part, Property("UID", uid))
             parts.append(moved_part)
-    for part in parts:
-        host = itip.person(part.value("ORGANIZER"))
-        for place, each in enumerate(part.properties):
-            if each.name == "ATTENDEE" and itip.person(each.value) != host:
-                part.properties[place] = each.with_parameter("PARTSTAT", itip.NEEDS_ACTION)
     zones = [each.copy() for each in found.calendar.children("VTIMEZONE")]
     return Component("VCALENDAR", list(found.calendar.properties), [*zones, *parts])
 

@@ -20,7 +20,7 @@ from mailstead.model.people import ObjectId
 from mailstead.pim import itip
 from mailstead.pim.calendar_object import CalendarObject, calendar_object, of_calendar
 from mailstead.pim.component import Component, write
-from mailstead.pim.event_edit import changed, changed_one, made, split, without_one
+from mailstead.pim.event_edit import ask_anew_if_moved, changed, changed_one, made, split, without_one
 from mailstead.pim.event_form import NEVER, EventFacts, EventForm, Repetition, facts_of, form_of
 from mailstead.pim.kept_lines import write_keeping
 from mailstead.pim.own_instances import own_instance
@@ -132,6 +132,7 @@ class EventEditing:
             if before is not None:
                 series = of_calendar(rest)
                 form = replace(form, repetition=_counted_on(form.repetition, whole, _repetition(series)))
+                ask_anew_if_moved(series, form)
                 return await self._put_split(placed, etag, before, uid, changed(series, form, address, now))
             _, found = await self._placed(actor, object_id, etag)
         is_one = scope is Scope.ONE
