@@ -360,6 +360,14 @@ async def test_contacts_come_as_a_phone_writes_them(person, window):
     await person.put("ada.vcf", card, folder=books)
     await page.get_by_role("link", name="Ada <b>").wait_for()
     assert await window.faults() == []
+    box = page.get_by_role("checkbox", name="Ada")
+    await box.check()
+    await person.put("bea.vcf", card.replace(b"Ada", b"Bea").replace(b"UID:ada", b"UID:bea"), folder=books)
+    await page.get_by_role("link", name="Bea <b>").wait_for()
+    await expect(box).to_be_checked()
+    await expect(box).to_be_focused()
+    await person.dav("DELETE", "bea.vcf", folder=books)
+    await page.get_by_role("link", name="Bea <b>").wait_for(state="detached")
     await person.put("ada.vcf", card.replace(b"Ada <b>", b"Ada Lovelace"), folder=books)
     await page.get_by_role("link", name="Ada Lovelace").wait_for()
     await person.dav("DELETE", "ada.vcf", folder=books)
@@ -412,6 +420,29 @@ async def test_an_event_is_dragged_to_another_day(person, window):
     await page.get_by_role("link", name="Begin anew").click()
     assert await page.get_by_label("Title").input_value() == "Lunch of a program"
     assert urlsplit(page.url).path == f"/calendar/events/{event_id}/edit"
+
+
+async def test_what_comes_meanwhile_waits_until_it_is_dropped(person, window):
+    page, path = window.page, f"/calendar?on={person.noon.date().isoformat()}"
+    await person.event(summary="Lunch")
+    await window.go(path)
+    await page.locator(LIVE).wait_for(state="attached")
+    second = await page.context.new_page()
+    await second.goto(window.url + path)
+    await second.locator(LIVE).wait_for(state="attached")
+    await page.bring_to_front()
+    await page.get_by_role("link", name="Lunch").hover()
+    await page.mouse.down()
+    await day_of(page, person.noon + DAY).hover()
+    await day_of(page, person.noon + DAY).hover()  # the first move begins the drag
+    await expect(page.locator(".event.dragged")).to_have_count(1)
+    await person.event(summary="Choir")
+    await second.get_by_role("link", name="Choir").wait_for()
+    assert await page.get_by_role("link", name="Choir").count() == 0
+    await page.mouse.up()
+    await page.get_by_text("Done.").wait_for()
+    await expect(day_of(page, person.noon + DAY).get_by_role("link", name="Lunch")).to_be_visible()
+    await page.get_by_role("link", name="Choir").wait_for()
 
 
 async def test_an_event_is_dragged_to_another_hour(person, window):
