@@ -21,7 +21,7 @@ PLACES = {"domain": "example.test", "local_part": "alice", **FILLED}
 SEEN = [page for page in all_pages() if "GET" in page.methods]
 ELSEWHERE = (
     "/mail/", "/calendar/events/", "/calendar/calendars/", "/tasks/", "/contacts/b/", "/contacts/books/",
-    "/contacts/complete", "/me/openpgp/",
+    "/contacts/complete", "/me/openpgp/", "/events",
 )  # fmt: skip
 """Seen by the tests of these pages, which put there what they show."""
 
