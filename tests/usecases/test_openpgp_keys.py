@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import NoSuchAddress, NotAllowed, PolicyRefused
+from mailstead.model.errors import NoSuchAddress, NotAllowed, PolicyRefused, RateLimited
 from mailstead.model.openpgp import KeySource
 from mailstead.model.secret import Secret
 from mailstead.policy.web_key import key_digest
 from mailstead.usecases import openpgp_engine as engine
+from mailstead.usecases import openpgp_keys
 from mailstead.usecases.openpgp_keys import PASSPHRASE_CHARACTERS_MIN, UNLOCKED_S
 from mailstead.usecases.web_keys import WebKeys
 from usecases.openpgp_home import PASSPHRASE, Directory, in_session, make_bob, make_keys, make_mailboxes
@@ -57,6 +58,25 @@ async def test_a_key_that_was_made_is_unlocked_in_this_session_alone(ring, actor
     assert len(ring.unlocked(actor)) == 1  # a use, from which it counts anew
     clock.passed_s += UNLOCKED_S
     assert ring.unlocked(actor) == []
+
+
+async def test_attack_090_who_holds_a_session_does_not_guess_the_passphrase(
+    ring, actor, own, clock, storage, bus, directory, monkeypatch
+):
+    monkeypatch.setattr(openpgp_keys, "PASSPHRASES_PER_DAY_MAX", 3)
+    other = make_keys(storage, make_mailboxes(storage, bus, clock), clock, directory)  # as of another process
+    for each in (ring, other):
+        with pytest.raises(PolicyRefused, match="another"):
+            await each.unlock(in_session(actor, "s2"), Secret("wrong-passphrase"))
+    with pytest.raises(PolicyRefused):
+        await ring.secret_text(actor, own.fingerprint, Secret("wrong-passphrase"))
+    for each in (ring, other):
+        with pytest.raises(RateLimited):
+            await each.unlock(in_session(actor, "s3"), PASSPHRASE)
+    with pytest.raises(RateLimited):
+        await ring.secret_text(actor, own.fingerprint, PASSPHRASE)
+    clock.passed_s += HOUR.total_seconds() * 24
+    assert await ring.unlock(in_session(actor, "s3"), PASSPHRASE) == 1
 
 
 async def test_the_secret_key_is_nowhere_in_the_clear(ring, actor, own, tmp_path, storage):

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from mailstead.mime.openpgp import Flaw
 from mailstead.model.address import Address
 from mailstead.model.envelope import Actor
-from mailstead.model.errors import NoSuchAddress, NotAllowed, PolicyRefused, WebFailed, WebRefused
+from mailstead.model.errors import NoSuchAddress, NotAllowed, PolicyRefused, RateLimited, WebFailed, WebRefused
 from mailstead.model.openpgp import KeySource, OpenpgpKey
 from mailstead.model.people import ObjectId
 from mailstead.model.secret import Secret
@@ -27,6 +27,7 @@ from mailstead.ports.openpgp import OpenpgpKeyring
 from mailstead.ports.storage import Storage
 from mailstead.ports.web import WebClient
 from mailstead.usecases import openpgp_engine as engine
+from mailstead.usecases.call_limits import CallLimits
 from mailstead.usecases.mailboxes import Mailboxes
 from mailstead.usecases.openpgp_engine import PublicKey, SecretKey
 from mailstead.usecases.openpgp_locking import for_export, locked, opened
@@ -40,6 +41,8 @@ UNLOCKED_S: Final = 3600.0
 """Without use."""
 SESSIONS_MAX: Final = 10_000
 OWN_MAX: Final = 10
+PASSPHRASES_PER_DAY_MAX: Final = 100
+"""Tried by one account, right or wrong: for its owner in some browsers enough, and nothing for who guesses."""
 DIRECTORY_OCTETS_MAX: Final = 256 * 1024
 _AT_ONCE_MAX: Final = 2
 """Passphrases that are tried at the same time in one process."""
@@ -82,6 +85,7 @@ class OpenpgpKeys:
         self._cost = cost
         self._sessions: dict[tuple[object, ObjectId | None], _Unlocked] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE_MAX)
+        self._limits = CallLimits(storage, mailboxes.clock)
 
     # looking
 
@@ -160,8 +164,9 @@ class OpenpgpKeys:
     async def unlock(self, actor: Actor, passphrase: Secret) -> int:
         """Unlock all own keys that a passphrase opens, for this session; gives how many.
 
-        Errors: PolicyRefused, where it opens none.
+        Errors: PolicyRefused, where it opens none; RateLimited, after too many tries.
         """
+        await self._count_try(actor)
         opened_count, reason = 0, "There is no key of yours yet"
         for each in await self._ring(actor).keys():
             if each.secret is None:
@@ -183,7 +188,11 @@ class OpenpgpKeys:
         self._sessions.pop(_session(actor), None)
 
     async def secret_text(self, actor: Actor, fingerprint: str, passphrase: Secret) -> str:
-        """Give a secret key to be taken along: armored, under the passphrase. Errors: NoSuchAddress, PolicyRefused."""
+        """Give a secret key to be taken along: armored, under the passphrase.
+
+        Errors: NoSuchAddress; PolicyRefused, RateLimited, as `unlock`.
+        """
+        await self._count_try(actor)
         key = await self._named(actor, fingerprint)
         if key.secret is None:
             raise PolicyRefused("Of this key there is only the public part")
@@ -310,6 +319,11 @@ class OpenpgpKeys:
 
     def _ring(self, actor: Actor) -> OpenpgpKeyring:
         return self._mailboxes.of(actor).openpgp
+
+    async def _count_try(self, actor: Actor) -> None:
+        """Count before the passphrase is looked at: whoever holds a session is not to guess on. Errors: RateLimited."""
+        if (await self._limits.count("openpgp passphrase", actor, PASSPHRASES_PER_DAY_MAX)).is_passed:
+            raise RateLimited("Too many passphrases were tried today; go on after midnight UTC")
 
     async def _named(self, actor: Actor, fingerprint: str) -> OpenpgpKey:
         for each in await self._ring(actor).keys():
