@@ -149,13 +149,15 @@ async def test_files_go_out_and_in_and_what_is_not_taken_is_told(site, person, w
     octets = (await (await download.value).path()).read_bytes()
     assert (octets.count(b"BEGIN:VCARD"), b"VERSION:4.0" in octets) == (1, True)
     further = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:b\r\nFN:Bob\r\nN:Bob;;;;\r\nEND:VCARD\r\n"
-    old = b"BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Old\r\nEND:VCARD\r\n"
-    file = {"name": "all.vcf", "mimeType": "text/vcard", "buffer": octets + further + old}
+    old = b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=ISO-8859-1;QUOTED-PRINTABLE:;Ren=E9\r\nEND:VCARD\r\n"
+    unknown = b"BEGIN:VCARD\r\nVERSION:1.0\r\nFN:Unknown\r\nEND:VCARD\r\n"
+    file = {"name": "all.vcf", "mimeType": "text/vcard", "buffer": octets + further + old + unknown}
     await page.get_by_label("Take in a file").set_input_files(file)
     await page.get_by_role("button", name="Take it in").click()
     told = await page.get_by_role("status").inner_text()
-    assert ("1 contact is new." in told, "1 was there" in told, "1 could not be taken" in told) == (True, True, True)
-    assert "Contact 3: Only vCard 3.0 and 4.0 are kept" in told
+    assert ("2 contacts are new." in told, "1 was there" in told, "1 could not be taken" in told) == (True, True, True)
+    assert "Contact 4: Only vCard 3.0 and 4.0 are kept" in told
+    assert "René" in [each.sheet.full_name for each in (await site.contacts.index.page(person, CardQuery())).cards]
 
 
 async def test_attack_097_a_photograph_is_made_small_and_shown_through_our_own_address(site, person, window):

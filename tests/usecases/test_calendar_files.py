@@ -95,6 +95,12 @@ async def test_objects_that_cannot_be_kept_are_named(files, me, alice):
         await files.import_file(me, alice, b"<html>", CALENDAR)
 
 
+async def test_contacts_of_old_phones_come_in_as_others(files, me, alice):
+    octets = cards("c") + b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;QUOTED-PRINTABLE:M=C3=BCller;J=C3=B6rg\r\nEND:VCARD\r\n"
+    _, report = await files.import_file(me, alice, octets, ADDRESSBOOK)
+    assert (report.new_count, report.refused) == (2, [])
+
+
 @pytest.mark.parametrize(
     ("octets", "kind"),
     [

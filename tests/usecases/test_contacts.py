@@ -117,3 +117,14 @@ async def test_a_file_of_contacts_is_imported(contacts, opened):
     assert (report.new_count, report.replaced_count, len(report.refused)) == (2, 0, 1)
     assert (await contacts.get(opened, "a.vcf")).facts.uid == "a"
     assert (await contacts.import_all(opened, file)).replaced_count == 2
+
+
+async def test_contacts_of_old_phones_are_taken_where_people_bring_files(contacts, opened):
+    file = contact("a") + b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=ISO-8859-1:M\xfcller;J\xf6rg\r\nEND:VCARD\r\n"
+    report = await contacts.import_all(opened, file, takes_old=True)
+    assert (report.new_count, report.refused) == (2, [])
+    assert (await contacts.import_all(opened, file, takes_old=True)).replaced_count == 2  # by the same UID
+    found = [each.facts.summary async for page in contacts.listed(opened) for each in page]
+    assert sorted(found) == ["Ada Lovelace", "Jörg Müller"]
+    with pytest.raises(BadObject):  # CardDAV goes on refusing it
+        await contacts.put(opened, "old.vcf", b"BEGIN:VCARD\r\nVERSION:2.1\r\nUID:o\r\nN:Old\r\nEND:VCARD\r\n")

@@ -101,11 +101,16 @@ def split_cards(octets: bytes) -> list[bytes]:
     Errors: BadObject, when nothing can be read.
     """
     octets = octets.removeprefix(b"\xef\xbb\xbf")
-    starts = [each.start() for each in _BEGIN.finditer(octets)]
+    starts = card_starts(octets)
     if not starts:
         raise BadObject("There is no vCard in it", condition=CONDITION)
     pieces = [octets[start:stop].strip() for start, stop in zip(starts, [*starts[1:], len(octets)], strict=True)]
     return [_with_uid(each.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"\r\n") for each in pieces]
+
+
+def card_starts(octets: bytes) -> list[int]:
+    """Give where the contacts of a file begin."""
+    return [each.start() for each in _BEGIN.finditer(octets)]
 
 
 def _with_uid(octets: bytes) -> bytes:

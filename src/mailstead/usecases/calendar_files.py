@@ -84,8 +84,9 @@ class CalendarFiles:
         Errors: BadObject (nothing can be read), NotAllowed, NoSuchCollection, OverQuota, LimitReached.
         """
         opened = await self._target(actor, owner, kind, name)
-        importer = self._contacts if kind is CollectionKind.ADDRESSBOOK else self._calendar_objects
-        return opened, await importer.import_all(opened, octets, progress)
+        if kind is CollectionKind.ADDRESSBOOK:
+            return opened, await self._contacts.import_all(opened, octets, progress, takes_old=True)
+        return opened, await self._calendar_objects.import_all(opened, octets, progress)
 
     async def _target(self, actor: Actor, owner: Account, kind: CollectionKind, name: str) -> Opened:
         found = named(await self._collections.home(actor, owner, kind), name or DEFAULT)

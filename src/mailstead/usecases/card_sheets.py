@@ -133,8 +133,11 @@ class CardSheets:
         return self._pieces(await self.book(actor, book), AddressData(version=version))
 
     async def import_all(self, actor: Actor, book: str, octets: bytes) -> ObjectImport:
-        """Put all contacts of a file into a book. Errors: NoSuchCollection, BadObject, OverQuota, LimitReached."""
-        return await self._contacts.import_all(await self.book(actor, book, Access.WRITE), octets)
+        """Put all contacts of a file into a book, also of one in vCard 2.1.
+
+        Errors: NoSuchCollection, BadObject, OverQuota, LimitReached.
+        """
+        return await self._contacts.import_all(await self.book(actor, book, Access.WRITE), octets, takes_old=True)
 
     async def create_book(self, actor: Actor, title: str) -> Opened:
         """Make an address book. Errors: BadCollectionName, LimitReached."""

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from mailstead.mime.charset import decoded
 from mailstead.model.dav import ALWAYS, NewResource, Precondition, Resource, ResourceFacts, ResourceQuery
 from mailstead.model.errors import BadObject, TooManyMatches, UidConflict
 from mailstead.pim import card_data, card_filter
 from mailstead.pim.filters import AddressData, CardFilter
+from mailstead.pim.old_card import with_new_cards
 from mailstead.pim.vcard import Card, card, card_facts, split_cards
 from mailstead.usecases.collections import Opened
 from mailstead.usecases.object_imports import ImportObject, ObjectImport, Progress, import_objects
@@ -107,13 +109,18 @@ class Contacts(Resources):
             size_octets = sum(len(each.octets) for each in resources.values())
             yield part, await off_loop(size_octets, _rendered, resources, wanted)
 
-    async def import_all(self, opened: Opened, octets: bytes, progress: Progress | None = None) -> ObjectImport:
+    async def import_all(
+        self, opened: Opened, octets: bytes, progress: Progress | None = None, *, takes_old: bool = False
+    ) -> ObjectImport:
         """Put all contacts of a file; those that cannot be taken are named in the report.
 
+        `takes_old`: contacts in vCard 2.1 become 3.0; programs by CardDAV are to write what is kept as it is.
         Errors: NotAllowed, BadObject (nothing can be read), OverQuota, LimitReached.
         """
         must_write(opened)
         report = ObjectImport()
+        if takes_old:
+            octets = await off_loop(len(octets), with_new_cards, octets, decoded)
         objects = await off_loop(len(octets), self._split, octets, report)
         await import_objects(opened, objects, SUFFIX, report, progress)
         return report
