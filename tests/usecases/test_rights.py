@@ -973,7 +973,7 @@ OF_DOMAINS = {
 """Made of the verbs above; whose domain it is, they ask `domain_entries`. Their tests: test_address_book and so on."""
 OF_THE_SERVER = {
     "AccountReturns", "BackupJobs", "Backups", "CertificateCare", "DailyDoctor", "DomainKinds", "HouseJobs", "JunkTraining",
-    "OidcLinks", "Overviews", "RecentLog", "Restores", "Statistics", "UpdateState", "Updates", "VmailImports",
+    "OidcLinks", "Overviews", "RecentLog", "Restores", "Statistics", "UpdateState", "UpdateWishes", "Updates", "VmailImports",
 }  # fmt: skip
 """Each verb asks `must_be_admin` first."""
 BESIDE = {"CallLimits", "Idempotency", "MemberMail", "Notes", "Refusals", "Revocations", "Rights", "Unnoted"}

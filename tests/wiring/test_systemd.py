@@ -38,13 +38,22 @@ def test_the_service_runs_the_program_of_its_place_with_the_settings_file():
     units = unit_files(settings_of(), AT_HOME)
     assert set(units) == {
         "mailstead.service", "mailstead-recover.service", "mailstead-update.service", "mailstead-update.timer",
+        "mailstead-update-wanted.path", "mailstead-update-wanted.service",
     }  # fmt: skip
     service = units["mailstead.service"]
     assert values_of(service, "ExecStart") == ["/opt/mailstead/current/bin/mailstead serve --init"]
     assert values_of(service, "Environment") == ["MAILSTEAD_CONFIG=/etc/mailstead/mailstead.toml"]
     assert values_of(service, "AssertPathExists") == ["!/opt/mailstead/update.json"]
     assert values_of(units["mailstead-recover.service"], "ConditionPathExists") == ["/opt/mailstead/update.json"]
-    assert not any("@program@" in unit or "@settings@" in unit or "@writable@" in unit for unit in units.values())
+    assert values_of(units["mailstead-update-wanted.path"], "PathExists") == [
+        f"{settings_of().server.data_dir}/update-wanted"
+    ]
+    wanted = units["mailstead-update-wanted.service"]
+    assert values_of(wanted, "ExecStart") == ["/opt/mailstead/current/bin/mailstead update --wanted"]
+    assert not any(
+        "@wish@" in unit or "@program@" in unit or "@settings@" in unit or "@writable@" in unit
+        for unit in units.values()
+    )
 
 
 def test_an_installation_that_update_cannot_change_has_the_service_alone():

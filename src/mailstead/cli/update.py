@@ -38,6 +38,7 @@ def update(
         ),
     ] = None,
     limit_s: Annotated[float, typer.Option("--limit", help="Seconds for the new version to be well.", min=1)] = 60.0,
+    wanted: Annotated[bool, typer.Option("--wanted", help="What was wished for on the page, if anything.")] = False,
     recover: Annotated[bool, typer.Option("--recover", help="Go back where an update was cut off.")] = False,
 ) -> None:
     """Update to another version; if it is not well, code and data go back by themselves.
@@ -47,27 +48,40 @@ def update(
     refused.
     """
     terminal = terminal_of(context)
-    if not (version or newest or source or recover):
+    if not (version or newest or source or recover or wanted):
         terminal.fail(USAGE, "Which version?", "Give one as 1.2.0, or --newest, or --from WHEEL.", "NoVersion")
     if version and newest:
         terminal.fail(USAGE, "A version and --newest contradict each other", kind="TwoVersions")
+    if wanted and (version or newest or source or recover):
+        terminal.fail(USAGE, "--wanted stands alone", kind="TwoVersions")
     from mailstead.ports.versions import MachineFailed
-    from mailstead.usecases.updates import UpdateFailed
+    from mailstead.usecases.update_wishes import run_wanted
+    from mailstead.usecases.updates import UpdateFailed, Updates
     from mailstead.wiring.house import ADMINISTRATOR
-    from mailstead.wiring.updates import make_updates
+    from mailstead.wiring.updates import make_updates, make_wish_taker
 
     with machine_errors(terminal):
         home = _home(terminal)
         if source is not None and not source.exists():
             raise MachineFailed(f"There is no {source}")
-        updates = make_updates(home, terminal.config, source.absolute() if source else None)
+
+        def made() -> Updates:
+            return make_updates(home, terminal.config, source.absolute() if source else None)
+
         try:
             if recover:
-                was_cut_off = updates.recover(ADMINISTRATOR)
+                was_cut_off = made().recover(ADMINISTRATOR)
                 told = "The old version is back" if was_cut_off else "No update was cut off"
                 terminal.say(told, {"was_cut_off": was_cut_off})
                 return
-            outcome = updates.run(ADMINISTRATOR, version, limit_s)
+            if wanted:
+                done = run_wanted(ADMINISTRATOR, make_wish_taker(home, terminal.config), made, limit_s)
+                if done is None:
+                    terminal.say("Nothing was wished for", {"was_wished_for": False})
+                    return
+                outcome = done
+            else:
+                outcome = made().run(ADMINISTRATOR, version, limit_s)
         except UpdateFailed as error:
             terminal.fail(FOUND, str(error), f"{home / 'update.log'} has it all.", "UpdateFailed")
     told = f"{outcome.new} is the version that runs" if outcome.old == outcome.new else f"{outcome.new} runs"

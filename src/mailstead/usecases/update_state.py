@@ -1,6 +1,6 @@
 """Which version runs here, which came before, how the last update went, and what to do for the next one.
 
-A service never replaces itself: whoever looks after the machine does, with the command that is given here. Nobody is
+A service never replaces itself: the machine does, by a command or a wish (`update_wishes`). Nobody is
 asked for newer versions either; the newest that is known is the newest that this machine has seen.
 """
 
@@ -18,6 +18,7 @@ from mailstead.model.errors import BadSettings
 from mailstead.ports.clock import Clock
 from mailstead.ports.memory import Memory
 from mailstead.ports.versions import Underway
+from mailstead.usecases.update_wishes import last_refusal
 from mailstead.usecases.updates import order_of
 
 KEPT: Final = timedelta(days=3650)
@@ -86,6 +87,8 @@ class UpdateView:
     failed: str
     """A version that was not well here; empty: there is none."""
     last: LastUpdate | None
+    refusal: str
+    """Why the last update that was wished for on the page came to nothing; empty: none did."""
     has_journal: bool
     """The journal can be read from here."""
     ran: tuple[tuple[str, datetime], ...]
@@ -145,6 +148,7 @@ class UpdateState:
             _newest([self._version, failed, *installed.seen()]),
             failed,
             last_update(journal or (), installed.underway()),
+            last_refusal(journal or ()),
             journal is not None,
             tuple(sorted(ran.items(), key=lambda each: each[1], reverse=True)),
             tuple(notes_of(installed.changelog())),

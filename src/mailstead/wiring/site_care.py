@@ -15,6 +15,7 @@ from mailstead.wiring.house import House
 from mailstead.wiring.installed import make_update_state
 from mailstead.wiring.process_facts import log_terms
 from mailstead.wiring.snapshot_place import Snapshots
+from mailstead.wiring.update_wishes import make_update_wishes
 
 
 def make_care(house: House) -> Care:
@@ -31,4 +32,5 @@ def make_care(house: House) -> Care:
             log_terms(house.settings), house.clock, house.audit, lambda actor: make_doctor(house).examine(actor)
         ),
         updates=make_update_state(house),
+        update_wishes=make_update_wishes(house),
     )

@@ -34,6 +34,10 @@ SERVICE: Final = "mailstead.service"
 RECOVER: Final = "mailstead-recover.service"
 UPDATE: Final = "mailstead-update.service"
 TIMER: Final = "mailstead-update.timer"
+WANTED: Final = "mailstead-update-wanted.service"
+WANTED_PATH: Final = "mailstead-update-wanted.path"
+WISH_NAME: Final = "update-wanted"
+"""In the data folder: an update that was wished for on the page."""
 JOURNAL_NAME: Final = "update.json"
 """In the home of versions: where an update stands whose end is not reached."""
 
@@ -117,11 +121,12 @@ def unit_files(settings: Settings, place: Place, settings_file: Path = SETTINGS_
         "@program@": str(place.program),
         "@settings@": str(settings_file),
         "@journal@": str(journal),
+        "@wish@": str(settings.server.data_dir / WISH_NAME),
         "@stop_s@": str(int(settings.server.stop_limit_s) + STOP_RESERVE_S),
         "@writable@\n": "".join(f'ReadWritePaths="{folder}"\n' for folder in folders) + "\n",
     }
     if place.home:
-        return {name: _filled(shipped(name), values) for name in (SERVICE, RECOVER, UPDATE, TIMER)}
+        return {name: _filled(shipped(name), values) for name in (SERVICE, RECOVER, UPDATE, TIMER, WANTED, WANTED_PATH)}
     lines = _filled(shipped(SERVICE), values).splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith(("AssertPathExists=", "# An update ", "# An update")))
     return {SERVICE: text.replace(f" {RECOVER}", "")}  # nothing that updates, so nothing to go back from
@@ -204,6 +209,10 @@ class Systemd:
             changed.append(COMMAND)
         if changed:
             self._run(["systemctl", "daemon-reload"])
+        if self.place.home:
+            self._run(["systemctl", "enable", "--now", WANTED_PATH])
+        if UNITS / WANTED_PATH in changed:
+            self._run(["systemctl", "restart", WANTED_PATH])  # it may have watched another folder
         return changed
 
     def start_service(self) -> None:
@@ -242,9 +251,10 @@ class Systemd:
         Errors: NotAllowed, MachineFailed.
         """
         self._must_be_able()
-        here = [UNITS / name for name in (TIMER, UPDATE, SERVICE, RECOVER) if (UNITS / name).exists()]
+        units = (WANTED_PATH, WANTED, TIMER, UPDATE, SERVICE, RECOVER)
+        here = [UNITS / name for name in units if (UNITS / name).exists()]
         for path in here:
-            if path.name in {TIMER, SERVICE}:
+            if path.name in {WANTED_PATH, TIMER, SERVICE}:
                 self._run(["systemctl", "disable", "--now", path.name])
         if _is_ours(COMMAND):
             here.append(COMMAND)

@@ -9,6 +9,7 @@ from mailstead.config.load import file_of, load
 from mailstead.model.errors import BadSettings
 from mailstead.usecases.updates import Updates
 from mailstead.wiring.systemd import SETTINGS_FILE
+from mailstead.wiring.update_wishes import WishFile
 from mailstead.wiring.versions import VersionFolders
 
 
@@ -19,3 +20,10 @@ def make_updates(home: Path, settings_file: Path | None = None, source: Path | N
     if not settings.backup.target:
         raise BadSettings("backup.target is not set, and without a backup there is no way back")
     return Updates(VersionFolders(home, file, settings.server.data_dir, source))
+
+
+def make_wish_taker(home: Path, settings_file: Path | None = None) -> WishFile:
+    """Give where root takes the wish of the page. Errors: BadSettings."""
+    file = (file_of(settings_file, os.environ) or SETTINGS_FILE).absolute()
+    data_dir = load(file, {}).settings.server.data_dir
+    return WishFile(data_dir, VersionFolders(home, file, data_dir).say)

@@ -13,6 +13,7 @@ from mailstead.usecases.house_jobs import HouseJobs
 from mailstead.usecases.junk_training import JunkTraining
 from mailstead.usecases.recent_log import RecentLog
 from mailstead.usecases.update_state import UpdateState
+from mailstead.usecases.update_wishes import UpdateWishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,4 @@ class Care:
     log: RecentLog
     returns: AccountReturns
     updates: UpdateState
+    update_wishes: UpdateWishes
