@@ -40,6 +40,7 @@ VERSIONS = {
         "storage/embedded/directory_schema.py": TAKES_OVER,
         "wiring/serve.py": AND_THEN.format(does="await asyncio.Event().wait()"),
     },
+    "1.5.0": {},
 }
 """What is added to modules of a version."""
 
@@ -274,6 +275,42 @@ def test_attack_107_a_power_cut_in_the_middle_of_a_trial_goes_back_at_the_next_b
     assert not machine.vps.succeeds("test -e /opt/mailstead/update.json")
 
 
+def test_an_update_that_was_wished_for_on_the_page_is_begun_by_the_machine(installed):
+    machine = installed
+    before, number = machine.subjects(), machine.show("MainPID")
+    machine.vps.run("/opt/mailstead/current/bin/pip config --global set global.find-links /srv/wheels")
+    as_the_service = "setpriv --reuid=mailstead --regid=mailstead --clear-groups"
+
+    def wish(version):
+        text = json.dumps({"version": version, "who": "admin@example.test", "at": "2026-01-01T00:00:00+00:00"})
+        machine.vps.run(f"{as_the_service} sh -c 'cat >/var/lib/mailstead/.wish && "
+                        "mv /var/lib/mailstead/.wish /var/lib/mailstead/update-wanted'", stdin=text)  # fmt: skip
+
+    def journal():
+        return machine.vps.run(
+            "cat /opt/mailstead/update.log; journalctl -n 30 -u mailstead-update-wanted", expect=None
+        )
+
+    def waits():
+        return machine.vps.succeeds(
+            "test -L /var/lib/mailstead/update-wanted || test -e /var/lib/mailstead/update-wanted"
+        )
+
+    wish("1.0.0")
+    until(lambda: "came to nothing: 1.0.0 is older than 1.1.0" in journal(), 60, journal)
+    machine.vps.run(f"{as_the_service} ln -s /etc/shadow /var/lib/mailstead/update-wanted")
+    until(lambda: "came to nothing: the wish is no plain file" in journal(), 60, journal)
+    assert not waits()
+    assert machine.vps.succeeds("test -s /etc/shadow")
+    assert (machine.version(), machine.show("MainPID")) == ("1.1.0", number)
+
+    wish("1.5.0")
+    until(lambda: "done: 1.5.0 runs" in journal(), 300, journal)
+    assert not waits()
+    assert (machine.version(), machine.show("ActiveState"), machine.subjects()) == ("1.5.0", "active", before)
+    assert machine.vps.run("systemctl is-active mailstead-update-wanted.path").strip() == "active"
+
+
 def test_nightly_updates_are_off_until_asked_for_and_all_can_be_removed_but_the_data(installed):
     machine = installed
     assert machine.vps.run("systemctl is-enabled mailstead-update.timer", expect=None).strip() == "disabled"
@@ -286,7 +323,7 @@ def test_nightly_updates_are_off_until_asked_for_and_all_can_be_removed_but_the_
 
 def test_pipx_serves_the_same_data_and_says_how_it_is_updated(installed, wheels):
     machine = installed
-    (wheel,) = Path(wheels).glob("mailstead-1.1.0-*.whl")
+    (wheel,) = Path(wheels).glob("mailstead-1.5.0-*.whl")
     machine.vps.run(
         f"PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/opt/pipx/bin pipx install /root/wheels/{wheel.name}", limit_s=600
     )
