@@ -10,8 +10,11 @@ from mailstead.model.uidset import UidSet
 from mailstead.net.certificates import make_self_signed
 from mailstead.telemetry import last_lines
 from mailstead.usecases.mailboxes import Draft
+from mailstead.usecases.update_state import Kind
 from mailstead.wiring.backup import make_backups
 from mailstead.wiring.house import ADMINISTRATOR
+from mailstead.wiring.installed import ThisInstallation
+from mailstead.wiring.update_wishes import WishFile
 from system.browser import ADMIN, ALICE, HOST, IN_ONE_BROWSER, open_site
 
 pytestmark = IN_ONE_BROWSER
@@ -59,6 +62,26 @@ async def owner(house):
 def say(level, event, **facts):
     at = "2026-01-02T03:04:05.000006Z"
     last_lines.keep(None, level, {"event": event, "level": level, "room": "smtp", "timestamp": at, **facts})
+
+
+async def test_an_update_is_begun_and_taken_back(site, monkeypatch):
+    monkeypatch.setattr(ThisInstallation, "kind", lambda _: Kind.VERSIONS)
+    monkeypatch.setattr(WishFile, "is_watched", lambda _: True)  # of systemd: tests/containers/test_machine.py
+    window = await site.window()
+    await window.log_in(ADMIN)
+    page = window.page
+    await window.go("/admin/updates")
+    assert await window.faults_everywhere() == []
+    await page.get_by_label("Version; empty").fill("0.0.0")
+    await page.get_by_role("button", name="Update now").click()
+    await page.get_by_role("alert").wait_for()
+    assert await window.faults_everywhere() == []
+    await page.get_by_label("Version; empty").fill("99.0.0")
+    await page.get_by_role("button", name="Update now").click()
+    await page.get_by_text("An update to 99.0.0 waits").wait_for()
+    assert await window.faults_everywhere() == []
+    await page.get_by_role("button", name="Take it back").click()
+    await page.get_by_role("button", name="Update now").wait_for()
 
 
 async def test_every_page_of_the_upkeep_is_usable_by_everybody(site):

@@ -1,5 +1,7 @@
 """Accounts brought back from a backup: what is refused before anything begins, and where it comes back to."""
 
+import asyncio
+
 import pytest
 
 from mailstead.model.address import Address
@@ -23,6 +25,7 @@ class Place:
     def __init__(self):
         self.brought = []
         self.asked = []
+        self.may_end = asyncio.Event()
 
     async def look(self, name):
         self.asked.append(name)
@@ -37,6 +40,7 @@ class Place:
         return {"imported_count": 1}
 
     async def try_out(self, name, progress):
+        await self.may_end.wait()
         return {"findings": [], "name": name}
 
 
@@ -111,10 +115,11 @@ async def test_what_is_sealed_or_not_in_it_is_refused_before_anything_begins(ret
     assert place.brought == []
 
 
-async def test_a_trial_is_of_the_snapshot_that_was_named_and_not_beside_other_work(returns, admin, alice, jobs):
+async def test_a_trial_is_of_the_snapshot_that_was_named_and_not_beside_other_work(returns, place, admin, alice, jobs):
     await returns.try_out(admin, NAME)
     with pytest.raises(Conflict):
         await returns.begin(admin, "", ALICE, Way.FOLDER)
+    place.may_end.set()
     await jobs.settle()
     _, job = await returns.last(admin)
     assert (job.subject, job.result) == (NAME, {"findings": [], "name": NAME})

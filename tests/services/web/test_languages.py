@@ -275,6 +275,9 @@ def all_ways(template: nodes.Template) -> nodes.Template:
                 )
 
     def changed(node) -> list[nodes.Node]:
+        if isinstance(node, nodes.Extends):  # one way: a template has one parent, and here the whole page
+            node.template = node.template.expr2 if isinstance(node.template, nodes.CondExpr) else node.template
+            return [node]
         bodies(node)
         if isinstance(node, nodes.If):
             return [*node.body, *node.elif_, *node.else_]
