@@ -9,7 +9,7 @@ from mailstead.model.envelope import Actor
 from mailstead.model.errors import BadSettings, Conflict, NotAllowed, PolicyRefused
 from mailstead.usecases.audit import Unnoted
 from mailstead.usecases.update_wishes import WISH_OCTETS_MAX, UpdateWishes, last_refusal, run_wanted, wish_of
-from mailstead.usecases.updates import UpdateFailed
+from mailstead.usecases.updates import Outcome, UpdateFailed
 from mailstead.wiring.systemd import WANTED_PATH
 from mailstead.wiring.update_wishes import WishFile
 
@@ -17,15 +17,15 @@ from mailstead.wiring.update_wishes import WishFile
 class Updating:
     """Stands for `Updates`, which has tests of its own."""
 
-    def __init__(self, wish, error=None):
-        self.ran, self._wish, self._error = [], wish, error
+    def __init__(self, wish, error=None, new="1.3.0"):
+        self.ran, self._wish, self._error, self._new = [], wish, error, new
 
     def run(self, actor, wanted="", limit_s=60.0):
         assert not os.path.lexists(self._wish), "it is removed before anything begins"
         self.ran.append(wanted)
         if self._error:
             raise self._error
-        return "done"
+        return Outcome("1.2.0", self._new)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_wish_is_left_and_done(wishes, place, wish, admin, version):
     assert wishes.waiting(admin).version == version
     assert [each.name for each in wish.parent.iterdir()] == [wish.name]
     updating = Updating(wish)
-    assert run_wanted(admin, place, lambda: updating) == "done"
+    assert run_wanted(admin, place, lambda: updating) == Outcome("1.2.0", "1.3.0")
     assert updating.ran == [version]
     assert wishes.waiting(admin) is None
     assert run_wanted(admin, place, lambda: updating) is None
@@ -137,6 +137,12 @@ def test_an_update_that_fails_is_not_begun_again_and_is_told(wishes, place, wish
     line = f"2026-01-01T00:00:00Z {said[0]}"
     assert last_refusal([line]) == "no such version"
     assert last_refusal([line, "2026-01-01T01:00:00Z from 1.2.0 to 1.3.0"]) == ""
+
+
+def test_a_newest_that_runs_already_is_told(wishes, place, wish, said, admin):
+    wishes.leave(admin)
+    run_wanted(admin, place, lambda: Updating(wish, new="1.2.0"))
+    assert "nothing newer" in last_refusal([f"2026-01-01T00:00:00Z {said[0]}"])
 
 
 def test_a_wish_says_what_and_who(clock):

@@ -144,10 +144,13 @@ def run_wanted(
     actor.must_be_admin()
     try:
         content = taker.take()
-        return None if content is None else make_updates().run(actor, wish_of(content).version, limit_s)
+        outcome = None if content is None else make_updates().run(actor, wish_of(content).version, limit_s)
     except (MailsteadError, MachineFailed, UpdateFailed) as error:
         taker.say(_REFUSED + " ".join(str(error).split()))
         raise
+    if outcome is not None and outcome.old == outcome.new:
+        taker.say(f"{_REFUSED}{outcome.new} goes on, as nothing newer is there that was well")
+    return outcome
 
 
 def last_refusal(journal: Sequence[str]) -> str:
