@@ -2,17 +2,21 @@
 
 What an editor gives is no more to be trusted than a stranger's mail: it may have been pasted, or quoted. So it goes
 through the two passes of `showing.safe_html`, and through a shorter list than that on which mail is shown: no styles,
-no pictures, no names, and links to the web and to addresses alone. What goes out looks plain everywhere.
+no names, links to the web and to addresses alone, and of images those that go along in the same message. What goes out
+looks plain everywhere.
 
-Spec: RFC 2854; RFC 3676 §4.5 (quotes as text); attack rows 86 and 88 (nothing of a quote acts, or leaks).
+Spec: RFC 2854; RFC 2392 (``cid:``); RFC 3676 §4.5 (quotes as text); attack rows 86 and 88 (nothing of a quote acts, or
+leaks).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from html import escape
 from html.parser import HTMLParser
 from typing import Final
+from urllib.parse import unquote
 
 from mailstead.mime.showing.plain_text import paragraphs
 from mailstead.mime.showing.safe_html import Caution, safe_html
@@ -22,6 +26,9 @@ CHARACTERS_MAX: Final = 1_000_000
 _INLINE: Final = frozenset(["a", "b", "br", "code", "em", "i", "s", "strong", "sub", "sup", "u"])
 _CELLS: Final = frozenset(["hr", "tbody", "td", "th", "thead"])
 _ATTRIBUTES: Final = {"*": {"dir", "lang"}, "a": {"href"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
+_IMAGE_ATTRIBUTES: Final = {"alt", "src"}
+# Tags as nh3 writes them: values in quotes, and no quotes or angles in those.
+_TAG: Final = re.compile(r"""<[a-z/](?:[^">]|"[^"]*")*>""")
 _SCHEMES: Final = {"http", "https", "mailto"}
 _BLOCKS: Final = frozenset(["blockquote", "div", "h1", "h2", "h3", "li", "ol", "p", "pre", "table", "tr", "ul"])
 _TAGS: Final = _INLINE | _CELLS | _BLOCKS
@@ -33,27 +40,50 @@ _DEPTH_MAX: Final = 20
 """Of quotes and lists that the text tells apart."""
 
 
-def safe_formatted(html: str, *, is_whole: bool = False) -> str:
-    """Give what of formatted text may go out, for the body of a document; empty, where nothing is left to read.
+def safe_formatted(html: str, *, is_whole: bool = False, images: Collection[str] = ()) -> str:
+    """Give what of formatted text may go out, for the body of a document; empty, where nothing is left to read or see.
 
+    Shapes: `images` are the content ids of the message's own images; every other image is left out.
     Errors: BadMessage with `is_whole`, where it is longer than what is looked through: nothing is cut off unsaid.
     """
     import nh3
 
-    # A picture becomes what it stands for: it is not sent along, and must not be fetched from elsewhere.
-    shown = safe_html(html[:CHARACTERS_MAX], remote=None, embedded=None)
+    # The passes know no `cid:`; images go through them with addresses that nobody else's image can get.
+    places = {each: f"/{number}" for number, each in enumerate(images)}
+    addresses = {place: f"cid:{each}" for each, place in places.items()}
+
+    def embedded(address: str) -> str | None:
+        scheme, _, rest = address.partition(":")
+        return places.get(unquote(rest)) if scheme.lower() == "cid" else None
+
+    def written(element: str, attribute: str, value: str) -> str | None:
+        return addresses.get(value) if (element, attribute) == ("img", "src") else value
+
+    shown = safe_html(html[:CHARACTERS_MAX], remote=None, embedded=embedded if places else None)
     if is_whole and (len(html) > CHARACTERS_MAX or Caution.CUT in shown.cautions):
         raise BadMessage("The text is too long to be formatted: send it as plain text, or as a file")
     found = nh3.clean(
         shown.html,
-        tags=set(_TAGS),
-        attributes={name: set(names) for name, names in _ATTRIBUTES.items()},
+        tags=_TAGS | {"img"} if places else set(_TAGS),
+        attributes={name: set(names) for name, names in _ATTRIBUTES.items()} | {"img": set(_IMAGE_ATTRIBUTES)},
+        attribute_filter=written,
         strip_comments=True,
         link_rel=None,
         url_schemes=set(_SCHEMES),
     )
+    found = _TAG.sub(_own_image, found)
     found = found.removeprefix("<div>").removesuffix("</div>").strip()
-    return found if text_of_formatted(found).strip() else ""
+    return found if "<img " in found or text_of_formatted(found).strip() else ""
+
+
+def _own_image(tag: re.Match[str]) -> str:
+    """Leave out an image that nothing was found for; one without words is told as a decoration (WCAG H67)."""
+    text = tag[0]
+    if not text.startswith("<img"):
+        return text
+    if ' src="' not in text:
+        return ""
+    return text if ' alt="' in text else f'{text.removesuffix(">")} alt="">'
 
 
 def document_of(html: str) -> str:
@@ -74,7 +104,10 @@ def formatted_of_text(text: str) -> str:
 
 
 def text_of_formatted(html: str) -> str:
-    """Give formatted text as plain text: quotes with ``>``, lists with their signs, links with where they lead."""
+    """Give formatted text as plain text: quotes with ``>``, lists with their signs, links with where they lead.
+
+    An image of the message itself is its alternative text, in brackets.
+    """
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -127,6 +160,8 @@ class _Reader(HTMLParser):
             self._pre += 1
         elif tag in {"td", "th"} and self._line:
             self._line += "  "
+        elif tag == "img":
+            self._image(dict(attrs))
         elif tag == "a":
             self._links.append((dict(attrs).get("href") or "", len(self._line)))
 
@@ -158,6 +193,11 @@ class _Reader(HTMLParser):
             return
         words = _SPACE.sub(" ", data.replace("\u00a0", " "))
         self._line += words.lstrip(" ") if not self._line or self._line.endswith(" ") else words
+
+    def _image(self, attributes: dict[str, str | None]) -> None:
+        words = _SPACE.sub(" ", attributes.get("alt") or "").strip()
+        if words and (attributes.get("src") or "").startswith("cid:"):
+            self._line += f"[{words}]"
 
     def _end_link(self) -> None:
         target, start = self._links.pop()

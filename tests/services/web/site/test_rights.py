@@ -49,12 +49,12 @@ class Asking:
             self._tokens[by] = begun.token.reveal()
         return f"{SESSION}={self._tokens[by]}"
 
-    async def ask(self, method, path, by=None, fields=None, cookies=None, told=None, **head):
+    async def ask(self, method, path, by=None, fields=None, cookies=None, told=None, octets=None, **head):
         """Give status, where it leads, and the text; `by` None: nobody; `head`: further fields of the head.
 
-        `cookies` gets those that are set, `told` all fields of the answer's head.
+        `octets` are sent as they are, in the place of `fields`. `cookies` gets those that are set, `told` all fields of the answer's head.
         """
-        body = urlencode(fields or {}).encode()
+        body = urlencode(fields or {}).encode() if octets is None else octets
         headers = {"host": HOST, "origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded"}
         headers["content-length"] = str(len(body))
         headers |= {name.replace("_", "-"): value for name, value in head.items()}

@@ -6,19 +6,41 @@ const ALLOWED = new Set(
 const DROPPED = new Set("SCRIPT STYLE TEMPLATE NOSCRIPT IFRAME OBJECT EMBED SVG MATH HEAD TITLE META LINK".split(" "));
 const SAFE_LINK = /^(https?:\/\/|mailto:)/i;
 
-// Give a copy of what stands below a node with nothing in it but what may be written here.
-function filtered(from) {
-  const into = document.createDocumentFragment();
+const IMAGES = "/mail/write/image";
+
+// The content id by which the message knows an image of its own; null for all others, which are not written.
+function idOf(image) {
+  const source = image.getAttribute("src") ?? "";
+  if (image.dataset.cid) return image.dataset.cid;
+  if (/^cid:/i.test(source)) return source.slice(4);
+  const address = URL.canParse(source, location.href) ? new URL(source, location.href) : null;
+  return address?.origin === location.origin && address.pathname === IMAGES ? address.searchParams.get("cid") : null;
+}
+
+// Give a copy of what stands below a node with nothing in it but what may be written here. Images are to have no
+// address in a document that is shown: it would be fetched.
+function filtered(from, made = document) {
+  const into = made.createDocumentFragment();
   for (const node of from.childNodes) {
     if (node.nodeType === Node.TEXT_NODE) {
       into.append(node.data);
     } else if (node.nodeType === Node.ELEMENT_NODE && !DROPPED.has(node.tagName.toUpperCase())) {
-      const below = filtered(node);
+      if (node.tagName === "IMG") {
+        const id = idOf(node);
+        if (!id) continue;
+        const image = made.createElement("img");
+        image.alt = node.alt;
+        if (made === document) image.dataset.cid = id;
+        else image.setAttribute("src", `cid:${id}`);
+        into.append(image);
+        continue;
+      }
+      const below = filtered(node, made);
       if (!ALLOWED.has(node.tagName)) {
         into.append(below);
         continue;
       }
-      const copy = document.createElement(node.tagName);
+      const copy = made.createElement(node.tagName);
       const target = node.tagName === "A" ? (node.getAttribute("href") ?? "").trim() : "";
       if (SAFE_LINK.test(target)) copy.setAttribute("href", target);
       if (node.dir) copy.dir = node.dir;
@@ -117,10 +139,21 @@ function start(editor) {
 
   function run(name) {
     if (name !== "link") rich.focus();
-    commands[name]();
+    if (name in commands) commands[name]();
+    else editor.dispatchEvent(new CustomEvent("command", { detail: name }));
     // What a browser leaves of its own styles is not sent, so it is not shown either.
     for (const each of rich.querySelectorAll("[style]")) each.removeAttribute("style");
     tell();
+  }
+
+  const addressOf = (id) =>
+    `${IMAGES}?${new URLSearchParams({ draft: form.elements.draft.value, answered: form.elements.answered.value, cid: id })}`;
+
+  // Images that the server has get their addresses; one that goes up has to wait.
+  function draw() {
+    for (const image of rich.querySelectorAll("img[data-cid]:not([src], [data-pending])")) {
+      image.src = addressOf(image.dataset.cid);
+    }
   }
 
   function openLink() {
@@ -232,6 +265,7 @@ function start(editor) {
       if (!rich.contains(range.startContainer)) range.selectNodeContents(rich);
       range.deleteContents();
       range.insertNode(made);
+      draw();
       if (last) document.getSelection().collapse(last, last.childNodes.length || last.length || 0);
       return true;
     }
@@ -242,7 +276,7 @@ function start(editor) {
     return true;
   }
   rich.addEventListener("paste", (event) => {
-    if (insert(event.clipboardData)) event.preventDefault();
+    if (!event.defaultPrevented && insert(event.clipboardData)) event.preventDefault();
   });
   rich.addEventListener("drop", (event) => {
     if (event.dataTransfer.files.length || current() === null) return;
@@ -253,6 +287,7 @@ function start(editor) {
     if (choice.checked) {
       const isUntouched = plain.value === textAtFirst && html.value;
       rich.replaceChildren(isUntouched ? parsed(html.value) : lines(plain.value));
+      draw();
       show(true);
       rich.focus();
     } else {
@@ -268,16 +303,30 @@ function start(editor) {
   // Also before any other script of the page reads the form.
   form.addEventListener("formdata", (event) => {
     if (editor.hidden) return;
-    const made = document.createElement("div");
-    made.append(filtered(rich));
+    const inert = document.implementation.createHTMLDocument("");
+    const made = inert.createElement("div");
+    made.append(filtered(rich, inert));
     event.formData.set("html", made.innerHTML);
   });
+
+  form.addEventListener("images", draw);
+  // Each upload gives the draft another id: an image that is fetched once more has to be asked for by the new one.
+  rich.addEventListener(
+    "error",
+    ({ target }) => {
+      if (target.src && target.dataset.cid && target.getAttribute("src") !== addressOf(target.dataset.cid)) {
+        target.src = addressOf(target.dataset.cid);
+      }
+    },
+    true,
+  );
 
   document.execCommand("defaultParagraphSeparator", false, "div");
   document.execCommand("styleWithCSS", false, "false");
   toggle.hidden = false;
   if (editor.dataset.starts === "formatted") {
     rich.replaceChildren(html.value ? parsed(html.value) : lines(plain.value));
+    draw();
     show(true);
   }
 }

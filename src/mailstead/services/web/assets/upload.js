@@ -1,5 +1,5 @@
 // Files for a message, picked or dropped: each goes up by itself, with how far it is, into the draft that is kept with
-// it. Without this the form takes them along. Words come from the page.
+// it, and images that come into its text (images.js). Without this the form takes files along. Words come from the page.
 const place = document.querySelector("[data-files]");
 const form = place.closest("form");
 const input = place.querySelector("input[type=file]");
@@ -41,11 +41,30 @@ function prepare() {
   }
 }
 
-function add(files) {
+// Say to who put an image into the text what became of it.
+function settled(id, isThere) {
+  if (id) {
+    form.dispatchEvent(new CustomEvent("image-settled", { detail: { id, isThere } }));
+  }
+}
+
+function addImage({ file, id }) {
+  refuse("");
+  const isOther = !words.imageTypes.split(" ").includes(file.type);
+  if (isOther || file.size > Number(words.imageOctetsMax)) {
+    refuse(isOther ? words.imageOther : say(words.imageTooLarge, { name: file.name, size: size(Number(words.imageOctetsMax)) }));
+    settled(id, false);
+    return;
+  }
+  add([file], id);
+}
+
+function add(files, id = "") {
   refuse("");
   for (const file of files) {
     if (file.size > room()) {
       refuse(say(words.tooLarge, { name: file.name, size: size(room()) }));
+      settled(id, false);
       continue;
     }
     const row = document.createElement("li");
@@ -61,13 +80,14 @@ function add(files) {
     stop.textContent = words.stop;
     row.append(name, " ", stop, bar);
     underway.append(row);
-    const job = { file, row, bar, request: null, tries: 0 };
+    const job = { file, id, row, bar, request: null, tries: 0 };
     stop.addEventListener("click", () => {
       if (job.request) {
         job.request.abort();
       } else {
         queue.splice(queue.indexOf(job), 1);
         row.remove();
+        settled(id, false);
       }
     });
     queue.push(job);
@@ -89,7 +109,10 @@ function next() {
   const body = new FormData(form);
   body.delete("files");
   body.set("verb", "keep");
-  body.append("files", job.file);
+  if (job.id) {
+    body.set("image_id", job.id);
+  }
+  body.append(job.id ? "image" : "files", job.file);
   const request = new XMLHttpRequest();
   job.request = request;
   request.upload.addEventListener("progress", (event) => {
@@ -107,7 +130,7 @@ function next() {
     }
     queue.shift();
     job.row.remove();
-    settle(job.file, request);
+    settle(job, request);
     next();
   });
   request.responseType = "document";
@@ -115,13 +138,15 @@ function next() {
   request.send(body);
 }
 
-function settle(file, request) {
+function settle({ file, id }, request) {
   const page = request.response;
   const fresh = page?.querySelector("[data-part=files]");
   const isLoggedOut = request.responseURL && new URL(request.responseURL).pathname === "/log-in";
   if (request.status === 200 && fresh && !isLoggedOut) {
     form.elements.draft.value = page.querySelector("input[name=draft]").value;
-    attached.set(file.name, file.size);
+    if (!id) {
+      attached.set(file.name, file.size);
+    }
     const gone = new Set([...part().querySelectorAll("input:not(:checked)")].map((each) => each.value));
     part().replaceWith(document.adoptNode(fresh));
     for (const box of part().querySelectorAll("input")) {
@@ -129,10 +154,12 @@ function settle(file, request) {
       box.closest("li").hidden = !box.checked;
     }
     prepare();
-    told.textContent = say(words.done, { name: file.name });
+    told.textContent = say(id ? words.imageDone : words.done, { name: file.name });
+    settled(id, true);
     return;
   }
   waiting = null;
+  settled(id, false);
   if (isLoggedOut) {
     refuse(words.over);
   } else if (request.status) {
@@ -144,6 +171,7 @@ function settle(file, request) {
   }
 }
 
+form.addEventListener("image", (event) => addImage(event.detail));
 input.addEventListener("change", () => {
   add([...input.files]);
   input.value = ""; // they do not go along once more
@@ -180,9 +208,10 @@ addEventListener("dragleave", (event) => {
 });
 addEventListener("drop", (event) => {
   if (hasFiles(event)) {
+    const isTaken = event.defaultPrevented; // into the text
     event.preventDefault();
     form.classList.remove("over");
-    if (form.contains(event.target)) {
+    if (!isTaken && form.contains(event.target)) {
       add([...event.dataTransfer.files]);
     }
   }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import FormData, UploadFile
@@ -20,6 +21,7 @@ from mailstead.mime.binary import decoded_part
 from mailstead.mime.composition import Attached, Composition, Correspondent, compose
 from mailstead.mime.correspondents import correspondents_of
 from mailstead.mime.formatted import document_of, formatted_of_text, safe_formatted, text_of_formatted
+from mailstead.mime.inline_images import IMAGE_OCTETS_MAX, MEDIA_TYPES, checked_images, images_named, images_of
 from mailstead.mime.parsed import parsed_message
 from mailstead.mime.tree import part_tree
 from mailstead.model.errors import (
@@ -36,6 +38,7 @@ from mailstead.net.http_statuses import status_of
 from mailstead.services.web.site.pages import Page, Visit, Who
 from mailstead.services.web.site.protecting import fields_of_draft, protected, protection, ticked_for_answer
 from mailstead.services.web.site.words import _
+from mailstead.services.web.site.writing_images import has_images, image_taken, images_there
 from mailstead.usecases.identities import Identity
 from mailstead.usecases.message_views import MessageChange, MessageView
 from mailstead.usecases.shown_messages import attachment_view
@@ -83,7 +86,7 @@ async def keep_or_send(visit: Visit) -> Response:
             return visit.go("/mail", told="discarded")
         at = _moment(fields.get("at", "")) if verb == "later" else None
         files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
-        view, composed = await _kept(visit, fields, files)
+        view, composed = await _kept(visit, fields, files, await image_taken(form))
         draft_id = view.place.object_id
         # Whatever goes wrong from here on, the page shows the files that the draft has now.
         fields = {name: value for name, value in fields.items() if not name.startswith("file-")}
@@ -139,12 +142,15 @@ async def _form(
     visit: Visit, fields: dict[str, str], draft_id: str = "", error: MailsteadError | None = None
 ) -> Response:
     shown = {name: fields.get(name, "") for name in SHOWN}
-    shown["html"] = await asyncio.to_thread(safe_formatted, shown["html"])
+    answered = fields.get("answered", "")
+    images = await images_there(visit, draft_id, answered) if has_images(shown) else {}
+    shown["html"] = await asyncio.to_thread(safe_formatted, shown["html"], images=images)
     files = [
         (name.removeprefix("file-"), value) for name, value in fields.items() if name.startswith("file-") and value
     ]
     status = 200 if error is None else status_of(error)
     identities = await visit.house.identities.find(visit.actor)
+    sender = fields.get("from", "") or next((str(each.address) for each in identities), "")
     return visit.show(
         "mail/write.html",
         status,
@@ -152,10 +158,13 @@ async def _form(
         is_formatted=fields.get("format") == FORMATTED,
         protection=await protection(visit, fields),
         identities=identities,
-        sender=fields.get("from", "") or next((str(each.address) for each in identities), ""),
+        sender=sender,
         files=files,
         files_octets_max=int(visit.house.terms.message_octets_max / _BASE64),
-        answered=fields.get("answered", ""),
+        image_octets_max=IMAGE_OCTETS_MAX,
+        image_types=MEDIA_TYPES,
+        image_domain=sender.rpartition("@")[2] or visit.request.url.hostname,
+        answered=answered,
         draft_id=draft_id,
         now=visit.house.clock.now().strftime("%Y-%m-%dT%H:%M"),
         error=error,
@@ -174,14 +183,20 @@ async def _read(visit: Visit) -> FormData:
         raise BadMessage(error.message) from None
 
 
-async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile]) -> tuple[MessageView, bytes]:
+async def _kept(
+    visit: Visit, fields: dict[str, str], files: Sequence[UploadFile], image: Attached | None = None
+) -> tuple[MessageView, bytes]:
     """Keep what was written: in the place of its draft, or as a new one. Gives it as composed, too.
 
+    `image` comes into the text. An image that the text does not name is left out, but while a script uploads: then
+    somebody is writing, and may take back that it was deleted.
     Errors: BadMessage, OverQuota and others.
     """
     attachments = [
         Attached(await each.read(), each.filename or "", each.content_type or "") for each in files if each.filename
     ]
+    images = await images_there(visit, "", fields.get("answered", "")) if has_images(fields) else {}
+    drawn: dict[str, Attached] = {}
     draft_id = fields.get("draft", "")
     if draft_id:
         (before,) = await visit.house.messages.octets(
@@ -190,7 +205,14 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
         before, _ticked = await fields_of_draft(visit, before)
         kept = {name.removeprefix("file-") for name in fields if name.startswith("file-")}
         attachments = [*await asyncio.to_thread(_attached, before, kept), *attachments]
-    composed = await asyncio.to_thread(_composed, visit, await _sender(visit, fields), fields, attachments)
+        drawn = await asyncio.to_thread(images_of, before)
+    if image is not None:
+        drawn |= {image.content_id: image}
+    is_upload = image is not None or any(each.filename for each in files)
+    unnamed = drawn if is_upload and fields.get("verb", "keep") == "keep" else {}
+    composed = await asyncio.to_thread(
+        _composed, visit, await _sender(visit, fields), fields, attachments, images | drawn, unnamed
+    )
     octets = await protected(visit, fields, composed, is_sent=False)
     if len(octets) > visit.house.terms.message_octets_max:
         raise MessageTooLarge
@@ -201,8 +223,20 @@ async def _kept(visit: Visit, fields: dict[str, str], files: Sequence[UploadFile
     return view, composed
 
 
-def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachments: Sequence[Attached]) -> bytes:
-    html = safe_formatted(fields.get("html", ""), is_whole=True) if fields.get("format") == FORMATTED else ""
+def _composed(
+    visit: Visit,
+    sender: Identity,
+    fields: dict[str, str],
+    attachments: Sequence[Attached],
+    images: Mapping[str, Attached] = MappingProxyType({}),
+    unnamed: Mapping[str, Attached] = MappingProxyType({}),
+) -> bytes:
+    """Compose it with those `images` that the text names, and with `unnamed`, named or not. Errors: BadMessage."""
+    is_formatted = fields.get("format") == FORMATTED
+    html = safe_formatted(fields.get("html", ""), is_whole=True, images=images) if is_formatted else ""
+    within = {each.content_id: each for each in images_named(html, images)}
+    if html:
+        within |= unnamed
     return compose(
         Composition(
             visit.house.clock.now(),
@@ -216,7 +250,7 @@ def _composed(visit: Visit, sender: Identity, fields: dict[str, str], attachment
             references=tuple(fields.get("references", "").split()),
             text=text_of_formatted(html) if html else fields.get("text", "").replace("\r\n", "\n"),
             html=document_of(html) if html else None,
-            attachments=tuple(attachments),
+            attachments=(*checked_images(within.values()), *attachments),
         ),
         has_bcc=True,
     )
@@ -297,7 +331,7 @@ async def _answer_fields(visit: Visit, message_id: str, *, to_all: bool) -> dict
         "cc": ", ".join(_written(name, address) for name, address in others) if to_all else "",
         "subject": _with_prefix("Re: ", str(found["subject"])),
         "text": f"{signed}\n\n{_quoted(_text(found))}",
-        "html": await asyncio.to_thread(_quoted_html, signed, found),
+        "html": await asyncio.to_thread(_quoted_html, signed, found, octets),
         "format": await _format(visit),
         "in_reply_to": reference,
         "references": f"{_words(found.get('references'))} {reference}".strip(),
@@ -324,10 +358,13 @@ async def _format(visit: Visit) -> str:
     return FORMATTED if (await visit.house.preferences.get(visit.actor)).writes_formatted else ""
 
 
-def _quoted_html(signed: str, found: dict[str, object]) -> str:
-    """Give the beginning of a formatted answer: what is quoted is safe, as whoever wrote it is a stranger."""
+def _quoted_html(signed: str, found: dict[str, object], octets: bytes) -> str:
+    """Give the beginning of a formatted answer: what is quoted is safe, as whoever wrote it is a stranger.
+
+    Images that came within the message are quoted, too; they go along with what of the quote is left.
+    """
     html = str(found.get("html", ""))
-    quoted = safe_formatted(html) if 0 < len(html) <= QUOTED_CHARACTERS_MAX else ""
+    quoted = safe_formatted(html, images=images_of(octets)) if 0 < len(html) <= QUOTED_CHARACTERS_MAX else ""
     quoted = quoted or formatted_of_text(_text(found).rstrip())
     return f"<div><br></div>{formatted_of_text(signed.strip())}<blockquote>{quoted}</blockquote>"
 
