@@ -281,12 +281,17 @@ async def test_guests_are_not_told_by_a_slip_of_the_mouse(site):
     assert 'name="start_on" type="date" value="2031-03-02"' in await get(site, chip(text, "asks") + "-1440")
 
 
-async def test_attack_092_what_is_others_is_not_dragged(site):
+async def invited(site):
+    """Bob asks the owner to a meeting."""
     bob = await site.house.accounts.create(ADMINISTRATOR, Address.parse("bob@example.test"), Secret(PASSWORD))
     host = Actor(bob.account_id, bob.address)
     (opened,) = await site.diary.objects.collections(host, CollectionKind.CALENDAR)
     form = EventForm(START, START + timedelta(hours=1), zone="UTC", summary="Plan", guests=(OWNER,))
     await site.diary.editing.create(host, opened.name, form)
+
+
+async def test_attack_092_what_is_others_is_not_dragged(site):
+    await invited(site)
     text = await get(site, "/calendar?on=2031-03-03")
     assert "Plan" in text
     assert "data-move" not in text
@@ -310,11 +315,7 @@ async def test_a_live_page_gives_its_parts_alone(site, path):
 
 
 async def test_an_invitation_waits_for_its_answer(site):
-    bob = await site.house.accounts.create(ADMINISTRATOR, Address.parse("bob@example.test"), Secret(PASSWORD))
-    host = Actor(bob.account_id, bob.address)
-    (opened,) = await site.diary.objects.collections(host, CollectionKind.CALENDAR)
-    form = EventForm(START, START + timedelta(hours=1), zone="UTC", summary="Plan", guests=(OWNER,))
-    await site.diary.editing.create(host, opened.name, form)
+    await invited(site)
     text = await get(site, "/calendar?on=2031-03-03")
     assert "1 invitation waits for your answer" in text
     path = re.search(r"/calendar/events/[0-9a-z]+", text)[0]
